@@ -1,0 +1,198 @@
+//! The configuration: plain data, no behaviour. Only rows change it, only `compile()` reads it for the datapath.
+//!
+//! A field is `None` where the operator said nothing, so that profiles can fill in and `show running-config` stays short.
+
+use crate::names::{InterfaceName, VlanSet};
+use mona_wire::{Mac, VlanId};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything the operator said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// `hostname NAME`
+    pub hostname: String,
+    /// `vlan N`; VLANs 1 and 1002-1005 are always there.
+    pub vlans: BTreeMap<VlanId, VlanConfig>,
+    /// `vlan dot1q tag native`: trunks tag their native VLAN and drop untagged frames.
+    pub tag_native: bool,
+    /// `port-profile NAME`
+    pub profiles: BTreeMap<String, Profile>,
+    /// `interface NAME`
+    pub interfaces: BTreeMap<InterfaceName, InterfaceConfig>,
+    /// `mac address-table …`
+    pub mac: MacConfig,
+    /// `logging …`
+    pub logging: LoggingConfig,
+}
+
+/// `vlan N`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VlanConfig {
+    /// `name WORD`; without one it is called `VLAN0010` (1: `default`).
+    pub name: Option<String>,
+}
+
+/// `port-profile NAME`: settings that interfaces inherit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// What an interface may inherit.
+    pub switchport: Switchport,
+}
+
+/// `interface NAME`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceConfig {
+    /// `device NETDEV`
+    pub device: Option<String>,
+    /// `io auto|packet|xdp`
+    pub io: Io,
+    /// `description LINE`
+    pub description: Option<String>,
+    /// `shutdown`
+    pub shutdown: bool,
+    /// `mtu BYTES`
+    pub mtu: Option<u16>,
+    /// `tag NAME`: hooks find the interface by it, whatever the netdev is called.
+    pub tag: Option<String>,
+    /// `inherit port-profile NAME`
+    pub profile: Option<String>,
+    /// Made by a hook without a name: goes away with its device and is not saved.
+    pub hot_plug: bool,
+    /// `switchport …`
+    pub switchport: Switchport,
+}
+
+/// Which I/O a port uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Io {
+    /// What fits the device.
+    #[default]
+    Auto,
+    /// The backplane.
+    Packet,
+    /// AF_XDP.
+    Xdp,
+}
+
+/// `switchport …`, of an interface or a profile. The interface's own words win over its profile's, those over the
+/// default: see `Config::switchport`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switchport {
+    /// `switchport mode access|trunk`; default access.
+    pub mode: Option<SwitchportMode>,
+    /// `switchport access vlan N`; default 1.
+    pub access_vlan: Option<VlanId>,
+    /// `switchport trunk allowed vlan LIST`; default all.
+    pub trunk_allowed: Option<VlanSet>,
+    /// `switchport trunk native vlan N`; default 1.
+    pub trunk_native: Option<VlanId>,
+    /// `switchport protected`
+    pub protected: Option<bool>,
+    /// `switchport block unicast`
+    pub block_unicast: Option<bool>,
+    /// `switchport block multicast`
+    pub block_multicast: Option<bool>,
+    /// `mac address-table learning` on the interface; default on.
+    pub learning: Option<bool>,
+}
+
+/// `switchport mode`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SwitchportMode {
+    /// One VLAN, untagged.
+    Access,
+    /// Many VLANs, tagged but for the native one.
+    Trunk,
+}
+
+/// `mac address-table …`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MacConfig {
+    /// `aging-time SECONDS`: 0 = never, else 10..=1000000; default 300.
+    pub aging_secs: u32,
+    /// `no mac address-table learning vlan N`
+    pub no_learning: BTreeSet<VlanId>,
+    /// `static H.H.H vlan N interface NAME`
+    pub statics: BTreeMap<(VlanId, Mac), InterfaceName>,
+}
+
+/// `logging …`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggingConfig {
+    /// `logging buffered LINES`; default 1000 lines.
+    pub buffered: Option<u32>,
+}
+
+/// What an interface's switchport settings come to after profile and defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EffectiveSwitchport {
+    /// Access or trunk.
+    pub mode: SwitchportMode,
+    /// The access VLAN.
+    pub access_vlan: VlanId,
+    /// The allowed VLANs; `None` = all.
+    pub trunk_allowed: Option<VlanSet>,
+    /// The native VLAN.
+    pub trunk_native: VlanId,
+    /// `switchport protected`
+    pub protected: bool,
+    /// `switchport block unicast`
+    pub block_unicast: bool,
+    /// `switchport block multicast`
+    pub block_multicast: bool,
+    /// Are addresses learned?
+    pub learning: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            hostname: "Switch".into(),
+            vlans: [1, 1002, 1003, 1004, 1005]
+                .into_iter()
+                .filter_map(VlanId::new)
+                .map(|vlan| (vlan, VlanConfig::default()))
+                .collect(),
+            tag_native: false,
+            profiles: BTreeMap::new(),
+            interfaces: BTreeMap::new(),
+            mac: MacConfig { aging_secs: 300, no_learning: BTreeSet::new(), statics: BTreeMap::new() },
+            logging: LoggingConfig { buffered: None },
+        }
+    }
+}
+
+impl Config {
+    /// The settings of an interface after its profile and the defaults.
+    pub fn switchport(&self, interface: &InterfaceConfig) -> EffectiveSwitchport {
+        let none = Switchport::default();
+        let own = &interface.switchport;
+        let profile =
+            interface.profile.as_ref().and_then(|name| self.profiles.get(name)).map_or(&none, |p| &p.switchport);
+        EffectiveSwitchport {
+            mode: own.mode.or(profile.mode).unwrap_or(SwitchportMode::Access),
+            access_vlan: own.access_vlan.or(profile.access_vlan).unwrap_or(VlanId::DEFAULT),
+            trunk_allowed: own.trunk_allowed.clone().or_else(|| profile.trunk_allowed.clone()),
+            trunk_native: own.trunk_native.or(profile.trunk_native).unwrap_or(VlanId::DEFAULT),
+            protected: own.protected.or(profile.protected).unwrap_or(false),
+            block_unicast: own.block_unicast.or(profile.block_unicast).unwrap_or(false),
+            block_multicast: own.block_multicast.or(profile.block_multicast).unwrap_or(false),
+            learning: own.learning.or(profile.learning).unwrap_or(true),
+        }
+    }
+
+    /// The name of a VLAN, given or default.
+    pub fn vlan_name(&self, vlan: VlanId) -> String {
+        match (self.vlans.get(&vlan).and_then(|v| v.name.as_ref()), vlan.get()) {
+            (Some(name), _) => name.clone(),
+            (None, 1) => "default".into(),
+            (None, 1002) => "fddi-default".into(),
+            (None, 1003) => "token-ring-default".into(),
+            (None, 1004) => "fddinet-default".into(),
+            (None, 1005) => "trnet-default".into(),
+            (None, vid) => format!("VLAN{vid:04}"),
+        }
+    }
+}

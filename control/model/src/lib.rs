@@ -1,0 +1,16 @@
+//! What the operator may say: the configuration, the commands that are lenses on it, and the words in which the shell,
+//! the hooks and the daemon talk.
+//!
+//! ```text
+//!   line ──grammar──▶ Command ──row.set──▶ Config ──print──▶ lines          law: parse(print(c)) == c
+//!                        └────row.exec───▶ Action ──control──▶ Shown ──swcli──▶ text or JSON
+//! ```
+//!
+//! A command is one row: mode, syntax, help, and a pair of functions on one field of [`Config`].
+
+pub mod api;
+pub mod config;
+pub mod grammar;
+pub mod names;
+pub mod rows;
+pub mod shown;

@@ -1,0 +1,307 @@
+//! What commands show, as typed values: swcli draws them, `| json` prints them, tests assert on them.
+
+use crate::names::InterfaceName;
+use mona_wire::{Mac, VlanId};
+use serde::{Deserialize, Serialize};
+
+/// One piece of output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "show", content = "rows", rename_all = "kebab-case")]
+pub enum Shown {
+    /// Lines as they are (running-config, messages, packet-tracer's prose).
+    Text(Vec<String>),
+    /// `show version`
+    Version(Version),
+    /// `show vlan`, `show vlan brief`, `id`, `name`
+    Vlans {
+        /// Without the second table (type, SAID, MTU …).
+        brief: bool,
+        /// The VLANs.
+        vlans: Vec<VlanRow>,
+    },
+    /// `show mac address-table`
+    MacTable(Vec<MacRow>),
+    /// `show mac address-table aging-time`, seconds.
+    AgingTime(u32),
+    /// `show mac address-table count`
+    MacCount(Vec<MacCountRow>),
+    /// `show interfaces`
+    Interfaces(Vec<Interface>),
+    /// `show interfaces status`
+    Status(Vec<Interface>),
+    /// `show interfaces description`
+    Description(Vec<Interface>),
+    /// `show interfaces switchport`
+    Switchport(Vec<Interface>),
+    /// `show interfaces trunk`
+    Trunk(Vec<Interface>),
+    /// `show interfaces counters`
+    Counters(Vec<Interface>),
+    /// `show platform ports`
+    PlatformPorts(Vec<PlatformPort>),
+    /// `show platform drops`
+    PlatformDrops(Vec<DropRow>),
+    /// `show logging`
+    Logging(Logging),
+    /// `show clock`
+    Clock(String),
+    /// `show users`
+    Users(Vec<User>),
+    /// `show privilege`
+    Privilege(u8),
+    /// `packet-tracer`
+    Trace(Trace),
+    /// The interface a hook's port was given: `swctl add-port` prints it.
+    Port(InterfaceName),
+}
+
+/// `show version`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// `0.1.0`
+    pub version: String,
+    /// Host name.
+    pub hostname: String,
+    /// Seconds since the daemon started.
+    pub uptime_secs: u64,
+    /// When it started: `05:00:00 UTC Sat Nov 21 2026`.
+    pub restarted: String,
+    /// Path of the running binary.
+    pub image: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Machine architecture.
+    pub machine: String,
+    /// Memory of the machine, KiB.
+    pub memory_kib: u64,
+    /// Worker threads.
+    pub workers: usize,
+    /// Number of interfaces.
+    pub interfaces: usize,
+    /// The switch's own MAC.
+    pub mac: Mac,
+    /// A serial number: stable for the machine.
+    pub serial: String,
+}
+
+/// A row of `show vlan`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VlanRow {
+    /// The VLAN.
+    pub vlan: VlanId,
+    /// Its name.
+    pub name: String,
+    /// `active` or `act/unsup`.
+    pub status: String,
+    /// Access ports in it (trunks are not listed), as on IOS.
+    pub ports: Vec<InterfaceName>,
+}
+
+/// A row of `show mac address-table`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MacRow {
+    /// `None`: all VLANs (the reserved addresses, `All … STATIC CPU`).
+    pub vlan: Option<VlanId>,
+    /// The address.
+    pub mac: Mac,
+    /// Configured, or learned.
+    pub is_static: bool,
+    /// Where; `None` = CPU.
+    pub port: Option<InterfaceName>,
+    /// Seconds since a frame from it was seen (dynamic ones).
+    pub age_secs: Option<u64>,
+}
+
+/// A row of `show mac address-table count`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MacCountRow {
+    /// The VLAN.
+    pub vlan: VlanId,
+    /// Learned addresses.
+    pub dynamic: usize,
+    /// Configured ones.
+    pub statics: usize,
+    /// Places left in the whole table.
+    pub free: usize,
+}
+
+/// Everything about an interface that some `show interfaces …` prints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interface {
+    /// `GigabitEthernet0/1`
+    pub name: InterfaceName,
+    /// The netdev, if bound.
+    pub device: Option<String>,
+    /// Administratively down.
+    pub shutdown: bool,
+    /// Line up: device open and carrier.
+    pub up: bool,
+    /// Why it is down, a few words: `no device`, `vnet7: no such device`, `no carrier`, `administratively down`.
+    pub reason: Option<String>,
+    /// `connected`, `notconnect`, `disabled`, `err-disabled`, `inactive` (its access VLAN does not exist).
+    pub status: String,
+    /// Description.
+    pub description: Option<String>,
+    /// The netdev's address.
+    pub mac: Mac,
+    /// Bytes.
+    pub mtu: u32,
+    /// Mb/s; `None` = unknown (virtual).
+    pub speed_mbps: Option<u32>,
+    /// `true` = full duplex; `None` = unknown.
+    pub duplex_full: Option<bool>,
+    /// Trunk rather than access (administrative mode).
+    pub trunk: bool,
+    /// Access VLAN.
+    pub access_vlan: VlanId,
+    /// Name of the access VLAN; `None` = it does not exist (`Inactive`).
+    pub access_vlan_name: Option<String>,
+    /// Native VLAN.
+    pub native_vlan: VlanId,
+    /// Name of the native VLAN, `None` = `Inactive`.
+    pub native_vlan_name: Option<String>,
+    /// `vlan dot1q tag native` is on.
+    pub native_tagged: bool,
+    /// Allowed VLANs, `ALL`, `NONE` or a list.
+    pub allowed: String,
+    /// Those of them that exist, a list.
+    pub active: String,
+    /// `switchport protected`
+    pub protected: bool,
+    /// `switchport block unicast`
+    pub block_unicast: bool,
+    /// `switchport block multicast`
+    pub block_multicast: bool,
+    /// Counters since the last clear.
+    pub counters: InterfaceCounters,
+}
+
+/// Counters and rates of an interface.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InterfaceCounters {
+    /// Frames in.
+    pub rx_frames: u64,
+    /// Bytes in.
+    pub rx_bytes: u64,
+    /// Multicast frames in (without broadcast).
+    pub rx_multicast: u64,
+    /// Broadcast frames in.
+    pub rx_broadcast: u64,
+    /// Frames out.
+    pub tx_frames: u64,
+    /// Bytes out.
+    pub tx_bytes: u64,
+    /// Multicast frames out.
+    pub tx_multicast: u64,
+    /// Broadcast frames out.
+    pub tx_broadcast: u64,
+    /// Dropped on entry, any reason.
+    pub rx_drops: u64,
+    /// Dropped on the way out (full queues, refused by the device).
+    pub tx_drops: u64,
+    /// Too short.
+    pub runts: u64,
+    /// Too long.
+    pub giants: u64,
+    /// Bits per second in, five-minute exponential average as on IOS (`load-interval 300`).
+    pub rx_bps: u64,
+    /// Frames per second in.
+    pub rx_pps: u64,
+    /// Bits per second out.
+    pub tx_bps: u64,
+    /// Frames per second out.
+    pub tx_pps: u64,
+    /// Seconds since the last frame came in; `None` = never.
+    pub last_input_secs: Option<u64>,
+    /// Seconds since the last frame went out.
+    pub last_output_secs: Option<u64>,
+    /// Seconds since the counters were cleared; `None` = never.
+    pub last_clear_secs: Option<u64>,
+}
+
+/// A row of `show platform ports`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlatformPort {
+    /// The interface.
+    pub name: InterfaceName,
+    /// The port number in the datapath.
+    pub port: u16,
+    /// The netdev.
+    pub device: String,
+    /// `packet`, `xdp`; `-` when not open.
+    pub io: String,
+    /// `tcx`, `native`, `generic`.
+    pub attach: String,
+    /// `ring`, `copy`, `zero-copy`.
+    pub memory: String,
+    /// Queues.
+    pub queues: u16,
+    /// Workers that receive from it.
+    pub workers: Vec<u8>,
+    /// Why this I/O, or why it is not open.
+    pub why: String,
+}
+
+/// A row of `show platform drops`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropRow {
+    /// The reason's word.
+    pub reason: String,
+    /// The interface; `None` = no single one (a worker's ring).
+    pub interface: Option<InterfaceName>,
+    /// How many.
+    pub count: u64,
+    /// What it means.
+    pub why: String,
+}
+
+/// `show logging`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logging {
+    /// Lines the buffer holds.
+    pub size: u32,
+    /// Lines logged since the start.
+    pub logged: u64,
+    /// Sessions with `terminal monitor`.
+    pub monitors: usize,
+    /// The buffer, oldest first.
+    pub lines: Vec<String>,
+}
+
+/// A row of `show users`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Is it the asking session?
+    pub me: bool,
+    /// `0 con 0`, `1 vty 0`.
+    pub line: String,
+    /// Unix user.
+    pub user: String,
+    /// Process id of the client.
+    pub pid: u32,
+    /// Seconds since its last request.
+    pub idle_secs: u64,
+}
+
+/// `packet-tracer`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The decisions in order.
+    pub steps: Vec<TraceStep>,
+    /// The interfaces the frame leaves by, with the VID it carries there (`None` = untagged).
+    pub out: Vec<(InterfaceName, Option<u16>)>,
+    /// `Some`: dropped, with the reason's word.
+    pub drop: Option<String>,
+}
+
+/// One decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceStep {
+    /// `classify`, `learn`, `lookup`, `egress`, …
+    pub phase: String,
+    /// What was decided, a sentence.
+    pub text: String,
+    /// The configuration lines behind it, with the line of the section they stand in
+    /// (`interface GigabitEthernet0/1`, ` switchport access vlan 10`); empty = default.
+    pub config: Vec<String>,
+}

@@ -1,0 +1,178 @@
+//! What comes into the control machine and what goes out of it: closed, serialisable enums. A log of inputs *is* a bug
+//! report (`switchd --record`, `testbed replay`).
+
+use mona_datapath::out::Seen;
+use mona_datapath::switching::{IoChoice, Opened};
+use mona_model::api::Reply;
+use mona_wire::{Mac, PortId, VlanId};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Who asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Unique while the daemon runs; replies go there.
+    pub id: u64,
+    /// Privilege of the request: 1 or 15.
+    pub privilege: u8,
+    /// Unix user name (or uid).
+    pub user: String,
+    /// `console`, `vty0`, `swctl`.
+    pub origin: String,
+}
+
+/// Everything the outside can tell the switch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Input {
+    /// The clock moved; nothing else happened.
+    Time,
+    /// Wall-clock time at switch time zero, microseconds since 1970, UTC: log lines are stamped with it. First input of
+    /// a record.
+    Wall(u64),
+    /// The saved configuration, whole: one transaction, unusable lines are reported and the rest applies.
+    Startup(String),
+    /// The ports that hooks had added before a restart (text of the `/run` file): applied after [`Input::Startup`].
+    Restore(String),
+    /// A line from a client.
+    Line {
+        /// Who asked.
+        session: Session,
+        /// Of the request; returned with the reply.
+        id: u64,
+        /// The mode it was typed in.
+        context: Vec<String>,
+        /// The line.
+        line: String,
+    },
+    /// A netdev appeared or changed (also sent for every netdev at the start).
+    Device(Device),
+    /// A netdev of that index vanished.
+    DeviceGone {
+        /// Kernel index.
+        ifindex: u32,
+        /// Its name.
+        name: String,
+    },
+    /// The rim opened a port, or could not (a sentence).
+    Opened {
+        /// Which.
+        port: PortId,
+        /// The netdev's name and kernel index when it was opened.
+        device: String,
+        /// How it went.
+        result: Result<Opened, String>,
+    },
+    /// Workers saw sources that they do not know.
+    Seen(Vec<Seen>),
+    /// Stations whose age stamp is older than the ageing time (the rim scans the table, since workers write the stamps).
+    Idle(Vec<(VlanId, Mac)>),
+    /// A frame for the switch itself.
+    Frame {
+        /// The port it came in on.
+        port: PortId,
+        /// All of it.
+        bytes: Vec<u8>,
+    },
+    /// The configuration was written to disk, or could not be.
+    Saved {
+        /// The session that asked.
+        session: u64,
+        /// Of its request.
+        id: u64,
+        /// How it went.
+        result: Result<(), String>,
+    },
+}
+
+/// A netdev as the kernel describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Its name.
+    pub name: String,
+    /// Kernel index.
+    pub ifindex: u32,
+    /// `veth`, `tun`, `bridge`, …; empty for physical ones.
+    pub kind: String,
+    /// IFF_UP.
+    pub admin_up: bool,
+    /// IFF_LOWER_UP: there is a carrier.
+    pub carrier: bool,
+    /// MTU, bytes.
+    pub mtu: u32,
+    /// Its address.
+    pub mac: Option<Mac>,
+    /// Index of the bridge, bond or switch it belongs to.
+    pub master: Option<u32>,
+    /// Kind of that master as far as the kernel tells (`bridge`, `openvswitch`, …).
+    pub master_kind: Option<String>,
+    /// Does the host have an address (other than IPv6 link-local) on it?
+    pub has_address: bool,
+    /// Does the host's default route leave by it?
+    pub has_default_route: bool,
+}
+
+/// Everything the switch asks of the outside.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Answer to a session.
+    Reply {
+        /// Which.
+        session: u64,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Open a port; the answer is [`Input::Opened`].
+    Open {
+        /// Which.
+        port: PortId,
+        /// The netdev.
+        device: String,
+        /// How.
+        io: IoChoice,
+    },
+    /// Close a port and give its netdev back. `restore_up`: undo our `shutdown`.
+    Close {
+        /// Which.
+        port: PortId,
+        /// The netdev.
+        device: String,
+    },
+    /// Set the netdev up or down (`shutdown` takes the link down for the peer).
+    SetUp {
+        /// The netdev.
+        device: String,
+        /// Up?
+        up: bool,
+    },
+    /// Set the netdev's MTU.
+    SetMtu {
+        /// The netdev.
+        device: String,
+        /// Bytes.
+        mtu: u32,
+    },
+    /// Workers shall decide by this.
+    Publish(Arc<mona_datapath::Snapshot>),
+    /// A log line, complete with time stamp, for the buffer's readers: stderr and `terminal monitor` sessions.
+    Log(String),
+    /// Write the startup-config; the answer is [`Input::Saved`].
+    Save {
+        /// Who asked.
+        session: u64,
+        /// Of the request.
+        id: u64,
+        /// The file's text.
+        text: String,
+    },
+    /// Keep the ports that hooks added (the `/run` file's text; whole every time).
+    Keep(String),
+    /// The session wants log lines, or no more.
+    Monitor {
+        /// Which.
+        session: u64,
+        /// On?
+        on: bool,
+    },
+    /// Counters of the port start from zero now (cleared, or a new owner).
+    ClearCounters(PortId),
+}

@@ -1,0 +1,6 @@
+//! The control plane: *what the operator said* and *what the network said*, compiled into *what workers do*.
+//!
+//! [`Switch::step`](switch::Switch::step) is the whole of it: no clock, socket, thread, randomness or hash order inside.
+//! `main.rs` is the rim that reads the clock, the sockets and the datapath and feeds [`Input`](input::Input)s.
+
+pub mod input;

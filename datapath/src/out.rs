@@ -1,0 +1,82 @@
+//! Where `forward()` puts its decisions: one function, several outs.
+
+use mona_wire::{Mac, PortId, Tci, VlanId};
+use serde::{Deserialize, Serialize};
+
+/// What a worker tells control about a source address that is unknown or on another port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Where the station is said to be.
+    pub vlan: VlanId,
+    /// Its address.
+    pub mac: Mac,
+    /// The port the frame came in on.
+    pub port: PortId,
+    /// The snapshot it was decided by: control discards reports older than a flush.
+    pub snapshot: u64,
+}
+
+/// Receives what `forward()` decides about one frame. `Batch` sends, `Recorder` explains.
+pub trait Out {
+    /// The frame was admitted to this VLAN (once per frame, before anything else).
+    fn admitted(&mut self, vlan: VlanId);
+    /// The source was not known there; a lost report is repeated by the next frame.
+    fn seen(&mut self, seen: Seen);
+    /// A copy leaves by `port`, with this tag or with none.
+    fn send(&mut self, port: PortId, tag: Option<Tci>);
+    /// A decision worth a line of explanation; costs nothing where nobody listens.
+    #[inline]
+    fn note(&mut self, _note: Note) {}
+}
+
+/// The decisions a trace shows, in the order they are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The VLAN the frame belongs to, and why.
+    Classified(VlanId, Classified),
+    /// The source was already known on this port.
+    Known,
+    /// The source is not learned, and why.
+    NotLearned(NotLearned),
+    /// The source will be learned (it was unknown) or moved from the port named.
+    Learn(Option<PortId>),
+    /// The destination is a station known on that port (`true`: a static address).
+    Station(PortId, bool),
+    /// The destination is unknown (unicast), a group, or broadcast: the frame is flooded.
+    Flood(Flood),
+    /// A member that does not get a copy, and why.
+    Skipped(PortId, crate::Drop),
+}
+
+/// Why a frame belongs to its VLAN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Classified {
+    /// By its own tag.
+    Tag,
+    /// Untagged: the port's VLAN.
+    Untagged,
+    /// Tagged with VID 0: the port's VLAN, priority kept.
+    PriorityTag,
+}
+
+/// Why a source is not learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotLearned {
+    /// Learning is off on the port.
+    Port,
+    /// Learning is off in the VLAN (or spanning tree forbids it).
+    Vlan,
+    /// It is a static address.
+    Static,
+}
+
+/// What is flooded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flood {
+    /// A unicast destination that is no known station.
+    UnknownUnicast,
+    /// A group address.
+    Multicast,
+    /// ff:ff:ff:ff:ff:ff
+    Broadcast,
+}

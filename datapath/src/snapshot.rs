@@ -1,0 +1,135 @@
+//! What workers do: everything `forward()` reads, immutable, published by one atomic pointer.
+//!
+//! Only control's `compile()` makes one. Tables that did not change are shared with the previous snapshot (`Arc`).
+
+use crate::fdb::Fdb;
+use mona_wire::{PortId, VlanId};
+use std::sync::Arc;
+
+/// All that a worker decides by.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// Counts up with every publish; reports name the snapshot they were made under.
+    pub number: u64,
+    /// By [`PortId`]; ports beyond the end do not exist. Index 0 is the switch itself and always `None` for now.
+    pub ports: Vec<Option<Port>>,
+    /// By VID, [`VlanId::COUNT`] entries; `None` where the VLAN does not exist.
+    pub vlans: Vec<Option<Arc<Vlan>>>,
+    /// The stations; shared by all snapshots, written by control alone.
+    pub fdb: Arc<Fdb>,
+}
+
+/// One port as the datapath sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Is it open, not shut down and has a link? Nothing enters or leaves by a port that is not.
+    pub up: bool,
+    /// The VLAN of untagged and priority-tagged frames (802.1Q-2018 6.9.1: the PVID); `None` drops them
+    /// (`vlan_tag_mismatch`), as on a trunk whose native VLAN is tagged.
+    pub untagged: Option<VlanId>,
+    /// May frames with a VID other than 0 enter? Not on an access port.
+    pub tagged: bool,
+    /// Are source addresses learned here?
+    pub learning: bool,
+    /// `switchport protected`: no frame passes between two protected ports.
+    pub protected: bool,
+    /// `switchport block unicast`: unknown unicast is not flooded to this port.
+    pub block_unicast: bool,
+    /// `switchport block multicast`: unregistered multicast (not broadcast) is not flooded to this port.
+    pub block_multicast: bool,
+    /// Largest payload (bytes behind Ethernet header and tags), the interface MTU; per segment for super-frames.
+    pub mtu: u16,
+    /// How the port is reached.
+    pub home: Home,
+}
+
+/// Which I/O sends to a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// Through the backplane: any worker sends by its own.
+    Backplane,
+    /// Through a queue that one worker owns; the others pass the frame over a ring.
+    Worker(u8),
+}
+
+/// One VLAN: three sets of ports, whatever made them (link state, membership, spanning tree, LACP).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vlan {
+    /// Ports on which addresses are learned in this VLAN.
+    pub learn: PortSet,
+    /// Ports that may receive from and send to this VLAN.
+    pub forward: PortSet,
+    /// Ports by which frames of this VLAN leave without a tag.
+    pub untagged: PortSet,
+}
+
+/// A set of ports: one bit each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortSet {
+    words: Vec<u64>,
+}
+
+impl PortSet {
+    /// Adds a port.
+    pub fn insert(&mut self, port: PortId) {
+        let word = port.index() / 64;
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        self.words[word] |= 1 << (port.index() % 64);
+    }
+
+    /// Is the port in the set?
+    #[inline]
+    pub fn contains(&self, port: PortId) -> bool {
+        self.words.get(port.index() / 64).is_some_and(|word| word >> (port.index() % 64) & 1 != 0)
+    }
+
+    /// The members in ascending order.
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = PortId> + '_ {
+        self.words.iter().enumerate().flat_map(|(index, &word)| {
+            let mut rest = word;
+            std::iter::from_fn(move || {
+                if rest == 0 {
+                    return None;
+                }
+                let bit = rest.trailing_zeros();
+                rest &= rest - 1;
+                Some(PortId((index * 64) as u16 + bit as u16))
+            })
+        })
+    }
+
+    /// Is nobody in it?
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+}
+
+impl FromIterator<PortId> for PortSet {
+    fn from_iter<I: IntoIterator<Item = PortId>>(ports: I) -> PortSet {
+        let mut set = PortSet::default();
+        ports.into_iter().for_each(|port| set.insert(port));
+        set
+    }
+}
+
+impl Snapshot {
+    /// A switch without ports and VLANs.
+    pub fn empty(fdb: Arc<Fdb>) -> Snapshot {
+        Snapshot { number: 0, ports: Vec::new(), vlans: vec![None; VlanId::COUNT], fdb }
+    }
+
+    /// The port, if there is one of that number.
+    #[inline]
+    pub fn port(&self, port: PortId) -> Option<&Port> {
+        self.ports.get(port.index()).and_then(Option::as_ref)
+    }
+
+    /// The VLAN, if it exists.
+    #[inline]
+    pub fn vlan(&self, vlan: VlanId) -> Option<&Vlan> {
+        self.vlans[vlan.index()].as_deref()
+    }
+}

@@ -1,0 +1,13 @@
+//! Headers as views and values, and the small ids every crate speaks: nothing here does I/O, keeps a clock or allocates
+//! on the frame path.
+//!
+//! A *view* reads fields out of bytes that somebody else owns; a *value* is a parsed, valid thing. Parsing happens once,
+//! at the rim; inside the switch only values travel.
+
+pub mod ids;
+pub mod mac;
+pub mod time;
+
+pub use ids::{PortId, Tci, VlanId};
+pub use mac::Mac;
+pub use time::Instant;
