@@ -112,7 +112,7 @@ pub struct Device {
 }
 
 /// Everything the switch asks of the outside.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Output {
     /// Answer to a session.
     Reply {
