@@ -3,6 +3,8 @@
 //! An I/O fills a batch with [`RxFrame`]s that stay in its own memory until it is told to release them; it sends by
 //! copying (or, where rx and tx share memory, by handing on) what the frame holds.
 
+pub mod raw;
+
 use mona_wire::PortId;
 use std::ptr::NonNull;
 

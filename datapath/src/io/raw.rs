@@ -1,0 +1,139 @@
+//! A plain raw socket on one netdev: frames in, frames out, tags in the frame. For hosts in testbeds and for tools; the
+//! switch itself uses rings.
+
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+/// An AF_PACKET socket bound to one netdev of the network namespace it was opened in.
+pub struct RawSocket {
+    fd: OwnedFd,
+}
+
+impl RawSocket {
+    /// Opens it on `device`; frames sent by this host are not seen on it. Errors are the kernel's: no such device, not
+    /// permitted.
+    pub fn open(device: &str) -> io::Result<RawSocket> {
+        let protocol = (libc::ETH_P_ALL as u16).to_be();
+        // SAFETY: no pointers; the descriptor is owned from here on.
+        let fd = unsafe {
+            let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            OwnedFd::from_raw_fd(fd)
+        };
+        let name = CString::new(device).map_err(|_| io::ErrorKind::InvalidInput)?;
+        // SAFETY: `name` is a terminated string.
+        let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+        if index == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: sockaddr_ll is plain data for which all zeros is a value.
+        let mut address: libc::sockaddr_ll = unsafe { zeroed() };
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = protocol;
+        address.sll_ifindex = index as i32;
+        set(&fd, libc::PACKET_IGNORE_OUTGOING, 1)?;
+        set(&fd, libc::PACKET_AUXDATA, 1)?;
+        // SAFETY: `address` lives through the call and its length is its own.
+        let bound = unsafe {
+            libc::bind(fd.as_raw_fd(), (&raw const address).cast(), size_of::<libc::sockaddr_ll>() as libc::socklen_t)
+        };
+        if bound < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let socket = RawSocket { fd };
+        // What arrived on other netdevs between socket() and bind() is not ours: with protocol 0 nothing did.
+        Ok(socket)
+    }
+
+    /// Sends one frame as it is.
+    pub fn send(&self, frame: &[u8]) -> io::Result<()> {
+        // SAFETY: the pointer and length are of one slice.
+        let sent = unsafe { libc::send(self.fd.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// The next frame, its tag put back into it, or `None` when `patience` is over.
+    pub fn receive(&self, patience: Duration) -> io::Result<Option<Vec<u8>>> {
+        let until = Instant::now() + patience;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let mut poll = libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+            // SAFETY: one valid pollfd.
+            match unsafe { libc::poll(&raw mut poll, 1, left.as_millis().min(i32::MAX as u128) as i32) } {
+                0 => return Ok(None),
+                n if n < 0 => {
+                    let error = io::Error::last_os_error();
+                    if error.kind() != io::ErrorKind::Interrupted {
+                        return Err(error);
+                    }
+                }
+                _ => return self.take().map(Some),
+            }
+        }
+    }
+
+    fn take(&self) -> io::Result<Vec<u8>> {
+        let mut frame = vec![0u8; 1 << 17];
+        let mut control = [0u64; 16];
+        let mut iov = libc::iovec { iov_base: frame.as_mut_ptr().cast(), iov_len: frame.len() };
+        // SAFETY: msghdr is plain data for which all zeros is a value.
+        let mut message: libc::msghdr = unsafe { zeroed() };
+        message.msg_iov = &raw mut iov;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&control) as _;
+        // SAFETY: every pointer in `message` is to a local that outlives the call.
+        let length = unsafe { libc::recvmsg(self.fd.as_raw_fd(), &raw mut message, 0) };
+        if length < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        frame.truncate(length as usize);
+        // SAFETY: the kernel filled `control` with well-formed headers, which the CMSG macros walk.
+        unsafe {
+            let mut header = libc::CMSG_FIRSTHDR(&raw const message);
+            while !header.is_null() {
+                if (*header).cmsg_level == libc::SOL_PACKET && (*header).cmsg_type == libc::PACKET_AUXDATA {
+                    let aux = libc::CMSG_DATA(header).cast::<libc::tpacket_auxdata>().read_unaligned();
+                    if aux.tp_status & libc::TP_STATUS_VLAN_VALID != 0 && frame.len() >= 12 {
+                        let tpid = if aux.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0 {
+                            aux.tp_vlan_tpid
+                        } else {
+                            0x8100
+                        };
+                        let tag = [tpid.to_be_bytes(), aux.tp_vlan_tci.to_be_bytes()].concat();
+                        frame.splice(12..12, tag);
+                    }
+                }
+                header = libc::CMSG_NXTHDR(&raw const message, header);
+            }
+        }
+        Ok(frame)
+    }
+}
+
+impl AsRawFd for RawSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+fn set(fd: &OwnedFd, option: i32, value: i32) -> io::Result<()> {
+    // SAFETY: the option takes an int, whose address and size are given.
+    let done = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_PACKET,
+            option,
+            (&raw const value).cast(),
+            size_of::<i32>() as libc::socklen_t,
+        )
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
