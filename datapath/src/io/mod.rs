@@ -4,6 +4,7 @@
 //! copying (or, where rx and tx share memory, by handing on) what the frame holds.
 
 pub mod raw;
+pub mod tap;
 
 use mona_wire::PortId;
 use std::ptr::NonNull;

@@ -1,0 +1,259 @@
+//! Hosts and switches in network namespaces of their own: what a test builds, and what is gone when it ends, however it
+//! ends.
+
+use mona_datapath::io::raw::RawSocket;
+use nix::sched::{CloneFlags, setns};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test calls it broken.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A test's private world: a directory, namespaces and the processes in them.
+pub struct World {
+    label: String,
+    /// A directory that goes away with the world.
+    pub dir: PathBuf,
+    namespaces: Vec<String>,
+    children: Vec<Child>,
+}
+
+/// A switch that a world runs.
+pub struct Switch {
+    /// The namespace it runs in.
+    pub namespace: String,
+    /// Its control socket.
+    pub socket: PathBuf,
+    /// Its startup-config.
+    pub config: PathBuf,
+    index: usize,
+    arguments: Vec<String>,
+}
+
+impl World {
+    /// A world of its own for the test `label` (a few letters: namespaces and backplanes are named by it).
+    pub fn new(label: &str) -> World {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let label = format!("{label}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(format!("mona-{label}"));
+        fs::create_dir_all(&dir).expect("a directory for the test");
+        World { label, dir, namespaces: Vec::new(), children: Vec::new() }
+    }
+
+    /// Makes a namespace; its full name is returned. Loopback is up; IPv6 is quiet, so that no frame is sent that the
+    /// test does not ask for.
+    pub fn namespace(&mut self, name: &str) -> String {
+        let full = format!("{}-{name}", self.label);
+        run("ip", &["netns", "add", &full]);
+        self.namespaces.push(full.clone());
+        self.exec(&full, "ip link set lo up");
+        self.exec(&full, "sysctl -qw net.ipv6.conf.default.disable_ipv6=1 net.ipv6.conf.all.disable_ipv6=1");
+        full
+    }
+
+    /// A cable between two namespaces; both ends are up.
+    pub fn cable(&self, (a, a_device): (&str, &str), (b, b_device): (&str, &str)) {
+        run("ip", &["link", "add", a_device, "netns", a, "type", "veth", "peer", "name", b_device, "netns", b]);
+        self.exec(a, &format!("ip link set {a_device} up"));
+        self.exec(b, &format!("ip link set {b_device} up"));
+    }
+
+    /// Runs a line of shell in a namespace; it must succeed. Returns what it printed.
+    pub fn exec(&self, namespace: &str, line: &str) -> String {
+        let output = self.attempt(namespace, line);
+        assert!(
+            output.status.success(),
+            "{namespace}: {line}: {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs a line of shell in a namespace, however it ends.
+    pub fn attempt(&self, namespace: &str, line: &str) -> Output {
+        Command::new("ip").args(["netns", "exec", namespace, "sh", "-c", line]).output().expect("ip netns exec runs")
+    }
+
+    /// Does `from` reach `address`? (two probes, a second each)
+    pub fn pings(&self, from: &str, address: &str) -> bool {
+        self.attempt(from, &format!("ping -q -c 2 -i 0.2 -W 1 {address}")).status.success()
+    }
+
+    /// A raw socket on a device of a namespace.
+    pub fn raw(&self, namespace: &str, device: &str) -> RawSocket {
+        inside(namespace, || RawSocket::open(device)).unwrap_or_else(|e| panic!("{namespace}: {device}: {e}"))
+    }
+
+    /// Starts a process in a namespace; it is killed with the world.
+    pub fn spawn(&mut self, namespace: &str, program: &Path, arguments: &[&str]) -> usize {
+        let log = File::create(self.dir.join(format!("{}.log", self.children.len()))).expect("a log file");
+        let child = Command::new("ip")
+            .args(["netns", "exec", namespace])
+            .arg(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|e| panic!("{}: {e}", program.display()));
+        self.children.push(child);
+        self.children.len() - 1
+    }
+
+    /// What process number `index` printed.
+    pub fn log(&self, index: usize) -> String {
+        fs::read_to_string(self.dir.join(format!("{index}.log"))).unwrap_or_default()
+    }
+
+    /// Starts `switchd` in a namespace with a startup-config and more arguments, and waits until it is ready.
+    pub fn switch(&mut self, namespace: &str, config: &str, arguments: &[&str]) -> Switch {
+        let name = namespace.rsplit('-').next().unwrap_or(namespace).to_string();
+        let dir = self.dir.join(&name);
+        fs::create_dir_all(&dir).expect("a directory for the switch");
+        let switch = Switch {
+            namespace: namespace.to_string(),
+            socket: dir.join("switchd.sock"),
+            config: dir.join("startup-config"),
+            index: 0,
+            arguments: [
+                &["--run".to_string(), dir.display().to_string(), "--name".to_string(), name][..],
+                &arguments.iter().map(|a| a.to_string()).collect::<Vec<_>>(),
+            ]
+            .concat(),
+        };
+        fs::write(&switch.config, config).expect("the startup-config");
+        let index = self.boot(&switch);
+        Switch { index, ..switch }
+    }
+
+    fn boot(&mut self, switch: &Switch) -> usize {
+        let mut arguments = vec!["--config".to_string(), switch.config.display().to_string()];
+        arguments.extend(["--socket".to_string(), switch.socket.display().to_string()]);
+        arguments.extend(switch.arguments.clone());
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let index = self.spawn(&switch.namespace, &binary("switchd"), &arguments);
+        let ready = wait(|| self.log(index).contains("switchd: ready"));
+        assert!(ready, "switchd did not become ready:\n{}", self.log(index));
+        index
+    }
+
+    /// Kills the switch (`SIGKILL`) and starts it again.
+    pub fn crash(&mut self, switch: &mut Switch) {
+        let child = &mut self.children[switch.index];
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+        switch.index = self.boot(switch);
+    }
+
+    /// Stops the switch with `SIGTERM`, and waits until it has ended.
+    pub fn stop(&mut self, switch: &Switch) {
+        let child = &mut self.children[switch.index];
+        let pid = nix::unistd::Pid::from_raw(child.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it runs");
+        child.wait().expect("it ends");
+    }
+
+    /// What the switch wrote to stderr.
+    pub fn messages(&self, switch: &Switch) -> String {
+        self.log(switch.index)
+    }
+
+    /// The switch's process.
+    pub fn pid(&self, switch: &Switch) -> u32 {
+        self.children[switch.index].id()
+    }
+
+    /// Runs lines in `swcli`; none may be rejected.
+    pub fn cli(&self, switch: &Switch, lines: &[&str]) -> String {
+        let (done, text) = self.try_cli(switch, lines);
+        assert!(done, "swcli {lines:?}:\n{text}\n{}", self.messages(switch));
+        text
+    }
+
+    /// Runs lines in `swcli`: was every one accepted, and what was printed?
+    pub fn try_cli(&self, switch: &Switch, lines: &[&str]) -> (bool, String) {
+        let mut command = Command::new(binary("swcli"));
+        command.arg("--socket").arg(&switch.socket);
+        lines.iter().for_each(|line| {
+            command.args(["-c", line]);
+        });
+        let output = command.stdin(Stdio::null()).output().expect("swcli runs");
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), text.into_owned())
+    }
+
+    /// Runs `swctl` on the switch: did it succeed, and what was printed?
+    pub fn ctl(&self, switch: &Switch, arguments: &[&str]) -> (bool, String) {
+        let output = Command::new("ip")
+            .args(["netns", "exec", &switch.namespace])
+            .arg(binary("swctl"))
+            .args(arguments)
+            .arg("--socket")
+            .arg(&switch.socket)
+            .output()
+            .expect("swctl runs");
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), text.trim_end().to_string())
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        for namespace in &self.namespaces {
+            let _ = Command::new("ip").args(["netns", "del", namespace]).status();
+        }
+        if std::thread::panicking() {
+            for index in 0..self.children.len() {
+                eprintln!("--- process {index}:\n{}", self.log(index));
+            }
+        }
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Runs `work` in a thread that has entered the namespace; what it opens stays there.
+pub fn inside<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                let file = File::open(Path::new("/run/netns").join(namespace)).expect("the namespace exists");
+                setns(file, CloneFlags::CLONE_NEWNET).expect("root may enter it");
+                work()
+            })
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Asks until the answer is yes or patience is over.
+pub fn wait(mut question: impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        if question() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    question()
+}
+
+/// A binary of this workspace, built beside the running test.
+pub fn binary(name: &str) -> PathBuf {
+    let me = std::env::current_exe().expect("the running test has a path");
+    let found = me.ancestors().skip(1).take(2).map(|dir| dir.join(name)).find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("{name} is not built: run `cargo build --workspace` first"))
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let output = Command::new(program).args(arguments).output().unwrap_or_else(|e| panic!("{program}: {e}"));
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
