@@ -1,1 +1,4 @@
-//! skeleton
+//! Where the switch is tried: namespaces with real hosts, scenarios on virtual time, transcripts of the shell. It may know
+//! everything; nothing knows it.
+
+pub mod netns;
