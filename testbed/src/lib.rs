@@ -2,3 +2,4 @@
 //! everything; nothing knows it.
 
 pub mod netns;
+pub mod wire;
