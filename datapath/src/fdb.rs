@@ -1,8 +1,26 @@
 //! The stations: (VLAN, MAC) → port, read by every worker, written by control alone.
 //!
-//! Contract (the table itself is filled in by its owner).
+//! ```text
+//!  bucket, one cache line   ┌ key ┬ value ┬ key ┬ value ┬ key ┬ value ┬ key ┬ value ┐
+//!  key     4 bits passed │ 12 VLAN │ 48 MAC         (passed: of the first key only)
+//!  value  31 bits version │ 1 static │ 16 port │ 16 epoch
+//! ```
+//!
+//! A station lies in the bucket its key hashes to or, where that was full, in the next one that had room; a bucket
+//! counts how many stations *passed* it that way, so that a search ends at the first one that none did. Stations never
+//! lie elsewhere later: a reader cannot miss one that is moved. The table has twice the slots it needs, so that most
+//! searches, also in vain, read one cache line.
+//!
+//! A slot that is used again must not show its new port to who is looking for its old key. So a reader takes a value
+//! only if its *version* was the same, and even, before and after it had read the key: `value → key → value`. An odd
+//! version means that the slot is empty or changing hands: the writer makes it odd, then changes the key, then makes it
+//! even again with the new port.
 
+use crate::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::*};
+use crate::prefetch::prefetch;
 use mona_wire::{Mac, PortId, VlanId};
+use std::hash::{BuildHasher, Hasher};
+use std::ops::Range;
 
 /// Who put a station into the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,72 +46,189 @@ pub struct Station {
     pub epoch: u16,
 }
 
-/// The forwarding database.
-pub struct Fdb {}
-
 /// The table is full: the station was not entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-#[allow(unused_variables)]
+/// The forwarding database.
+pub struct Fdb {
+    buckets: Box<[Bucket]>,
+    seed: [u64; 2],
+    /// Written by control, read by workers whenever a known station sends.
+    epoch: AtomicU16,
+    /// Written by control, read by whoever asks.
+    len: AtomicUsize,
+    capacity: usize,
+}
+
+/// Slots of a bucket: one cache line of 64 bytes.
+const SLOTS: usize = 4;
+
+#[repr(align(64))]
+struct Bucket([Slot; SLOTS]);
+
+/// Written by control; workers change the epoch in the value.
+struct Slot {
+    key: AtomicU64,
+    value: AtomicU64,
+}
+
 impl Fdb {
-    /// A table for up to `stations` entries.
+    /// A table for up to `stations` entries. Addresses are chosen by whoever sends frames: where they lie is not, it
+    /// differs from process to process.
     pub fn with_capacity(stations: usize) -> Fdb {
-        todo!()
+        let random = || std::hash::RandomState::new().build_hasher().finish();
+        Fdb::with_capacity_and_seed(stations, [random(), random()])
+    }
+
+    /// The same with the order of the table given, for tests and replays.
+    pub fn with_capacity_and_seed(stations: usize, seed: [u64; 2]) -> Fdb {
+        let slot = || Slot { key: AtomicU64::new(0), value: AtomicU64::new(EMPTY) };
+        let bucket = || Bucket([slot(), slot(), slot(), slot()]);
+        Fdb {
+            buckets: (0..(2 * stations).div_ceil(SLOTS).max(1)).map(|_| bucket()).collect(),
+            seed,
+            epoch: AtomicU16::new(0),
+            len: AtomicUsize::new(0),
+            capacity: stations,
+        }
     }
 
     /// Workers: where is it? (`None` = unknown.)
     #[inline]
     pub fn lookup(&self, vlan: VlanId, mac: Mac) -> Option<Station> {
-        todo!()
+        let key = key_of(vlan, mac);
+        let mut at = self.home(key);
+        loop {
+            let bucket = &self.buckets[at];
+            for slot in &bucket.0 {
+                if slot.key.load(Relaxed) & KEY == key
+                    && let Some((_, value)) = slot.read().filter(|read| read.0 == key)
+                {
+                    return Some(station_of(key, value));
+                }
+            }
+            if passed(bucket) == 0 {
+                return None;
+            }
+            at = self.after(at);
+        }
     }
 
     /// Workers: asks the cache for the line a later [`Fdb::lookup`] will read.
     #[inline]
     pub fn prefetch(&self, vlan: VlanId, mac: Mac) {
-        todo!()
+        prefetch(&self.buckets[self.home(key_of(vlan, mac))]);
     }
 
     /// Workers: a frame from the station was seen in this epoch (one relaxed write per epoch and station).
     #[inline]
     pub fn touch(&self, station: &Station) {
-        todo!()
+        let epoch = self.epoch();
+        if station.epoch != epoch {
+            self.stamp(station, epoch);
+        }
+    }
+
+    /// Replaces the epoch only if everything else is as the worker saw it: control's change of the slot is never undone.
+    #[cold]
+    fn stamp(&self, station: &Station, epoch: u16) {
+        let key = key_of(station.vlan, station.mac);
+        if let Some((slot, value)) = self.find(key)
+            && station_of(key, value) == *station
+        {
+            // Who is second has nothing to add. A relaxed read-modify-write keeps the writer's release sequence alive.
+            let _ = slot.value.compare_exchange(value, value & !0xffff | u64::from(epoch), Relaxed, Relaxed);
+        }
     }
 
     /// Control: the epoch that workers stamp stations with.
     pub fn set_epoch(&self, epoch: u16) {
-        todo!()
+        self.epoch.store(epoch, Relaxed);
     }
 
     /// The epoch workers stamp with now.
     #[inline]
     pub fn epoch(&self) -> u16 {
-        todo!()
+        self.epoch.load(Relaxed)
     }
 
     /// Control alone: enters or replaces a station.
     pub fn insert(&self, vlan: VlanId, mac: Mac, port: PortId, origin: Origin) -> Result<(), Full> {
-        todo!()
+        let key = key_of(vlan, mac);
+        let fresh = |version| value_of(version, port, origin, self.epoch());
+        if let Some((slot, value)) = self.find(key) {
+            slot.value.store(fresh(version(value)), Release);
+            return Ok(());
+        }
+        if self.len() >= self.capacity {
+            return Err(Full);
+        }
+        let mut at = self.home(key);
+        loop {
+            // There is always room further on: half of all slots are free.
+            if let Some(slot) = self.buckets[at].0.iter().find(|slot| slot.key.load(Relaxed) & KEY == 0) {
+                // The version is odd. `passed` stays, whoever's key it lies beside.
+                slot.key.store(slot.key.load(Relaxed) & !KEY | key, Release);
+                slot.value.store(fresh(version(slot.value.load(Relaxed)) + 1), Release);
+                self.len.store(self.len() + 1, Relaxed);
+                return Ok(());
+            }
+            count_passed(&self.buckets[at], true);
+            at = self.after(at);
+        }
     }
 
     /// Control alone: removes one; `false` if it was not there.
     pub fn remove(&self, vlan: VlanId, mac: Mac) -> bool {
-        todo!()
+        let key = key_of(vlan, mac);
+        let mut at = self.home(key);
+        loop {
+            if let Some(slot) = self.buckets[at].0.iter().find(|slot| slot.key.load(Relaxed) & KEY == key) {
+                self.clear(slot, key, at);
+                return true;
+            }
+            if passed(&self.buckets[at]) == 0 {
+                return false;
+            }
+            at = self.after(at);
+        }
     }
 
     /// Control alone: removes those for which `keep` says no; returns how many went.
     pub fn retain(&self, keep: impl FnMut(&Station) -> bool) -> usize {
-        todo!()
+        self.retain_in(0..self.buckets(), keep)
     }
 
-    /// Every station, in table order.
+    /// Control alone: as [`Fdb::retain`], for a part of the table: a million stations age in steps.
+    pub fn retain_in(&self, part: Range<usize>, mut keep: impl FnMut(&Station) -> bool) -> usize {
+        let mut gone = 0;
+        for at in part.start..part.end.min(self.buckets()) {
+            for slot in &self.buckets[at].0 {
+                let key = slot.key.load(Relaxed) & KEY;
+                if key != 0 && !keep(&station_of(key, slot.value.load(Relaxed))) {
+                    self.clear(slot, key, at);
+                    gone += 1;
+                }
+            }
+        }
+        gone
+    }
+
+    /// How many parts [`Fdb::retain_in`] can name.
+    pub fn buckets(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Every station, in table order: the same for the same seed and the same history.
     pub fn iter(&self) -> impl Iterator<Item = Station> + '_ {
-        std::iter::empty()
+        let read = self.buckets.iter().flat_map(|bucket| &bucket.0).filter_map(Slot::read);
+        read.map(|(key, value)| station_of(key, value))
     }
 
     /// How many stations there are.
     pub fn len(&self) -> usize {
-        todo!()
+        self.len.load(Relaxed)
     }
 
     /// Is the table empty?
@@ -103,6 +238,114 @@ impl Fdb {
 
     /// How many fit.
     pub fn capacity(&self) -> usize {
-        todo!()
+        self.capacity
+    }
+
+    /// The slot of a key and its value: for who can tell that it is still so (control, or a compare-exchange).
+    fn find(&self, key: u64) -> Option<(&Slot, u64)> {
+        let mut at = self.home(key);
+        loop {
+            let bucket = &self.buckets[at];
+            for slot in &bucket.0 {
+                if let Some((_, value)) = slot.read().filter(|read| read.0 == key) {
+                    return Some((slot, value));
+                }
+            }
+            if passed(bucket) == 0 {
+                return None;
+            }
+            at = self.after(at);
+        }
+    }
+
+    /// Empties a slot of the bucket `at`.
+    fn clear(&self, slot: &Slot, key: u64, at: usize) {
+        let odd = version(slot.value.load(Relaxed)) + 1;
+        slot.value.store(odd << VERSION, Relaxed);
+        slot.key.store(slot.key.load(Relaxed) & !KEY, Release);
+        let mut before = self.home(key);
+        while before != at {
+            count_passed(&self.buckets[before], false);
+            before = self.after(before);
+        }
+        self.len.store(self.len() - 1, Relaxed);
+    }
+
+    /// The bucket a key belongs to: a folded multiplication by a secret, and its high bits as an index.
+    #[inline]
+    fn home(&self, key: u64) -> usize {
+        let wide = u128::from(key ^ self.seed[0]) * u128::from(self.seed[1] | 1);
+        let mixed = u128::from((wide as u64) ^ (wide >> 64) as u64) * 0x9e37_79b9_7f4a_7c15;
+        let hash = (mixed as u64) ^ (mixed >> 64) as u64;
+        ((u128::from(hash) * self.buckets.len() as u128) >> 64) as usize
+    }
+
+    #[inline]
+    fn after(&self, at: usize) -> usize {
+        if at + 1 == self.buckets.len() { 0 } else { at + 1 }
     }
 }
+
+impl Slot {
+    /// The key and the value that belongs to it; `None` if the slot is empty or changing hands.
+    #[inline]
+    fn read(&self) -> Option<(u64, u64)> {
+        let before = self.value.load(Acquire);
+        let key = self.key.load(Acquire) & KEY;
+        let value = self.value.load(Relaxed);
+        (version(before) == version(value) && version(value) % 2 == 0).then_some((key, value))
+    }
+}
+
+/// The bits of a key word that are the key. Never zero: there is no VLAN 0.
+const KEY: u64 = (1 << 60) - 1;
+/// As far as `passed` counts; from here it does not go down again (searches are longer, not wrong).
+const PASSED_MAX: u64 = 15;
+
+/// Where the version starts in a value word. 31 bits: it does not come round while a reader is reading three words.
+const VERSION: u32 = 33;
+/// The value of a slot that was never used: an odd version.
+const EMPTY: u64 = 1 << VERSION;
+
+fn key_of(vlan: VlanId, mac: Mac) -> u64 {
+    u64::from(vlan.get()) << 48 | mac.to_u64()
+}
+
+fn value_of(version: u64, port: PortId, origin: Origin, epoch: u16) -> u64 {
+    version << VERSION | u64::from(origin == Origin::Static) << 32 | u64::from(port.0) << 16 | u64::from(epoch)
+}
+
+fn version(value: u64) -> u64 {
+    value >> VERSION
+}
+
+#[inline]
+fn station_of(key: u64, value: u64) -> Station {
+    Station {
+        // A key that is in the table was made of a VLAN.
+        vlan: VlanId::new((key >> 48) as u16).unwrap_or(VlanId::DEFAULT),
+        mac: Mac::from_u64(key),
+        port: PortId((value >> 16) as u16),
+        origin: if value >> 32 & 1 != 0 { Origin::Static } else { Origin::Dynamic },
+        epoch: value as u16,
+    }
+}
+
+#[inline]
+fn passed(bucket: &Bucket) -> u64 {
+    bucket.0[0].key.load(Acquire) >> 60
+}
+
+fn count_passed(bucket: &Bucket, up: bool) {
+    let key = bucket.0[0].key.load(Relaxed);
+    let count = match (key >> 60, up) {
+        (PASSED_MAX, _) => PASSED_MAX,
+        (count, true) => count + 1,
+        (count, false) => count - 1,
+    };
+    bucket.0[0].key.store(key & KEY | count << 60, Release);
+}
+
+#[cfg(test)]
+#[path = "fdb_tests.rs"]
+mod tests;

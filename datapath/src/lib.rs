@@ -11,15 +11,26 @@
 //! decisions away: [`batch`] sends, [`recorder`] explains. It names no control protocol, allocates nothing per frame,
 //! takes no lock and makes no system call outside [`io`].
 
+mod atomic {
+    //! Whose atomics [`crate::fdb`] is built on: the model checker's where it is included there.
+    pub use std::sync::atomic::*;
+}
+pub mod batch;
 pub mod drop;
 pub mod fdb;
+pub mod forward;
 pub mod io;
 pub mod out;
+mod prefetch;
+pub mod recorder;
 pub mod snapshot;
 pub mod stats;
 pub mod switching;
 
+pub use batch::Batch;
 pub use drop::Drop;
 pub use fdb::Fdb;
+pub use forward::{Frame, forward};
 pub use out::{Out, Seen};
+pub use recorder::Recorder;
 pub use snapshot::Snapshot;

@@ -22,6 +22,11 @@ pub trait Out {
     fn admitted(&mut self, vlan: VlanId);
     /// The source was not known there; a lost report is repeated by the next frame.
     fn seen(&mut self, seen: Seen);
+    /// The source is this station, known where it was seen: it is alive. (An out that only explains leaves no trace.)
+    #[inline]
+    fn known(&mut self, fdb: &crate::Fdb, station: &crate::fdb::Station) {
+        fdb.touch(station);
+    }
     /// A copy leaves by `port`, with this tag or with none.
     fn send(&mut self, port: PortId, tag: Option<Tci>);
     /// A decision worth a line of explanation; costs nothing where nobody listens.

@@ -2,6 +2,7 @@
 //!
 //! An I/O fills a batch with [`RxFrame`]s that stay in its own memory until it is told to release them; it sends by
 //! copying (or, where rx and tx share memory, by handing on) what the frame holds.
+#![allow(unsafe_code)]
 
 pub mod raw;
 pub mod tap;
@@ -53,16 +54,45 @@ pub enum GsoKind {
 }
 
 /// A received frame, still in the memory of the I/O that received it.
+///
+/// The I/O promises that `len` bytes from `at` are readable and change only through it until it is told to release the
+/// frame; whoever holds an `RxFrame` promises to look at it no longer after that. So only an I/O can make one.
 #[derive(Clone, Copy, Debug)]
 pub struct RxFrame {
     /// The port it came in on.
     pub rx: PortId,
     /// Its first byte.
-    pub at: NonNull<u8>,
+    at: NonNull<u8>,
     /// How long it is.
-    pub len: u32,
+    len: u32,
     /// What the sender left to be done.
     pub offload: Offload,
     /// The I/O's own name for the memory (ring slot, UMEM address).
     pub chunk: u64,
+}
+
+impl RxFrame {
+    /// A frame in memory that nobody releases: for tests and benchmarks.
+    pub fn fixed(rx: PortId, bytes: &'static [u8], offload: Offload) -> RxFrame {
+        RxFrame { rx, at: NonNull::from(bytes).cast(), len: bytes.len() as u32, offload, chunk: 0 }
+    }
+
+    /// Its bytes.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the I/O that made the frame keeps `len` bytes from `at` readable until the frame is released, after
+        // which its holder does not look any more (see `RxFrame`).
+        unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.len as usize) }
+    }
+
+    /// How long it is.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Is it without a byte?
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
 }

@@ -4,10 +4,13 @@
 //! A *view* reads fields out of bytes that somebody else owns; a *value* is a parsed, valid thing. Parsing happens once,
 //! at the rim; inside the switch only values travel.
 
+pub mod checksum;
+pub mod eth;
 pub mod ids;
 pub mod mac;
 pub mod time;
 
+pub use eth::Eth;
 pub use ids::{PortId, Tci, VlanId};
 pub use mac::Mac;
 pub use time::Instant;

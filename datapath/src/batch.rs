@@ -1,0 +1,146 @@
+//! The out that sends: the decisions about up to [`BATCH`] frames, gathered for the worker that carries them out.
+//!
+//! Two passes: the first reads every header and asks the cache for the stations it will look up, the second decides. So
+//! the memory of one frame's stations arrives while the others are parsed.
+
+use crate::forward::{Frame, forward};
+use crate::io::RxFrame;
+use crate::out::{Out, Seen};
+use crate::{Drop, Snapshot};
+use mona_wire::{PortId, Tci, VlanId};
+
+/// Frames decided at once: enough to hide the latency of memory, few enough that their headers stay in the cache.
+pub const BATCH: usize = 64;
+/// Copies held before a batch ends early. One frame makes at most [`PortId::COUNT`] more, for which there is room.
+const SENDS: usize = 4096;
+
+/// A copy of a frame that leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Send {
+    /// Which frame of the batch.
+    pub frame: u16,
+    /// By which port.
+    pub port: PortId,
+    /// In which VLAN ([`VlanId::DEFAULT`] for a frame to the switch itself, which is in none).
+    pub vlan: VlanId,
+    /// With this tag or without any.
+    pub tag: Option<Tci>,
+}
+
+/// The decisions about one batch. Frames are named by their place in it.
+pub struct Batch {
+    /// Copies to send, in the order of frames, those of one frame ascending by port.
+    pub sends: Vec<Send>,
+    /// What control is to be told.
+    pub seen: Vec<Seen>,
+    /// Frames of which nothing was sent, and why.
+    pub dropped: Vec<(u16, Drop)>,
+    /// Frames that were admitted to a VLAN, for its counters.
+    pub admitted: Vec<(u16, VlanId)>,
+    /// How many unknown sources a port may report per batch. The worker lowers it as the ring to control fills, see
+    /// [`Batch::share`]: then a port that invents addresses leaves room for the others'.
+    pub budget: usize,
+    headers: Vec<Result<Frame, Drop>>,
+}
+
+impl Default for Batch {
+    fn default() -> Batch {
+        Batch {
+            sends: Vec::with_capacity(SENDS + PortId::COUNT),
+            seen: Vec::with_capacity(BATCH),
+            dropped: Vec::with_capacity(BATCH),
+            admitted: Vec::with_capacity(BATCH),
+            budget: BATCH,
+            headers: Vec::with_capacity(BATCH),
+        }
+    }
+}
+
+impl Batch {
+    /// Decides about the first [`BATCH`] frames, or fewer if they make many copies: returns about how many (at least
+    /// one, if there is one). What was decided before is forgotten.
+    pub fn decide(&mut self, snapshot: &Snapshot, frames: &[RxFrame]) -> usize {
+        let frames = &frames[..frames.len().min(BATCH)];
+        self.sends.clear();
+        self.seen.clear();
+        self.dropped.clear();
+        self.admitted.clear();
+        self.headers.clear();
+        for rx in frames {
+            let header = Frame::parse(rx.bytes(), rx.len() as u32, &rx.offload);
+            if let Ok(frame) = &header
+                && let Some(vlan) = supposed_vlan(snapshot, rx.rx, frame)
+            {
+                snapshot.fdb.prefetch(vlan, frame.eth.src);
+                snapshot.fdb.prefetch(vlan, frame.eth.dst);
+            }
+            self.headers.push(header);
+        }
+        for (at, rx) in frames.iter().enumerate() {
+            if self.sends.len() > SENDS {
+                return at;
+            }
+            let header = self.headers[at];
+            let mut out = OneFrame { batch: self, frame: at as u16, vlan: VlanId::DEFAULT };
+            if let Err(why) = header.and_then(|frame| forward(snapshot, rx.rx, &frame, &mut out)) {
+                self.dropped.push((at as u16, why));
+            }
+        }
+        frames.len()
+    }
+
+    /// A budget for the free part of the ring to control: all while it is half empty (64 k addresses of one port are
+    /// learned at full speed), then ever less, and at least one, so that no port is silenced by another.
+    pub const fn share(free: usize, capacity: usize) -> usize {
+        match free * 8 / if capacity == 0 { 1 } else { capacity } {
+            0 => 1,
+            1 => 4,
+            2 | 3 => 16,
+            _ => BATCH,
+        }
+    }
+}
+
+/// The VLAN the frame will be in, if it may enter at all: good enough to prefetch by.
+#[inline]
+fn supposed_vlan(snapshot: &Snapshot, rx: PortId, frame: &Frame) -> Option<VlanId> {
+    match frame.eth.tag.map(Tci::vid) {
+        None | Some(0) => snapshot.port(rx)?.untagged,
+        Some(vid) => VlanId::new(vid),
+    }
+}
+
+/// The batch while one of its frames is decided.
+struct OneFrame<'a> {
+    batch: &'a mut Batch,
+    frame: u16,
+    vlan: VlanId,
+}
+
+impl Out for OneFrame<'_> {
+    #[inline]
+    fn admitted(&mut self, vlan: VlanId) {
+        self.vlan = vlan;
+        self.batch.admitted.push((self.frame, vlan));
+    }
+
+    #[cold]
+    fn seen(&mut self, seen: Seen) {
+        let batch = &mut *self.batch;
+        let mut reported = 0;
+        for other in &batch.seen {
+            if *other == seen {
+                return;
+            }
+            reported += usize::from(other.port == seen.port);
+        }
+        if reported < batch.budget {
+            batch.seen.push(seen);
+        }
+    }
+
+    #[inline]
+    fn send(&mut self, port: PortId, tag: Option<Tci>) {
+        self.batch.sends.push(Send { frame: self.frame, port, vlan: self.vlan, tag });
+    }
+}

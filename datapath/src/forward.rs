@@ -1,0 +1,184 @@
+//! The way of a frame: parse → reserved addresses → admit → learn → lookup → egress → out.
+//!
+//! A bridge with VLANs as in 802.1Q-2018 8.6: called for every frame by a worker with a [`Batch`](crate::Batch), and by
+//! `packet-tracer` and the tests with a [`Recorder`](crate::Recorder).
+
+use crate::Drop;
+use crate::fdb::{Origin, Station};
+use crate::io::Offload;
+use crate::out::{Classified, Flood, NotLearned, Note, Out, Seen};
+use crate::snapshot::{Port, Snapshot, Vlan};
+use mona_wire::{Eth, Mac, PortId, Tci, VlanId};
+
+/// What the datapath knows of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Its header.
+    pub eth: Eth,
+    /// Bytes behind the Ethernet header and the tag, what an MTU limits; of a super-frame, those of a segment.
+    pub payload: u32,
+}
+
+/// Decides what becomes of one frame.
+#[inline]
+pub fn forward(snapshot: &Snapshot, rx: PortId, frame: &Frame, out: &mut impl Out) -> Result<(), Drop> {
+    let port = snapshot.port(rx).filter(|port| port.up).ok_or(Drop::PortDown)?;
+    frame.check(port)?;
+    if frame.eth.dst.is_reserved() {
+        // For the switch itself, whatever the VLAN and its state: 802.1Q-2018 8.6.3.
+        out.send(PortId::SELF, frame.eth.tag);
+        return Ok(());
+    }
+    let (id, vlan) = admit(snapshot, rx, port, frame.eth.tag, out)?;
+    let way = Way { snapshot, rx, port, id, vlan, frame };
+    way.learn(out);
+    match frame.eth.dst {
+        Mac::BROADCAST => way.flood(Flood::Broadcast, out),
+        group if group.is_group() => way.flood(Flood::Multicast, out),
+        mac => match snapshot.fdb.lookup(id, mac) {
+            Some(station) => way.bridge(&station, out),
+            None => way.flood(Flood::UnknownUnicast, out),
+        },
+    }
+}
+
+impl Frame {
+    /// Reads what there is to know. `bytes` may be the beginning of the frame; it is `len` bytes long in memory.
+    #[inline]
+    pub fn parse(bytes: &[u8], len: u32, offload: &Offload) -> Result<Frame, Drop> {
+        let eth = Eth::parse(bytes).ok_or(Drop::Malformed)?;
+        let len = match offload.gso {
+            Some(gso) => len.min(u32::from(gso.header) + u32::from(gso.size)),
+            None => len,
+        };
+        Ok(Frame { eth, payload: len.saturating_sub(eth.len() as u32) })
+    }
+
+    /// What no port takes (802.1D-2004 7.8: only individual addresses are stations) and what this one is too small for.
+    #[inline]
+    fn check(&self, port: &Port) -> Result<(), Drop> {
+        match self.eth.src {
+            Mac::ZERO => Err(Drop::SourceZero),
+            group if group.is_group() => Err(Drop::SourceMulticast),
+            _ if self.payload > u32::from(port.mtu) => Err(Drop::Oversize),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The VLAN of a frame, if it may enter there (802.1Q-2018 6.9, 8.6.2).
+#[inline]
+fn admit<'a>(
+    snapshot: &'a Snapshot,
+    rx: PortId,
+    port: &Port,
+    tag: Option<Tci>,
+    out: &mut impl Out,
+) -> Result<(VlanId, &'a Vlan), Drop> {
+    let (id, why) = match tag.map(Tci::vid) {
+        None => (port.untagged.ok_or(Drop::TagMismatch)?, Classified::Untagged),
+        Some(0) => (port.untagged.ok_or(Drop::TagMismatch)?, Classified::PriorityTag),
+        Some(vid) => {
+            let id = VlanId::new(vid).ok_or(Drop::ReservedVlan)?;
+            (port.tagged.then_some(id).ok_or(Drop::TagMismatch)?, Classified::Tag)
+        }
+    };
+    out.note(Note::Classified(id, why));
+    let vlan = snapshot.vlan(id).filter(|vlan| vlan.forward.contains(rx)).ok_or(Drop::IngressVlanFilter)?;
+    out.admitted(id);
+    Ok((id, vlan))
+}
+
+/// An admitted frame: where it came in, and the VLAN it is in.
+struct Way<'a> {
+    snapshot: &'a Snapshot,
+    rx: PortId,
+    port: &'a Port,
+    id: VlanId,
+    vlan: &'a Vlan,
+    frame: &'a Frame,
+}
+
+impl Way<'_> {
+    /// The source is known here, or control is told (802.1Q-2018 8.7).
+    #[inline]
+    fn learn(&self, out: &mut impl Out) {
+        let Way { snapshot, rx, id, .. } = *self;
+        let mac = self.frame.eth.src;
+        if !self.port.learning {
+            return out.note(Note::NotLearned(NotLearned::Port));
+        }
+        if !self.vlan.learn.contains(rx) {
+            return out.note(Note::NotLearned(NotLearned::Vlan));
+        }
+        let from = match snapshot.fdb.lookup(id, mac) {
+            Some(known) if known.port == rx => {
+                out.known(&snapshot.fdb, &known);
+                return out.note(Note::Known);
+            }
+            // Not moved, not reported, and the frame goes its way, as with Linux's "sticky".
+            Some(known) if known.origin == Origin::Static => return out.note(Note::NotLearned(NotLearned::Static)),
+            known => known.map(|station| station.port),
+        };
+        out.note(Note::Learn(from));
+        out.seen(Seen { vlan: id, mac, port: rx, snapshot: snapshot.number });
+    }
+
+    /// To the one port where the destination is.
+    #[inline]
+    fn bridge(&self, station: &Station, out: &mut impl Out) -> Result<(), Drop> {
+        out.note(Note::Station(station.port, station.origin == Origin::Static));
+        if station.port == self.rx {
+            return Err(Drop::PortLoopback);
+        }
+        if !self.vlan.forward.contains(station.port) {
+            return Err(Drop::EgressVlanFilter);
+        }
+        self.egress(station.port, None).map(|tag| out.send(station.port, tag))
+    }
+
+    /// To every other port of the VLAN, in ascending order.
+    fn flood(&self, flood: Flood, out: &mut impl Out) -> Result<(), Drop> {
+        out.note(Note::Flood(flood));
+        let (mut copies, mut why) = (0u32, None);
+        for port in self.vlan.forward.iter().filter(|port| *port != self.rx) {
+            match self.egress(port, Some(flood)) {
+                Ok(tag) => {
+                    out.send(port, tag);
+                    copies += 1;
+                }
+                Err(reason) => {
+                    out.note(Note::Skipped(port, reason));
+                    // One reason for all is the frame's reason too; a port that is down is as good as none.
+                    if reason != Drop::EgressVlanFilter {
+                        why = if why.is_none_or(|other| other == reason) {
+                            Some(reason)
+                        } else {
+                            Some(Drop::EmptyTxList)
+                        };
+                    }
+                }
+            }
+        }
+        if copies > 0 { Ok(()) } else { Err(why.unwrap_or(Drop::EmptyTxList)) }
+    }
+
+    /// May a copy leave there, and with which tag (802.1Q-2018 8.6.4, 8.8)?
+    #[inline]
+    fn egress(&self, to: PortId, flood: Option<Flood>) -> Result<Option<Tci>, Drop> {
+        let port = self.snapshot.port(to).filter(|port| port.up).ok_or(Drop::EgressVlanFilter)?;
+        if self.port.protected && port.protected {
+            return Err(Drop::Isolated);
+        }
+        match flood {
+            Some(Flood::UnknownUnicast) if port.block_unicast => return Err(Drop::UnknownUnicastBlocked),
+            Some(Flood::Multicast) if port.block_multicast => return Err(Drop::UnknownMulticastBlocked),
+            _ => {}
+        }
+        if self.frame.payload > u32::from(port.mtu) {
+            return Err(Drop::Oversize);
+        }
+        let tag = self.frame.eth.tag.unwrap_or(Tci(0)).with_vlan(self.id);
+        Ok((!self.vlan.untagged.contains(to)).then_some(tag))
+    }
+}
