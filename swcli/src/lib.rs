@@ -8,4 +8,6 @@
 //! Mode and privilege live here: the daemon keeps nothing for a client, so the shell survives its restart.
 
 pub mod client;
+pub mod draw;
 pub mod errors;
+pub mod filter;
