@@ -58,9 +58,9 @@ impl Filter {
             _ => return Err(LineError::Ambiguous { line: line.into() }),
         };
         if name == "json" {
-            return match rest.trim() {
+            return match rest.trim_start() {
                 "" => Ok(Filter::Json),
-                extra => Err(LineError::Invalid { at: line.len() - rest.trim_start().len().max(extra.len()) }),
+                extra => Err(LineError::Invalid { at: line.len() - extra.len() }),
             };
         }
         // Blanks before the end belong to the expression only on IOS; they are never meant.

@@ -9,5 +9,11 @@
 
 pub mod client;
 pub mod draw;
+pub mod editor;
 pub mod errors;
 pub mod filter;
+pub mod help;
+pub mod pager;
+pub mod session;
+pub mod shell;
+pub mod terminal;
