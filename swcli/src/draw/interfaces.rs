@@ -50,8 +50,13 @@ fn speed(i: &Interface) -> String {
     i.speed_mbps.map_or("Auto-speed".into(), |mbps| format!("{mbps}Mb/s"))
 }
 
-fn media(i: &Interface) -> &'static str {
-    if i.speed_mbps.is_some() { "10/100/1000BaseTX" } else { "virtual" }
+/// The medium as far as a netdev's speed tells.
+pub fn media(i: &Interface) -> String {
+    match i.speed_mbps {
+        None => "virtual".into(),
+        Some(..=1000) => "10/100/1000BaseTX".into(),
+        Some(mbps) => format!("{}GBase", mbps / 1000),
+    }
 }
 
 fn counters(c: &InterfaceCounters) -> Vec<String> {

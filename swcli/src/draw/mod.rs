@@ -49,23 +49,24 @@ pub fn draw(shown: &Shown) -> Vec<String> {
     lines
 }
 
-/// Breaks a list into lines of at most `width` columns, between items; each line but the last keeps its comma.
+/// Breaks a list into lines of at most `width` columns, between items. `separator`: `,` stays at the end of a line that
+/// goes on (lists of VLANs), of `, ` nothing does (lists of ports): so it is on IOS.
 fn wrap(items: &[String], separator: &str, width: usize) -> Vec<String> {
+    let end = if separator.ends_with(' ') { "" } else { separator };
     let mut lines = vec![String::new()];
     for (n, item) in items.iter().enumerate() {
-        let comma = if n + 1 < items.len() { separator.trim_end() } else { "" };
         let last = lines.len() - 1;
         let line = &mut lines[last];
+        let room = if n + 1 < items.len() { end.len() } else { 0 };
         if line.is_empty() {
             line.push_str(item);
-        } else if line.len() + separator.len() - separator.trim_end().len() + item.len() + comma.len() <= width {
-            line.push_str(&separator[separator.trim_end().len()..]);
+        } else if line.len() + separator.len() + item.len() + room <= width {
+            line.push_str(separator);
             line.push_str(item);
         } else {
+            line.push_str(end);
             lines.push(item.clone());
         }
-        let last = lines.len() - 1;
-        lines[last].push_str(comma);
     }
     lines
 }
@@ -85,8 +86,8 @@ mod tests {
         };
         check(&[], ", ", "");
         check(&["Gi0/1"], ", ", "Gi0/1");
-        check(&["Gi0/1", "Gi0/2"], ", ", "Gi0/1, Gi0/2");
-        check(&["Gi0/1", "Gi0/2", "Gi0/3"], ", ", "Gi0/1,\nGi0/2, Gi0/3");
+        check(&["Gi0/1", "Gi2"], ", ", "Gi0/1, Gi2");
+        check(&["Gi0/1", "Gi0/2", "Gi0/3"], ", ", "Gi0/1\nGi0/2\nGi0/3");
         check(&["1-10", "20", "300-400", "7"], ",", "1-10,20,\n300-400,7");
     }
 }

@@ -1,6 +1,7 @@
 //! `show interfaces status`.
 
 use super::cut;
+use super::interfaces::media;
 use mona_model::shown::Interface;
 
 /// The table.
@@ -16,7 +17,7 @@ pub fn draw(list: &[Interface]) -> Vec<String> {
             i.status,
             duplex(i),
             speed(i),
-            if i.speed_mbps.is_some() { "10/100/1000BaseTX" } else { "virtual" },
+            media(i),
         ));
     }
     lines
