@@ -80,10 +80,10 @@ impl Plain {
             if !self.keys.is_waiting() {
                 line.flush();
                 while !self.keys.wait(self.wake.as_fd()) {
+                    line.hide();
                     for log in self.take_logs() {
-                        line.echo.push_str(&format!("\n{log}"));
+                        line.echo.push_str(&format!("{log}\n"));
                     }
-                    line.echo.push('\n');
                     line.redraw();
                     line.flush();
                 }
@@ -95,7 +95,7 @@ impl Plain {
                 b'\r' | b'\n' => return line.done("\n", Typed::Line),
                 b'?' => return line.done("?\n", |text| Typed::Help(text, String::new())),
                 b'\t' => line.complete(place),
-                0x03 => return line.done("^C\n", |_| Typed::Cancelled),
+                0x03 => return line.done("\n", |_| Typed::Cancelled),
                 0x1a => return line.done("^Z\n", Typed::End),
                 0x04 if line.text.is_empty() => return line.done("\n", |_| Typed::Closed),
                 0x08 | 0x7f => line.erase(1),
@@ -159,6 +159,12 @@ impl Line<'_> {
     fn redraw(&mut self) {
         self.echo.push_str(self.prompt);
         self.echo.push_str(&self.text);
+    }
+
+    /// Takes prompt and text off the screen, to show them again below something else.
+    fn hide(&mut self) {
+        let columns = self.prompt.chars().count() + self.text.chars().count();
+        self.echo.push_str(&format!("\r{}\r", " ".repeat(columns)));
     }
 
     fn flush(&mut self) {
