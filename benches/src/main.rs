@@ -1,2 +1,209 @@
-//! skeleton
-fn main() {}
+//! swbench: generator, sink and measurements for switches on veths. Everything happens in network namespaces that it makes
+//! itself and removes again.
+//!
+//! ```text
+//!   traffic    generator and sink (live XDP frames)        measure   rate, RFC 2544, round trips, TCP, learning, …
+//!   rig        generator ─ device ─ sink                   compare   all devices in one run, table, JSON, plot
+//! ```
+
+mod compare;
+mod measure;
+mod rig;
+mod traffic;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use rig::{Device, Rig};
+use std::path::PathBuf;
+use std::time::Duration;
+use traffic::Stream;
+
+#[derive(Parser)]
+#[command(version, about = "Measures switches between veths")]
+struct Arguments {
+    /// Print JSON instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Delivered rate at full load.
+    Rate(Load),
+    /// RFC 2544 throughput by binary search, with latency at that rate.
+    Throughput {
+        #[command(flatten)]
+        load: Load,
+        /// Share of frames that may be lost.
+        #[arg(long, default_value_t = 0.0001)]
+        loss: f64,
+    },
+    /// Round trips of single frames.
+    Latency {
+        /// The device under test.
+        #[arg(long, value_enum, default_value = "mona-packet")]
+        device: Under,
+    },
+    /// How long Mona takes to learn addresses sent at full speed.
+    Learning {
+        /// How many.
+        #[arg(long, default_value_t = 65_536)]
+        stations: u32,
+    },
+    /// The share of a 10 kpps stream that is lost beside a port at its maximum.
+    Fairness,
+    /// How long swctl add-port and remove-port take.
+    Hooks {
+        /// How many calls.
+        #[arg(long, default_value_t = 200)]
+        calls: usize,
+    },
+    /// Every device in one run.
+    Compare {
+        /// Rounds; the table shows medians.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Seconds of each 64-byte run.
+        #[arg(long, default_value_t = 2.0)]
+        seconds: f64,
+        /// Only these devices.
+        #[arg(long, value_enum, value_delimiter = ',')]
+        devices: Vec<Under>,
+        /// Without iperf3.
+        #[arg(long)]
+        no_tcp: bool,
+        /// Write the bars here.
+        #[arg(long)]
+        plot: Option<PathBuf>,
+    },
+}
+
+#[derive(clap::Args)]
+struct Load {
+    /// The device under test.
+    #[arg(long, value_enum, default_value = "mona-packet")]
+    device: Under,
+    /// Frame size as on the wire, with FCS.
+    #[arg(long, default_value_t = 64)]
+    size: usize,
+    /// UDP source ports.
+    #[arg(long, default_value_t = 1)]
+    flows: u32,
+    /// Destination addresses, scattered.
+    #[arg(long, default_value_t = 1)]
+    stations: u32,
+    /// A tag.
+    #[arg(long, default_value_t = 0)]
+    vlan: u32,
+    /// Seconds a run lasts.
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+}
+
+/// A device under test.
+#[derive(Clone, Copy, ValueEnum)]
+enum Under {
+    Nothing,
+    MonaPacket,
+    MonaXdp,
+    Bridge,
+    BridgeTuned,
+    Ovs,
+    Testpmd,
+}
+
+impl From<Under> for Device {
+    fn from(under: Under) -> Device {
+        match under {
+            Under::Nothing => Device::Nothing,
+            Under::MonaPacket => Device::MonaPacket,
+            Under::MonaXdp => Device::MonaXdp,
+            Under::Bridge => Device::Bridge,
+            Under::BridgeTuned => Device::BridgeTuned,
+            Under::Ovs => Device::Ovs,
+            Under::Testpmd => Device::Testpmd,
+        }
+    }
+}
+
+impl Load {
+    fn stream(&self) -> Stream {
+        Stream { flows: self.flows, dmacs: self.stations, vlan: self.vlan, ..Stream::default() }
+    }
+}
+
+fn main() {
+    if let Err(why) = run(Arguments::parse()) {
+        eprintln!("swbench: {why}");
+        std::process::exit(1);
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), String> {
+    let json = arguments.json;
+    let print = |text: String, value: serde_json::Value| {
+        if json { println!("{value}") } else { println!("{}", text.trim_end()) }
+    };
+    match arguments.what {
+        What::Rate(load) => {
+            let rig = Rig::new(load.device.into())?;
+            let rate = measure::rate(&rig, load.stream(), load.size, Duration::from_secs_f64(load.seconds))?;
+            let text = format!(
+                "{}: {:.3} Mpps delivered of {:.3} offered, {} reordered, {} duplicate",
+                rig.device.name(),
+                rate.mpps,
+                rate.offered_mpps,
+                rate.reordered,
+                rate.duplicate
+            );
+            print(text, serde_json::json!(rate));
+        }
+        What::Throughput { load, loss } => {
+            let rig = Rig::new(load.device.into())?;
+            let time = Duration::from_secs_f64(load.seconds);
+            let (mpps, latency) = measure::throughput(&rig, load.stream(), load.size, time, loss)?;
+            let mut text = format!("{}: {mpps:.3} Mpps with no more than {loss} lost", rig.device.name());
+            if let Some((median, p99)) = latency {
+                text += &format!("; latency median {median:.1} us, p99 {p99:.1} us");
+            }
+            print(text, serde_json::json!({ "mpps": mpps, "latency_us": latency }));
+        }
+        What::Latency { device } => {
+            let rig = Rig::new(device.into())?;
+            let trip = measure::round_trip(&rig, 2000)?;
+            let text = format!("{}: median {:.1} us, p99 {:.1} us", rig.device.name(), trip.median_us, trip.p99_us);
+            print(text, serde_json::json!(trip));
+        }
+        What::Learning { stations } => {
+            let (ms, known) = measure::learning(&Rig::new(Device::MonaPacket)?, stations)?;
+            let text = format!("{known} of {stations} addresses learned in {ms:.0} ms");
+            print(text, serde_json::json!({ "stations": known, "ms": ms }));
+        }
+        What::Fairness => {
+            let loss = measure::fairness(&mut Rig::new(Device::MonaPacket)?, Duration::from_secs(3))?;
+            let text = format!("{:.3} % of a 10 kpps stream lost beside a port at its maximum", loss * 100.0);
+            print(text, serde_json::json!({ "loss": loss }));
+        }
+        What::Hooks { calls } => {
+            let [add, remove] = measure::hooks(&Rig::new(Device::MonaPacket)?, calls)?;
+            let text = format!(
+                "add-port median {:.1} ms, p99 {:.1} ms; remove-port median {:.1} ms, p99 {:.1} ms",
+                add.0, add.1, remove.0, remove.1
+            );
+            print(text, serde_json::json!({ "add_ms": add, "remove_ms": remove }));
+        }
+        What::Compare { rounds, seconds, devices, no_tcp, plot } => {
+            let devices: Vec<Device> = match devices.is_empty() {
+                true => Device::ALL.to_vec(),
+                false => devices.into_iter().map(Device::from).collect(),
+            };
+            let rows = compare::compare(&devices, rounds, Duration::from_secs_f64(seconds), !no_tcp);
+            if let Some(path) = plot {
+                compare::plot(&rows, &path)?;
+            }
+            print(compare::table(&rows), serde_json::json!(rows));
+        }
+    }
+    Ok(())
+}

@@ -20,7 +20,6 @@ pub mod drop;
 pub mod fdb;
 pub mod forward;
 pub mod io;
-pub mod offload;
 pub mod out;
 mod prefetch;
 pub mod recorder;

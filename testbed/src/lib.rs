@@ -2,5 +2,4 @@
 //! everything; nothing knows it.
 
 pub mod netns;
-pub mod transcript;
 pub mod wire;

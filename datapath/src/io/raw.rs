@@ -61,6 +61,15 @@ impl RawSocket {
 
     /// The next frame, its tag put back into it, or `None` when `patience` is over.
     pub fn receive(&self, patience: Duration) -> io::Result<Option<Vec<u8>>> {
+        let mut buffer = vec![0u8; 1 << 17];
+        Ok(self.receive_into(&mut buffer, patience)?.map(|length| {
+            buffer.truncate(length);
+            buffer
+        }))
+    }
+
+    /// As [`RawSocket::receive`], into the caller's buffer; returns the length. What does not fit is cut off.
+    pub fn receive_into(&self, buffer: &mut [u8], patience: Duration) -> io::Result<Option<usize>> {
         let until = Instant::now() + patience;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -74,47 +83,50 @@ impl RawSocket {
                         return Err(error);
                     }
                 }
-                _ => return self.take().map(Some),
+                _ => return self.take(buffer).map(Some),
             }
         }
     }
 
-    fn take(&self) -> io::Result<Vec<u8>> {
-        let mut frame = vec![0u8; 1 << 17];
+    fn take(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut control = [0u64; 16];
-        let mut iov = libc::iovec { iov_base: frame.as_mut_ptr().cast(), iov_len: frame.len() };
+        // Room for the tag that may have to be put back.
+        let room = buffer.len().saturating_sub(4);
+        let mut iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: room };
         // SAFETY: msghdr is plain data for which all zeros is a value.
         let mut message: libc::msghdr = unsafe { zeroed() };
         message.msg_iov = &raw mut iov;
         message.msg_iovlen = 1;
         message.msg_control = control.as_mut_ptr().cast();
         message.msg_controllen = size_of_val(&control) as _;
-        // SAFETY: every pointer in `message` is to a local that outlives the call.
+        // SAFETY: every pointer in `message` is to a local or to `buffer`, which outlive the call.
         let length = unsafe { libc::recvmsg(self.fd.as_raw_fd(), &raw mut message, 0) };
         if length < 0 {
             return Err(io::Error::last_os_error());
         }
-        frame.truncate(length as usize);
+        let mut length = length as usize;
         // SAFETY: the kernel filled `control` with well-formed headers, which the CMSG macros walk.
         unsafe {
             let mut header = libc::CMSG_FIRSTHDR(&raw const message);
             while !header.is_null() {
                 if (*header).cmsg_level == libc::SOL_PACKET && (*header).cmsg_type == libc::PACKET_AUXDATA {
                     let aux = libc::CMSG_DATA(header).cast::<libc::tpacket_auxdata>().read_unaligned();
-                    if aux.tp_status & libc::TP_STATUS_VLAN_VALID != 0 && frame.len() >= 12 {
+                    if aux.tp_status & libc::TP_STATUS_VLAN_VALID != 0 && length >= 12 {
                         let tpid = if aux.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0 {
                             aux.tp_vlan_tpid
                         } else {
                             0x8100
                         };
-                        let tag = [tpid.to_be_bytes(), aux.tp_vlan_tci.to_be_bytes()].concat();
-                        frame.splice(12..12, tag);
+                        buffer.copy_within(12..length, 16);
+                        buffer[12..14].copy_from_slice(&tpid.to_be_bytes());
+                        buffer[14..16].copy_from_slice(&aux.tp_vlan_tci.to_be_bytes());
+                        length += 4;
                     }
                 }
                 header = libc::CMSG_NXTHDR(&raw const message, header);
             }
         }
-        Ok(frame)
+        Ok(length)
     }
 }
 

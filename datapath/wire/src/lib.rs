@@ -7,7 +7,6 @@
 pub mod checksum;
 pub mod eth;
 pub mod ids;
-pub mod ip;
 pub mod mac;
 pub mod time;
 

@@ -1,0 +1,287 @@
+//! What is measured of a rig: rate, RFC 2544 throughput, latency, round trips, TCP, learning, fairness.
+
+use crate::rig::{Rig, last_cpu, pin};
+use crate::traffic::Stream;
+use mona_testbed::netns::{inside, wait};
+use serde::Serialize;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A rate at full load.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Rate {
+    /// Offered, million frames a second.
+    pub offered_mpps: f64,
+    /// Delivered, million frames a second.
+    pub mpps: f64,
+    /// Frames delivered out of order.
+    pub reordered: u64,
+    /// Frames delivered twice.
+    pub duplicate: u64,
+}
+
+/// Round trips of single frames over an idle device, microseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct RoundTrip {
+    /// Half of them were faster.
+    pub median_us: f64,
+    /// 99 in 100 were faster.
+    pub p99_us: f64,
+}
+
+/// Full load for about `time`.
+pub fn rate(rig: &Rig, stream: Stream, size: usize, time: Duration) -> Result<Rate, String> {
+    rig.teach(&stream);
+    let (seen, sent, took) = rig.blast(stream, size, time)?;
+    let secs = took.as_secs_f64();
+    Ok(Rate {
+        offered_mpps: sent as f64 / secs / 1e6,
+        mpps: seen.frames as f64 / secs / 1e6,
+        reordered: seen.reordered,
+        duplicate: seen.duplicate,
+    })
+}
+
+/// RFC 2544 26.1 as VSPERF adapts it: the highest rate at which no more than `loss` of the frames is lost, by binary
+/// search to 2 %. Returns million frames a second and, at that rate, median and 99th percentile latency in microseconds
+/// (26.2; only frames of 84 bytes and more carry the time).
+pub fn throughput(
+    rig: &Rig,
+    stream: Stream,
+    size: usize,
+    time: Duration,
+    loss: f64,
+) -> Result<(f64, Option<(f64, f64)>), String> {
+    rig.teach(&stream);
+    let (seen, _, took) = rig.blast(Stream { gap: 0, ..stream }, size, time)?;
+    let (mut low, mut high) = (0.0, seen.frames as f64 / took.as_secs_f64() * 1.1);
+    let mut latency = None;
+    while high - low > high * 0.02 {
+        let middle = (low + high) / 2.0;
+        let gap = (1e9 / middle) as u64;
+        let (seen, sent, _) = rig.blast(Stream { gap, stamp: 1, ..stream }, size, time)?;
+        if (seen.frames as f64) < sent as f64 * (1.0 - loss) {
+            high = middle;
+        } else {
+            low = middle;
+            latency = seen.percentile(0.5).zip(seen.percentile(0.99)).map(|(a, b)| (a as f64 / 1e3, b as f64 / 1e3));
+        }
+    }
+    Ok((low / 1e6, latency))
+}
+
+/// Round trips of single frames, half a millisecond apart: the device is idle between them.
+pub fn round_trip(rig: &Rig, rounds: usize) -> Result<RoundTrip, String> {
+    let (near, far) = ([2, 0, 0, 2, 0, 1], [2, 0, 0, 2, 0, 2]);
+    let frame = |to: [u8; 6], from: [u8; 6]| {
+        let mut frame = [0u8; 60];
+        frame[..6].copy_from_slice(&to);
+        frame[6..12].copy_from_slice(&from);
+        frame[12..14].copy_from_slice(&[0x88, 0xb5]); // local experimental, 802-2014 table 3
+        frame
+    };
+    let (a, b) = (rig.world.raw(&rig.gen_ns, "g0"), rig.world.raw(&rig.sink_ns, "s0"));
+    let patience = Duration::from_millis(200);
+    let mut times = std::thread::scope(|scope| {
+        let echo = scope.spawn(move || {
+            let mut buffer = vec![0u8; 2048];
+            let mut idle = 0;
+            while idle < 10 {
+                match b.receive_into(&mut buffer, patience) {
+                    Ok(Some(60)) if buffer[..6] == far => {
+                        idle = 0;
+                        let _ = b.send(&frame(near, far));
+                    }
+                    Ok(Some(_)) => {}
+                    _ => idle += 1,
+                }
+            }
+        });
+        let mut times = Vec::with_capacity(rounds);
+        let mut buffer = vec![0u8; 2048];
+        for round in 0..rounds + 50 {
+            let start = Instant::now();
+            a.send(&frame(far, near)).map_err(|e| e.to_string())?;
+            while start.elapsed() < patience {
+                if let Ok(Some(60)) = a.receive_into(&mut buffer, patience)
+                    && buffer[..6] == near
+                {
+                    // The first ones teach and warm up.
+                    if round >= 50 {
+                        times.push(start.elapsed().as_secs_f64() * 1e6);
+                    }
+                    break;
+                }
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        echo.join().map_err(|_| "the echo thread failed")?;
+        Ok::<_, String>(times)
+    })?;
+    if times.len() < rounds * 9 / 10 {
+        return Err(format!("only {} of {rounds} round trips came back", times.len()));
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(RoundTrip { median_us: times[times.len() / 2], p99_us: times[times.len() * 99 / 100] })
+}
+
+/// iperf3 through the device, offloads as they are, Gb/s.
+pub fn tcp(rig: &Rig, streams: u32, seconds: u32) -> Result<f64, String> {
+    let server = Command::new("ip")
+        .args(["netns", "exec", &rig.sink_ns, "iperf3", "-s", "-1", "-p", "5201"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .map_err(|e| format!("iperf3: {e}"))?;
+    let server = Guard(server);
+    wait(|| rig.world.exec(&rig.sink_ns, "ss -Hltn sport = :5201").contains("5201"));
+    let line = format!("iperf3 -c 198.18.0.2 -p 5201 -J -t {seconds} -O 1 -P {streams}");
+    let output = rig.world.attempt(&rig.gen_ns, &line);
+    drop(server);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|e| format!("iperf3: {e}"))?;
+    report["end"]["sum_received"]["bits_per_second"]
+        .as_f64()
+        .map(|bits| bits / 1e9)
+        .ok_or_else(|| format!("iperf3: {}", report["error"]))
+}
+
+/// A child that does not outlive the measurement.
+struct Guard(std::process::Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Sends from `stations` addresses at full speed until the switch knows them all (RFC 2889 5.8, the time instead of the
+/// rate). Returns milliseconds from the first frame, and how many it knew at the end.
+pub fn learning(rig: &Rig, stations: u32) -> Result<(f64, usize), String> {
+    let switch = rig.switch.as_ref().ok_or("only Mona can be asked what it has learned")?;
+    let base = Stream { smacs: stations, smac: [2, 0, 0, 0x10, 0, 0], ..Stream::default() };
+    let known = || {
+        let text = rig.world.cli(switch, &["show mac address-table count | json"]);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        sum_of(&value, "dynamic")
+    };
+    let before = known();
+    std::thread::scope(|scope| {
+        let start = Instant::now();
+        let sender = scope.spawn(|| rig.blast(base, 64, Duration::from_millis(400)));
+        let mut now = 0;
+        while start.elapsed() < Duration::from_secs(5) {
+            now = known() - before;
+            if now >= stations as usize {
+                break;
+            }
+        }
+        let took = start.elapsed();
+        sender.join().map_err(|_| "the sender failed")??;
+        Ok((took.as_secs_f64() * 1e3, now))
+    })
+}
+
+fn sum_of(value: &serde_json::Value, field: &str) -> usize {
+    match value {
+        serde_json::Value::Array(all) => all.iter().map(|v| sum_of(v, field)).sum(),
+        serde_json::Value::Object(map) => map
+            .iter()
+            .map(|(key, v)| if key == field { v.as_u64().unwrap_or(0) as usize } else { sum_of(v, field) })
+            .sum(),
+        _ => 0,
+    }
+}
+
+/// A port at its maximum (p1) beside one that offers 10 kpps (p3 → p2): the share of the latter's frames that is lost.
+pub fn fairness(rig: &mut Rig, time: Duration) -> Result<f64, String> {
+    let quiet = rig.world.namespace("quiet");
+    rig.world.cable((&quiet, "q0"), (&rig.sw_ns, "p3"));
+    rig.world.cable((&quiet, "q4"), (&rig.sw_ns, "p4"));
+    let switch = rig.switch.as_ref().ok_or("only Mona is asked for fairness")?;
+    let lines = ["configure terminal", "interface gi0/3", "device p3", "interface gi0/4", "device p4", "end"];
+    rig.world.cli(switch, &lines);
+    wait(|| rig.world.cli(switch, &["show interfaces status"]).matches("connected").count() >= 4);
+    let (target, source) = ([2, 0, 0, 3, 0, 1], [2, 0, 0, 3, 0, 2]);
+    let receiver = rig.world.raw(&rig.sink_ns, "s0");
+    let mut frame = [0u8; 60];
+    frame[..6].copy_from_slice(&[0xff; 6]);
+    frame[6..12].copy_from_slice(&target);
+    frame[12..14].copy_from_slice(&[0x88, 0xb5]);
+    receiver.send(&frame).map_err(|e| e.to_string())?;
+    let sender = rig.world.raw(&quiet, "q0");
+    // The flood leaves by a port of its own (p4): the quiet stream shares worker and ring with it, not the exit.
+    let flood = Stream { dmac: [2, 0, 0, 9, 0, 1], ..Stream::default() };
+    frame[..6].copy_from_slice(&[0xff; 6]);
+    frame[6..12].copy_from_slice(&flood.dmac);
+    rig.world.raw(&quiet, "q4").send(&frame).map_err(|e| e.to_string())?;
+    frame[..6].copy_from_slice(&target);
+    frame[6..12].copy_from_slice(&source);
+    let gen_ns = rig.gen_ns.clone();
+    std::thread::scope(|scope| {
+        let loud = scope.spawn(move || {
+            inside(&gen_ns, || {
+                pin(0)?;
+                let ifindex = nix::net::if_::if_nametoindex("g0").map_err(|e| e.to_string())?;
+                let mut generator = crate::traffic::Generator::new(Stream { ifindex, ..flood }, 64)?;
+                let until = Instant::now() + time + Duration::from_millis(500);
+                while Instant::now() < until {
+                    generator.send(400_000)?;
+                }
+                Ok::<_, String>(())
+            })
+        });
+        let counter = scope.spawn(move || {
+            let mut buffer = vec![0u8; 2048];
+            let (mut count, mut idle) = (0u64, 0);
+            while idle < 5 {
+                match receiver.receive_into(&mut buffer, Duration::from_millis(200)) {
+                    Ok(Some(_)) if buffer[6..12] == source => {
+                        count += 1;
+                        idle = 0;
+                    }
+                    Ok(Some(_)) => {}
+                    _ => idle += 1,
+                }
+            }
+            count
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        let _ = pin(last_cpu());
+        let (start, mut sent) = (Instant::now(), 0u64);
+        while start.elapsed() < time {
+            let due = (start.elapsed().as_secs_f64() * 10_000.0) as u64;
+            while sent < due {
+                sender.send(&frame).map_err(|e| e.to_string())?;
+                sent += 1;
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        loud.join().map_err(|_| "the flood failed")??;
+        let got = counter.join().map_err(|_| "the counter failed")?;
+        Ok(1.0 - got as f64 / sent.max(1) as f64)
+    })
+}
+
+/// How long `swctl add-port` and `remove-port` take, milliseconds: (median, 99th percentile) of each.
+pub fn hooks(rig: &Rig, calls: usize) -> Result<[(f64, f64); 2], String> {
+    let switch = rig.switch.as_ref().ok_or("only Mona has hooks")?;
+    let mut times = [Vec::new(), Vec::new()];
+    for call in 0..calls {
+        let name = format!("hot{call}");
+        rig.world.exec(&rig.sw_ns, &format!("ip link add {name} type veth peer name {name}p && ip link set {name} up"));
+        for (verb, times) in ["add-port", "remove-port"].into_iter().zip(&mut times) {
+            let start = Instant::now();
+            let (done, text) = rig.world.ctl(switch, &[verb, &name]);
+            times.push(start.elapsed().as_secs_f64() * 1e3);
+            if !done {
+                return Err(format!("{verb} {name}: {text}"));
+            }
+        }
+        rig.world.exec(&rig.sw_ns, &format!("ip link del {name}"));
+    }
+    Ok(times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        (times[times.len() / 2], times[times.len() * 99 / 100])
+    }))
+}

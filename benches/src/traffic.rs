@@ -1,0 +1,231 @@
+//! The generator and the sink: live XDP frames into one veth, counted and dropped at the far end of another. Everything
+//! runs in the namespace the thread is in.
+
+use aya::maps::{Array, MapData, PerCpuArray};
+use aya::programs::xdp::XdpLinkId;
+use aya::programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp, XdpMode};
+use aya::{Ebpf, EbpfLoader, Pod};
+use std::time::{Duration, Instant};
+
+/// The committed object; `benches/bpf/bench.bpf.c` is its source.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../bpf/bench.bpf.o");
+
+/// Frames that the kernel's runner flushes at once.
+const BURST: u32 = 64;
+
+/// What is sent: `struct stream` of the program.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Stream {
+    /// By this netdev.
+    pub ifindex: u32,
+    /// So many UDP source ports, one after the other.
+    pub flows: u32,
+    /// So many source addresses, one after the other.
+    pub smacs: u32,
+    /// So many destination addresses, scattered.
+    pub dmacs: u32,
+    /// The tag; 0 = none.
+    pub vlan: u32,
+    /// 1: the sink measures latency (frames of 64 bytes and more behind the tag).
+    pub stamp: u32,
+    /// 0 = IPv4.
+    pub ethertype: u32,
+    /// First source address.
+    pub smac: [u8; 6],
+    /// First destination address.
+    pub dmac: [u8; 6],
+    /// Nanoseconds from frame to frame; 0 = as fast as it goes.
+    pub gap: u64,
+    /// The generator's own.
+    pub sequence: u64,
+    /// The generator's own.
+    pub next: u64,
+}
+
+/// What arrived: `struct seen` of the program, summed over CPUs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// Frames of ours.
+    pub frames: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+    /// Other frames.
+    pub foreign: u64,
+    /// Frames overtaken by a later one.
+    pub reordered: u64,
+    /// Frames that came twice in a row.
+    pub duplicate: u64,
+    last: u64,
+    latency: [u64; 512],
+}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct StreamPod(Stream);
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct SeenPod(Seen);
+
+mod pod {
+    //! The two structs cross to the kernel as bytes.
+    #![allow(unsafe_code)]
+    // SAFETY: `repr(C)` of integers without padding or invalid values.
+    unsafe impl aya::Pod for super::StreamPod {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::SeenPod {}
+}
+
+const _: fn() = || {
+    fn is_pod<T: Pod>() {}
+    is_pod::<StreamPod>();
+};
+
+impl Default for Stream {
+    fn default() -> Stream {
+        Stream {
+            ifindex: 0,
+            flows: 1,
+            smacs: 1,
+            dmacs: 1,
+            vlan: 0,
+            stamp: 0,
+            ethertype: 0,
+            smac: [2, 0, 0, 0, 0, 1],
+            dmac: [2, 0, 0, 1, 0, 1],
+            gap: 0,
+            sequence: 0,
+            next: 0,
+        }
+    }
+}
+
+/// Sends one stream.
+pub struct Generator {
+    ebpf: Ebpf,
+    frame: Vec<u8>,
+    paced: bool,
+}
+
+impl Generator {
+    /// A generator of frames of `size` bytes (as on the wire, with the 4 bytes of FCS that a veth does not carry).
+    pub fn new(stream: Stream, size: usize) -> Result<Generator, String> {
+        let mut ebpf = EbpfLoader::new().load(OBJECT).map_err(|e| format!("the generator's program: {e}"))?;
+        let program: &mut Xdp =
+            ebpf.program_mut("generate_0").expect("it is in the object").try_into().map_err(text)?;
+        program.load().map_err(text)?;
+        let mut generator = Generator { ebpf, frame: vec![0; size.max(64) - 4], paced: false };
+        generator.set(stream)?;
+        Ok(generator)
+    }
+
+    /// Sends this from now on.
+    pub fn set(&mut self, stream: Stream) -> Result<(), String> {
+        let map = self.ebpf.map_mut("streams").expect("it is in the object");
+        self.paced = stream.gap > 0;
+        Array::<&mut MapData, StreamPod>::try_from(map).map_err(text)?.set(0, StreamPod(stream), 0).map_err(text)
+    }
+
+    /// Sends `frames`. A call costs some 10 ms beside the frames (the kernel makes and frees a pool of pages).
+    pub fn send(&mut self, frames: u32) -> Result<Duration, String> {
+        let start = Instant::now();
+        let program: &mut Xdp = self.ebpf.program_mut("generate_0").expect("loaded").try_into().map_err(text)?;
+        let options = TestRunOptions {
+            data_in: Some(&self.frame),
+            repeat: frames,
+            // A paced frame leaves at once; at full speed they go in bulk.
+            attrs: TestRunAttrs::new().xdp_live_frames(if self.paced { 1 } else { BURST }),
+            ..TestRunOptions::new()
+        };
+        program.test_run(options).map_err(|e| format!("live frames: {e}"))?;
+        Ok(start.elapsed())
+    }
+}
+
+/// Counts and drops what arrives at a netdev.
+pub struct Sink {
+    ebpf: Ebpf,
+    _link: XdpLinkId,
+}
+
+impl Sink {
+    /// A sink at `device`.
+    pub fn new(device: &str) -> Result<Sink, String> {
+        let mut ebpf = EbpfLoader::new().load(OBJECT).map_err(|e| format!("the sink's program: {e}"))?;
+        let program: &mut Xdp = ebpf.program_mut("count").expect("it is in the object").try_into().map_err(text)?;
+        program.load().map_err(text)?;
+        let link = program.attach(device, XdpMode::Driver).map_err(|e| format!("{device}: {e}"))?;
+        Ok(Sink { ebpf, _link: link })
+    }
+
+    /// What arrived so far.
+    pub fn seen(&self) -> Seen {
+        let map = self.ebpf.map("sink").expect("it is in the object");
+        let map = PerCpuArray::<&MapData, SeenPod>::try_from(map).expect("it is per CPU");
+        let mut sum = Seen::zero();
+        for SeenPod(one) in map.get(&0, 0).expect("it has one entry").iter() {
+            sum.frames += one.frames;
+            sum.bytes += one.bytes;
+            sum.foreign += one.foreign;
+            sum.reordered += one.reordered;
+            sum.duplicate += one.duplicate;
+            sum.latency.iter_mut().zip(one.latency).for_each(|(to, by)| *to += by);
+        }
+        sum
+    }
+
+    /// Waits until nothing has arrived for a while, and returns what arrived so far.
+    pub fn settled(&self) -> Seen {
+        let mut last = self.seen();
+        loop {
+            std::thread::sleep(Duration::from_millis(50));
+            let now = self.seen();
+            if now.frames == last.frames {
+                return now;
+            }
+            last = now;
+        }
+    }
+}
+
+impl Seen {
+    /// Nothing.
+    pub fn zero() -> Seen {
+        Seen { frames: 0, bytes: 0, foreign: 0, reordered: 0, duplicate: 0, last: 0, latency: [0; 512] }
+    }
+
+    /// What came after `before`.
+    pub fn since(&self, before: &Seen) -> Seen {
+        let mut latency = self.latency;
+        latency.iter_mut().zip(before.latency).for_each(|(to, by)| *to -= by);
+        Seen {
+            frames: self.frames - before.frames,
+            bytes: self.bytes - before.bytes,
+            foreign: self.foreign - before.foreign,
+            reordered: self.reordered - before.reordered,
+            duplicate: self.duplicate - before.duplicate,
+            last: self.last,
+            latency,
+        }
+    }
+
+    /// The latency below which `share` of the stamped frames stayed, nanoseconds; `None` without stamped frames.
+    pub fn percentile(&self, share: f64) -> Option<u64> {
+        let total: u64 = self.latency.iter().sum();
+        let wanted = ((total as f64 * share).ceil() as u64).max(1);
+        let mut sum = 0;
+        for (slot, count) in self.latency.iter().enumerate() {
+            sum += count;
+            if total > 0 && sum >= wanted {
+                let (log, step) = (slot / 8, (slot % 8) as u64);
+                return Some(if log < 3 { slot as u64 } else { (8 + step + 1) << (log - 3) });
+            }
+        }
+        None
+    }
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
