@@ -1,0 +1,441 @@
+//! The catalogue of behaviour as recorder tables: L2-01…20 and VL-01…05.
+
+mod world;
+
+use mona_datapath::fdb::Origin;
+use mona_datapath::io::{CsumStart, Gso, GsoKind, Offload, RxFrame};
+use mona_datapath::out::Note;
+use mona_datapath::{Batch, Drop, Recorder};
+use mona_wire::{PortId, VlanId};
+use world::{World, check, line, mac};
+
+#[test]
+fn l2_01_two_hosts_in_one_vlan() {
+    check(
+        "vlan 10\n p1 access 10\n p2 access 10",
+        "p1 a>* => p2 learn 10 a
+         p2 b>a => p1 learn 10 b
+         p1 a>b => p2
+         p2 b>a => p1",
+    );
+    // The same through a trunk.
+    check(
+        "vlan 10\n p1 access 10\n p2 trunk 10",
+        "p1    a>* => p2:10 learn 10 a
+         p2 10 b>a => p1 learn 10 b
+         p1    a>b => p2:10",
+    );
+}
+
+#[test]
+fn l2_02_learning() {
+    check(
+        "vlan 10\n p1 access 10 block-unicast\n p2 access 10",
+        "p2 b>m => drop unknown_unicast_blocked learn 10 b
+         p1 m>* => p2 learn 10 m
+         p2 b>m => p1",
+    );
+}
+
+#[test]
+fn l2_03_a_frame_from_a_station_refreshes_it_and_a_frame_to_it_does_not() {
+    let world = World::new("vlan 10\n p1 access 10\n p2 access 10\n station 10 a p1\n station 10 b p2");
+    let fdb = &world.snapshot.fdb;
+    fdb.set_epoch(5);
+    // Tracing a frame is not seeing one.
+    Recorder::trace(&world.snapshot, PortId(1), &line("p1 a>b").bytes, &Offload::default());
+    assert_eq!(fdb.iter().map(|station| station.epoch).collect::<Vec<_>>(), [0, 0]);
+    world.run(&line("p1 a>b"));
+    let epoch = |name| fdb.lookup(VlanId::new(10).unwrap(), mac(name)).unwrap().epoch;
+    assert_eq!((epoch("a"), epoch("b")), (5, 0));
+}
+
+#[test]
+fn l2_04_learning_off() {
+    check(
+        "vlan 10\n vlan 20 no-learning\n p1 access 10 no-learning\n p2 access 10\n p3 access 20\n p4 access 20",
+        "p1 a>b => p2
+         p2 b>a => p1 learn 10 b
+         p3 c>d => p4",
+    );
+}
+
+#[test]
+fn l2_05_unknown_unicast() {
+    check(
+        "vlan 10\n p1 access 10\n p2 access 10\n p3 trunk 10\n p4 access 10 block-unicast",
+        "p1 a>x => p2 p3:10 learn 10 a
+         p4 d>x => p1 p2 p3:10 learn 10 d
+         p2 b>d => p4 learn 10 b
+         p2 b>* => p1 p3:10 p4",
+    );
+    check("vlan 10\n p1 access 10\n p2 access 10 block-unicast", "p1 a>x => drop unknown_unicast_blocked learn 10 a");
+}
+
+#[test]
+fn l2_06_unregistered_multicast() {
+    check(
+        "vlan 10\n p1 access 10\n p2 access 10\n p3 access 10 block-multicast",
+        "p1 a>g => p2 learn 10 a
+         p1 a>* => p2 p3
+         p1 a>x => p2 p3",
+    );
+    check(
+        "vlan 10\n p1 access 10\n p2 access 10 block-multicast",
+        "p1 a>g => drop unknown_multicast_blocked learn 10 a",
+    );
+}
+
+#[test]
+fn l2_07_the_native_vlan_does_not_mind_others() {
+    for allowed in ["1", "1,10", "1"] {
+        check(
+            &format!("vlan 1 10\n p1 trunk {allowed} native 1\n p2 access 1"),
+            "p1 a>* => p2 learn 1 a
+             p2 b>a => p1 learn 1 b",
+        );
+    }
+}
+
+#[test]
+fn l2_08_a_static_station_stays_where_it_is() {
+    check(
+        "vlan 10\n p1 access 10\n p2 access 10\n p3 access 10\n station 10 s p1 static",
+        "p2 s>* => p1 p3
+         p3 c>s => p1 learn 10 c
+         p1 s>c => p3
+         p2 s>c => p3
+         p2 s>s => p1",
+    );
+}
+
+#[test]
+fn l2_09_protected_ports() {
+    check(
+        "vlan 10\n p1 access 10 protected\n p2 access 10 protected\n p3 access 10",
+        "p1 a>* => p3 learn 10 a
+         p2 b>a => drop port_isolation learn 10 b
+         p2 b>* => p3
+         p1 a>b => drop port_isolation
+         p3 c>* => p1 p2 learn 10 c
+         p1 a>c => p3
+         p3 c>a => p1",
+    );
+    check("vlan 10\n p1 access 10 protected\n p2 access 10 protected", "p1 a>* => drop port_isolation learn 10 a");
+}
+
+#[test]
+fn l2_12_nothing_passes_between_vlans() {
+    let vids = [0u16, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 4000, 4094];
+    let list = vids[1..].iter().map(u16::to_string).collect::<Vec<_>>().join(" ");
+    let world = World::new(&format!("vlan {list} 3\n p1 trunk {} native 1\n p2 access 3", list.replace(' ', ",")));
+    for dst in ["b", "g", "*", "3333.0000.0001"] {
+        for vid in vids {
+            let got = world.run(&line(&format!("p1 {vid} a>{dst}")));
+            assert!(got.starts_with("drop tx_list_is_empty"), "{vid} {dst}: {got}");
+        }
+        assert!(world.run(&line(&format!("p2 c>{dst}"))).starts_with("drop tx_list_is_empty"));
+    }
+}
+
+#[test]
+fn l2_13_reserved_addresses() {
+    let world = World::new("vlan 10\n p1 trunk 10 native 10\n p2 access 10\n p3 trunk 10 tagged-only native 10");
+    for last in 0..=0xff {
+        for tag in ["", "10/7 ", "0 ", "99 "] {
+            let frame = format!("p1 {tag}a>0180.c200.00{last:02x}");
+            let got = world.run(&line(&frame));
+            if last < 0x10 {
+                let tag = tag.trim();
+                let colon = if tag.is_empty() { "" } else { ":" };
+                assert_eq!(got, format!("p0{colon}{tag}"), "{frame}");
+            } else if tag != "99 " {
+                assert!(got.starts_with("p2 p3:10"), "{frame}: ordinary multicast: {got}");
+            }
+        }
+    }
+    // Nothing of it was learned before ..10, and a port that takes no untagged frames takes these all the same.
+    check("vlan 10\n p1 trunk 10\n p2 access 10", "p1 a>0180.c200.000e => p0\n p2 b>a => p1:10 learn 10 b");
+    check("vlan 10\n p1 access 10 down", "p1 a>0180.c200.000e => drop port_down");
+}
+
+#[test]
+fn l2_14_sources_that_are_no_station() {
+    check(
+        "vlan 10\n p1 access 10\n p2 access 10",
+        "p1 g>b => drop source_mac_is_multicast
+         p1 *>b => drop source_mac_is_multicast
+         p1 0000.0000.0000>b => drop source_mac_is_zero
+         p1 g>0180.c200.0000 => drop source_mac_is_multicast",
+    );
+}
+
+#[test]
+fn l2_15_the_newest_port_wins() {
+    check(
+        "vlan 10\n p1 access 10\n p2 access 10\n p3 access 10",
+        "p1 a>* => p2 p3 learn 10 a
+         p3 c>a => p1 learn 10 c
+         p2 a>c => p3 learn 10 a
+         p3 c>a => p2
+         p1 c>a => p2 learn 10 c",
+    );
+}
+
+#[test]
+fn l2_17_flood_with_one_other_member_and_never_back() {
+    check("vlan 10\n p7 access 10\n p9 access 10", "p7 a>* => p9 learn 10 a\n p9 b>* => p7 learn 10 b");
+    check("vlan 10\n p7 access 10", "p7 a>* => drop tx_list_is_empty learn 10 a");
+    // Ascending by port, however many words the set has.
+    let ports: Vec<u16> = (1..=200).chain([1000, 4000, 4094]).collect();
+    let text: String = ports.iter().map(|port| format!("p{port} access 10\n")).collect();
+    let world = World::new(&format!("vlan 10\n{text}"));
+    let all: Vec<String> = ports.iter().filter(|port| **port != 64).map(|port| format!("p{port}")).collect();
+    assert_eq!(world.run(&line("p64 a>*")), format!("{} learn 10 a", all.join(" ")));
+}
+
+#[test]
+fn l2_18_a_port_that_is_gone_or_down() {
+    check(
+        "vlan 10\n p1 access 10\n p2 access 10 down\n p3 access 10\n station 10 b p2\n station 10 x p77\n station 10 y p9
+         p9 access 20",
+        "p2 b>* => drop port_down
+         p77 x>* => drop port_down
+         p4000 x>* => drop port_down
+         p1 a>b => drop egress_vlan_filter learn 10 a
+         p1 a>x => drop egress_vlan_filter
+         p1 a>y => drop egress_vlan_filter
+         p1 a>* => p3",
+    );
+    check("vlan 10\n p1 access 10\n p2 access 10 down", "p1 a>* => drop tx_list_is_empty learn 10 a");
+}
+
+#[test]
+fn l2_20_sizes() {
+    check(
+        "vlan 10\n p1 access 10\n p2 trunk 10\n p3 access 10 mtu 1400\n station 10 c p3",
+        "p1 a>* 0          => p2:10 p3 learn 10 a
+         p1 a>* 1400       => p2:10 p3
+         p1 a>* 1401       => p2:10
+         p1 a>* 1500       => p2:10
+         p1 a>* 1501       => drop mtu_value_is_too_small
+         p2 10 b>* 1500    => p1 learn 10 b
+         p2 10 b>* 1501    => drop mtu_value_is_too_small
+         p1 a>c 1400       => p3
+         p1 a>c 1401       => drop mtu_value_is_too_small
+         p3 c>a 1401       => drop mtu_value_is_too_small",
+    );
+    check("vlan 10\n p1 access 10\n p2 access 10 mtu 100", "p1 a>* 200 => drop mtu_value_is_too_small learn 10 a");
+}
+
+#[test]
+fn l2_20_a_super_frame_is_as_large_as_its_segments() {
+    let world = World::new("vlan 10\n p1 access 10\n p2 access 10");
+    let frame = |size, header| Offload {
+        csum: Some(CsumStart { start: 34, offset: 16 }),
+        gso: Some(Gso { kind: GsoKind::Tcp4, ecn: false, size, header }),
+    };
+    let mut bytes = line("p1 a>* 40000").bytes;
+    bytes[34 + 12] = 0x80; // a TCP header of 32 bytes: segments have 52 bytes of headers behind Ethernet's
+    let run = |size, header| Recorder::trace(&world.snapshot, PortId(1), &bytes, &frame(size, header)).dropped;
+    assert_eq!(run(1448, 66), None);
+    assert_eq!(run(1449, 66), Some(Drop::Oversize));
+    // Linux fills in the length of the linear part: not to be believed.
+    assert_eq!(run(1448, 2000), None);
+}
+
+#[test]
+fn malformed_frames() {
+    let world = World::new("vlan 10\n p1 trunk 10 native 10\n p2 access 10");
+    let tagged = line("p1 10 a>b").bytes;
+    for (bytes, len) in [(&tagged, 17), (&tagged, 14), (&tagged, 13), (&tagged, 0), (&line("p1 a>b").bytes, 13)] {
+        let recorder = Recorder::trace(&world.snapshot, PortId(1), &bytes[..len], &Offload::default());
+        assert_eq!((recorder.dropped, recorder.seen), (Some(Drop::Malformed), None), "{len} bytes");
+    }
+    // Two tags: the inner one is payload, and the EtherType of a service tag makes the frame an untagged one.
+    let mut two = tagged.clone();
+    two.splice(12..12, [0x88, 0xa8, 0, 99]);
+    let recorder = Recorder::trace(&world.snapshot, PortId(1), &two, &Offload::default());
+    assert_eq!((recorder.vlan, world::print(&recorder).as_str()), (VlanId::new(10), "p2 learn 10 a"));
+}
+
+/// Every mode in × every kind of frame × every mode out.
+#[test]
+fn vl_01_matrix() {
+    let outs = "
+        p5 access 10
+        p6 access 20
+        p7 trunk 10,20,30
+        p8 trunk 10,20 native 10
+        p9 trunk 10,20 native 10 tagged-only";
+    let table = "
+        access 10                          | 99/0 a>*   | drop vlan_tag_mismatch
+        access 10                          | a>*        | p5 p7:10 p8 p9:10
+        access 10                          | 0 a>*      | p5 p7:10 p8 p9:10
+        access 10                          | 0/1 a>*    | p5 p7:10/1 p8 p9:10/1
+        access 10                          | 10/3 a>*   | drop vlan_tag_mismatch
+        access 10                          | 20/5 a>*   | drop vlan_tag_mismatch
+        access 10                          | 30 a>*     | drop vlan_tag_mismatch
+        access 10                          | 4095 a>*   | drop vlan_reserved
+        access 40                          | a>*        | drop ingress_vlan_filter
+        trunk 10,20                        | a>*        | drop vlan_tag_mismatch
+        trunk 10,20                        | 0 a>*      | drop vlan_tag_mismatch
+        trunk 10,20                        | 0/1 a>*    | drop vlan_tag_mismatch
+        trunk 10,20                        | 10/3 a>*   | p5 p7:10/3 p8 p9:10/3
+        trunk 10,20                        | 20/5 a>*   | p6 p7:20/5 p8:20/5 p9:20/5
+        trunk 10,20                        | 30 a>*     | drop ingress_vlan_filter
+        trunk 10,20                        | 40 a>*     | drop ingress_vlan_filter
+        trunk 10,20                        | 4095/7 a>* | drop vlan_reserved
+        trunk 10,20 native 1               | a>*        | drop ingress_vlan_filter
+        trunk 10,20 native 10              | a>*        | p5 p7:10 p8 p9:10
+        trunk 10,20 native 10              | 0 a>*      | p5 p7:10 p8 p9:10
+        trunk 10,20 native 10              | 0/1 a>*    | p5 p7:10/1 p8 p9:10/1
+        trunk 10,20 native 10              | 10/3 a>*   | p5 p7:10/3 p8 p9:10/3
+        trunk 10,20 native 10              | 20/5 a>*   | p6 p7:20/5 p8:20/5 p9:20/5
+        trunk 10,20 native 10              | 30 a>*     | drop ingress_vlan_filter
+        trunk 10,20 native 10              | 40 a>*     | drop ingress_vlan_filter
+        trunk 10,20 native 10              | 4095 a>*   | drop vlan_reserved
+        trunk 10,20 native 10 tagged-only  | a>*        | drop vlan_tag_mismatch
+        trunk 10,20 native 10 tagged-only  | 0 a>*      | drop vlan_tag_mismatch
+        trunk 10,20 native 10 tagged-only  | 0/1 a>*    | drop vlan_tag_mismatch
+        trunk 10,20 native 10 tagged-only  | 10/3 a>*   | p5 p7:10/3 p8 p9:10/3
+        trunk 10,20 native 10 tagged-only  | 20/5 a>*   | p6 p7:20/5 p8:20/5 p9:20/5
+        trunk 10,20 native 10 tagged-only  | 30 a>*     | drop ingress_vlan_filter
+        trunk 10,20 native 10 tagged-only  | 4095 a>*   | drop vlan_reserved";
+    for row in table.lines().filter(|row| row.contains('|')) {
+        let [mode, frame, expect] = row.split('|').map(str::trim).collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let world = World::new(&format!("vlan 1 10 20 30\n p1 {mode}\n {outs}"));
+        let got = world.run(&line(&format!("p1 {frame}")));
+        let (what, learned) = got.split_once(" learn ").unwrap_or((&got, ""));
+        assert_eq!(what, expect, "{row}");
+        // VL-03: what is dropped at the door teaches nothing.
+        assert_eq!(learned.is_empty(), expect.starts_with("drop"), "{row}");
+    }
+}
+
+#[test]
+fn vl_02_the_drop_eligible_bit_is_kept_too() {
+    let world = World::new("vlan 10\n p1 trunk 10 native 10\n p2 trunk 10");
+    let mut frame = line("p1 0/6 a>*");
+    frame.bytes[14] |= 0x10;
+    let recorder = Recorder::trace(&world.snapshot, PortId(1), &frame.bytes, &Offload::default());
+    assert_eq!(recorder.sends[0].1.unwrap().0, 6 << 13 | 0x1000 | 10);
+}
+
+#[test]
+fn vl_05_independent_learning() {
+    check(
+        "vlan 10 20\n p1 access 10\n p2 access 20\n p3 trunk 10,20",
+        "p1    a>* => p3:10 learn 10 a
+         p2    a>* => p3:20 learn 20 a
+         p3 10 c>a => p1 learn 10 c
+         p3 20 c>a => p2 learn 20 c",
+    );
+}
+
+/// Each note that a trace can show is provoked, and shows in the order of the decisions.
+#[test]
+fn notes() {
+    let world = World::new(
+        "vlan 10 20\n vlan 30 no-learning
+         p1 trunk 10,20,30 native 10 protected
+         p2 access 10
+         p3 access 10 no-learning
+         p4 access 30
+         p5 access 10 protected
+         p6 access 10 block-unicast
+         p7 access 10 block-multicast
+         p8 access 10 mtu 100
+         p9 access 10 down
+         station 10 b p2\n station 10 s p2 static\n station 10 a p1\n station 10 m p2\n station 10 i p5",
+    );
+    let table = "
+        p1 a>b          | Classified(10, Untagged), Known, Station(2, false)
+        p1 0/1 a>s      | Classified(10, PriorityTag), Known, Station(2, true)
+        p1 20 a>*       | Classified(20, Tag), Learn(None), Flood(Broadcast)
+        p1 40 a>*       | Classified(40, Tag)
+        p1 m>b          | Classified(10, Untagged), Learn(Some(2)), Station(2, false)
+        p1 s>b          | Classified(10, Untagged), NotLearned(Static), Station(2, false)
+        p3 z>b          | Classified(10, Untagged), NotLearned(Port), Station(2, false)
+        p4 z>*          | Classified(30, Untagged), NotLearned(Vlan), Flood(Broadcast)
+        p1 a>i          | Classified(10, Untagged), Known, Station(5, false)
+        p1 a>x          | Classified(10, Untagged), Known, Flood(UnknownUnicast), Skipped(5, Isolated), \
+                          Skipped(6, UnknownUnicastBlocked), Skipped(9, EgressVlanFilter)
+        p1 a>g 101      | Classified(10, Untagged), Known, Flood(Multicast), Skipped(5, Isolated), \
+                          Skipped(7, UnknownMulticastBlocked), Skipped(8, Oversize), Skipped(9, EgressVlanFilter)";
+    for row in table.replace("\\\n", "").lines().filter(|row| row.contains('|')) {
+        let (frame, expect) = row.split_once('|').unwrap();
+        let frame = line(frame.trim());
+        let notes = Recorder::trace(&world.snapshot, frame.rx, &frame.bytes, &Offload::default()).notes;
+        let text: Vec<String> = notes.iter().map(print_note).collect();
+        let expect = expect.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(text.join(", "), expect, "{row}");
+    }
+}
+
+fn print_note(note: &Note) -> String {
+    match note {
+        Note::Classified(vlan, why) => format!("Classified({vlan}, {why:?})"),
+        Note::Learn(from) => format!("Learn({:?})", from.map(|port| port.0)),
+        Note::Station(port, fixed) => format!("Station({}, {fixed})", port.0),
+        Note::Skipped(port, why) => format!("Skipped({}, {why:?})", port.0),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn different_reasons_for_every_member_are_an_empty_list() {
+    check(
+        "vlan 10\n p1 access 10 protected\n p2 access 10 protected\n p3 access 10 block-unicast",
+        "p1 a>x => drop tx_list_is_empty learn 10 a",
+    );
+}
+
+fn fixed(text: &str) -> RxFrame {
+    let line = line(text);
+    RxFrame::fixed(line.rx, line.bytes.leak(), Offload::default())
+}
+
+#[test]
+fn a_batch_reports_each_source_once_and_no_port_more_than_its_share() {
+    let world = World::new("vlan 10\n p1 access 10\n p2 access 10");
+    let mut batch = Batch::default();
+    batch.budget = 3;
+    let frames: Vec<RxFrame> = "abcdeabcde".chars().map(|source| fixed(&format!("p1 {source}>*"))).collect();
+    let frames: Vec<RxFrame> = frames.into_iter().chain([fixed("p2 z>*"), fixed("p2 z>*")]).collect();
+    assert_eq!(batch.decide(&world.snapshot, &frames), 12);
+    let seen: Vec<_> = batch.seen.iter().map(|seen| (seen.port.0, seen.mac)).collect();
+    assert_eq!(seen, [(1, mac("a")), (1, mac("b")), (1, mac("c")), (2, mac("z"))]);
+    assert_eq!(batch.seen[0].snapshot, 1);
+    assert_eq!((batch.sends.len(), batch.admitted.len()), (12, 12));
+    // A free ring lets every address of a batch through; a full one still one of each port.
+    assert_eq!([512, 256, 128, 64, 0].map(|free| Batch::share(free, 512)), [64, 64, 16, 4, 1]);
+    assert_eq!(Batch::share(0, 0), 1);
+}
+
+#[test]
+fn a_batch_that_floods_ends_early_and_loses_nothing() {
+    let ports: String = (1..=4094).map(|port| format!("p{port} access 10\n")).collect();
+    let world = World::new(&format!("vlan 10\n{ports}"));
+    let frames: Vec<RxFrame> = (0..100).map(|_| fixed("p1 a>*")).collect();
+    let mut batch = Batch::default();
+    let room = batch.sends.capacity();
+    let (mut done, mut copies) = (0, 0);
+    while done < frames.len() {
+        let decided = batch.decide(&world.snapshot, &frames[done..]);
+        assert!(decided > 0 && decided <= 64);
+        assert!(batch.sends.iter().all(|send| usize::from(send.frame) < decided));
+        done += decided;
+        copies += batch.sends.len();
+    }
+    assert_eq!(copies, 100 * 4093);
+    assert_eq!(batch.sends.capacity(), room, "nothing was allocated");
+    assert_eq!(batch.decide(&world.snapshot, &[]), 0);
+}
+
+#[test]
+fn a_station_that_is_the_switch_itself_is_nobody_yet() {
+    let world = World::new("vlan 10\n p1 access 10");
+    world.snapshot.fdb.insert(VlanId::new(10).unwrap(), mac("b"), PortId::SELF, Origin::Static).unwrap();
+    assert_eq!(world.run(&line("p1 a>b")), "drop egress_vlan_filter learn 10 a");
+}
