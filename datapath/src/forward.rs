@@ -6,6 +6,7 @@
 use crate::Drop;
 use crate::fdb::{Origin, Station};
 use crate::io::Offload;
+use crate::offload::header_len;
 use crate::out::{Classified, Flood, NotLearned, Note, Out, Seen};
 use crate::snapshot::{Port, Snapshot, Vlan};
 use mona_wire::{Eth, Mac, PortId, Tci, VlanId};
@@ -48,7 +49,7 @@ impl Frame {
     pub fn parse(bytes: &[u8], len: u32, offload: &Offload) -> Result<Frame, Drop> {
         let eth = Eth::parse(bytes).ok_or(Drop::Malformed)?;
         let len = match offload.gso {
-            Some(gso) => len.min(u32::from(gso.header) + u32::from(gso.size)),
+            Some(gso) => len.min(header_len(bytes, offload, &gso) + u32::from(gso.size)),
             None => len,
         };
         Ok(Frame { eth, payload: len.saturating_sub(eth.len() as u32) })

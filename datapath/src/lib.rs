@@ -20,6 +20,7 @@ pub mod drop;
 pub mod fdb;
 pub mod forward;
 pub mod io;
+pub mod offload;
 pub mod out;
 mod prefetch;
 pub mod recorder;

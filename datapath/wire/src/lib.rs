@@ -7,6 +7,7 @@
 pub mod checksum;
 pub mod eth;
 pub mod ids;
+pub mod ip;
 pub mod mac;
 pub mod time;
 
