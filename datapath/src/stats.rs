@@ -1,6 +1,9 @@
 //! Counters: written by one worker each (plain relaxed stores, added up once per batch), read by control and summed.
 
 use crate::Drop;
+use crate::io::Offload;
+use crossbeam::utils::CachePadded;
+use mona_wire::{Mac, PortId, VlanId};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A counter with one writer and any number of readers.
@@ -65,8 +68,229 @@ pub struct VlanCounters {
 }
 
 impl PortCounters {
+    /// What was counted since `start` was read: a new owner of a port number begins at zero. Times are those of the
+    /// owner too.
+    pub fn since(mut self, start: &PortCounters) -> PortCounters {
+        let minus = |now: &mut u64, then: u64| *now = now.saturating_sub(then);
+        minus(&mut self.rx_frames, start.rx_frames);
+        minus(&mut self.rx_bytes, start.rx_bytes);
+        minus(&mut self.rx_multicast, start.rx_multicast);
+        minus(&mut self.rx_broadcast, start.rx_broadcast);
+        minus(&mut self.tx_frames, start.tx_frames);
+        minus(&mut self.tx_bytes, start.tx_bytes);
+        minus(&mut self.tx_multicast, start.tx_multicast);
+        minus(&mut self.tx_broadcast, start.tx_broadcast);
+        for (reason, then) in start.drops.iter().enumerate() {
+            if let Some(now) = self.drops.get_mut(reason) {
+                minus(now, *then);
+            }
+        }
+        for (name, then) in &start.kernel {
+            for (_, now) in self.kernel.iter_mut().filter(|(other, _)| other == name) {
+                minus(now, *then);
+            }
+        }
+        self.last_rx = if self.last_rx == start.last_rx { 0 } else { self.last_rx };
+        self.last_tx = if self.last_tx == start.last_tx { 0 } else { self.last_tx };
+        self
+    }
+
     /// How often this reason dropped a frame from the port.
     pub fn dropped(&self, reason: Drop) -> u64 {
         self.drops.get(reason as usize).copied().unwrap_or(0)
+    }
+}
+
+/// Frames that came or went one after the other by the same port or in the same VLAN: added up here, stored once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// Frames as on the wire.
+    pub frames: u64,
+    /// Bytes as on the wire, without FCS.
+    pub bytes: u64,
+    /// Of the frames, those to a group that is not broadcast.
+    pub multicast: u64,
+    /// Of the frames, those to broadcast.
+    pub broadcast: u64,
+}
+
+impl Run {
+    /// Adds a frame of `length` bytes in memory, to `destination`. A super-frame is on the wire as many frames, each
+    /// with the headers.
+    #[inline]
+    pub fn add(&mut self, length: u32, offload: &Offload, destination: Mac) {
+        let length = u64::from(length);
+        let (frames, bytes) = match offload.gso {
+            Some(gso) if gso.size > 0 && length > u64::from(gso.header) => {
+                let header = u64::from(gso.header);
+                let segments = (length - header).div_ceil(u64::from(gso.size));
+                (segments, length + (segments - 1) * header)
+            }
+            _ => (1, length),
+        };
+        self.frames += frames;
+        self.bytes += bytes;
+        if destination == Mac::BROADCAST {
+            self.broadcast += frames;
+        } else if destination.is_group() {
+            self.multicast += frames;
+        }
+    }
+}
+
+/// The run that is being added up: frames of one key follow each other, as they do from a ring or to a busy port.
+#[derive(Clone, Copy, Debug)]
+pub struct Runs<K> {
+    key: Option<K>,
+    run: Run,
+}
+
+impl<K: Copy + Eq> Runs<K> {
+    /// Nothing counted yet.
+    pub const NONE: Runs<K> = Runs { key: None, run: Run { frames: 0, bytes: 0, multicast: 0, broadcast: 0 } };
+
+    /// The run of `key`; if another one ends by that, `store` gets it.
+    #[inline]
+    pub fn of(&mut self, key: K, store: impl FnOnce(K, &Run)) -> &mut Run {
+        if self.key != Some(key) {
+            self.end(store);
+            self.key = Some(key);
+        }
+        &mut self.run
+    }
+
+    /// The last run is over.
+    #[inline]
+    pub fn end(&mut self, store: impl FnOnce(K, &Run)) {
+        if let Some(key) = self.key.take() {
+            store(key, &std::mem::take(&mut self.run));
+        }
+    }
+}
+
+/// One direction of a port at one worker.
+#[derive(Default)]
+struct Direction {
+    frames: Counter,
+    bytes: Counter,
+    multicast: Counter,
+    broadcast: Counter,
+    /// Nanoseconds of CLOCK_MONOTONIC.
+    last: Counter,
+}
+
+impl Direction {
+    #[inline]
+    fn add(&self, run: &Run, now: u64) {
+        self.frames.add(run.frames);
+        self.bytes.add(run.bytes);
+        self.multicast.add(run.multicast);
+        self.broadcast.add(run.broadcast);
+        self.last.0.store(now, Relaxed);
+    }
+}
+
+/// What one worker counts at one port.
+struct PortCells {
+    rx: Direction,
+    tx: Direction,
+    drops: [Counter; Drop::COUNT],
+}
+
+/// What one worker counts in one VLAN.
+#[derive(Default)]
+struct VlanCells {
+    rx_frames: Counter,
+    rx_bytes: Counter,
+    tx_frames: Counter,
+    tx_bytes: Counter,
+}
+
+/// All that one worker counts. The worker writes, control reads; padded so that no two workers share a cache line.
+pub struct Counters {
+    ports: Box<[CachePadded<PortCells>]>,
+    vlans: Box<[CachePadded<VlanCells>]>,
+}
+
+impl Default for Counters {
+    fn default() -> Counters {
+        let port = || PortCells {
+            rx: Direction::default(),
+            tx: Direction::default(),
+            drops: [const { Counter(AtomicU64::new(0)) }; Drop::COUNT],
+        };
+        Counters {
+            ports: (0..PortId::COUNT).map(|_| CachePadded::new(port())).collect(),
+            vlans: (0..VlanId::COUNT).map(|_| CachePadded::default()).collect(),
+        }
+    }
+}
+
+impl Counters {
+    /// Worker: these came in by `port`.
+    #[inline]
+    pub fn received(&self, port: PortId, run: &Run, now: u64) {
+        if let Some(cells) = self.ports.get(port.index()) {
+            cells.rx.add(run, now);
+        }
+    }
+
+    /// Worker: these left by `port`.
+    #[inline]
+    pub fn sent(&self, port: PortId, run: &Run, now: u64) {
+        if let Some(cells) = self.ports.get(port.index()) {
+            cells.tx.add(run, now);
+        }
+    }
+
+    /// Worker: a frame that came in by `port` was dropped.
+    #[inline]
+    pub fn dropped(&self, port: PortId, reason: Drop) {
+        if let Some(cells) = self.ports.get(port.index()) {
+            cells.drops[reason as usize].add(1);
+        }
+    }
+
+    /// Worker: these were admitted to `vlan`.
+    #[inline]
+    pub fn admitted(&self, vlan: VlanId, run: &Run) {
+        let cells = &self.vlans[vlan.index()];
+        cells.rx_frames.add(run.frames);
+        cells.rx_bytes.add(run.bytes);
+    }
+
+    /// Worker: these copies left in `vlan`.
+    #[inline]
+    pub fn relayed(&self, vlan: VlanId, run: &Run) {
+        let cells = &self.vlans[vlan.index()];
+        cells.tx_frames.add(run.frames);
+        cells.tx_bytes.add(run.bytes);
+    }
+
+    /// Control: adds this worker's part to `sum`.
+    pub fn add_port(&self, port: PortId, sum: &mut PortCounters) {
+        let Some(cells) = self.ports.get(port.index()) else { return };
+        let PortCells { rx, tx, drops } = &**cells;
+        sum.rx_frames += rx.frames.get();
+        sum.rx_bytes += rx.bytes.get();
+        sum.rx_multicast += rx.multicast.get();
+        sum.rx_broadcast += rx.broadcast.get();
+        sum.last_rx = sum.last_rx.max(rx.last.get());
+        sum.tx_frames += tx.frames.get();
+        sum.tx_bytes += tx.bytes.get();
+        sum.tx_multicast += tx.multicast.get();
+        sum.tx_broadcast += tx.broadcast.get();
+        sum.last_tx = sum.last_tx.max(tx.last.get());
+        sum.drops.resize(Drop::COUNT, 0);
+        sum.drops.iter_mut().zip(drops).for_each(|(sum, drop)| *sum += drop.get());
+    }
+
+    /// Control: adds this worker's part to `sum`.
+    pub fn add_vlan(&self, vlan: VlanId, sum: &mut VlanCounters) {
+        let cells = &self.vlans[vlan.index()];
+        sum.rx_frames += cells.rx_frames.get();
+        sum.rx_bytes += cells.rx_bytes.get();
+        sum.tx_frames += cells.tx_frames.get();
+        sum.tx_bytes += cells.tx_bytes.get();
     }
 }

@@ -1,0 +1,374 @@
+//! A worker: one pinned thread that receives, decides and sends, and tells control what it saw.
+//!
+//! ```text
+//!   snapshot ──▶ obey ─▶ carry ─▶ receive ─▶ decide ─▶ send ─▶ report ─▶ count ─▶ flush ─▶ rest
+//!                ports   others'  own I/O    forward()  own I/O, ring    per      once per  spin a little,
+//!                handed  frames                         to a colleague   batch    round     then sleep
+//! ```
+//! Under load a round makes no system call of its own (the I/Os kick the kernel when it asks for it), takes no lock and
+//! allocates nothing.
+
+use crate::batch::{BATCH, Batch};
+use crate::io::set::{IoSet, Own};
+use crate::io::{Egress, RxFrame};
+use crate::ring::{Bell, FrameReader, FrameWriter, Label};
+use crate::snapshot::{Home, Snapshot};
+use crate::stats::{Counter, Counters, Runs};
+use crate::{Drop, Seen};
+use arc_swap::ArcSwap;
+use crossbeam::utils::CachePadded;
+use mona_wire::{Mac, PortId, VlanId};
+use rtrb::{Consumer, Producer};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::{Duration, Instant};
+
+/// How long a worker polls in vain before it sleeps: the time a host on the same CPU needs to answer, and short enough
+/// that a thousand frames a second cost a few per cent of the CPU.
+const SPIN: Duration = Duration::from_micros(30);
+/// Frames taken from one colleague per round.
+const CARRY: usize = 4 * BATCH;
+/// Frames for the switch itself that one port may report per tick of the coarse clock (1 to 10 ms): many times what
+/// spanning tree and LACP send, and little enough that one port cannot fill the ring.
+const PUNTS: u16 = 32;
+
+/// What control says to all workers.
+pub struct Shared {
+    /// Written by control, read by workers when the generation says so.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// Counts publications. Written by control after the snapshot, read by workers once per round.
+    pub generation: CachePadded<AtomicU64>,
+    /// Written once, by control.
+    pub stop: AtomicBool,
+}
+
+/// What one worker shares with everybody else.
+pub struct Desk {
+    /// Wakes it. Rung by other workers and by control.
+    pub bell: Arc<Bell>,
+    /// Written by the worker.
+    pub counters: Counters,
+    /// The generation it decides by; written by the worker, read by control.
+    pub acknowledged: CachePadded<AtomicU64>,
+    /// Reports that found the ring to control full; written by the worker.
+    pub seen_lost: Counter,
+}
+
+/// A port changing hands. Control gives it, and gets it back to close it: closing is too slow for a worker.
+pub enum Order {
+    /// Receive from this and send to it.
+    Take(PortId, Own),
+    /// Give everything of the port back.
+    GiveBack(PortId),
+}
+
+/// The rings that end at a worker.
+pub struct Ends {
+    /// Frames from the other workers and, last, from control.
+    pub arriving: Vec<FrameReader>,
+    /// Frames to the other workers, by number; none to itself.
+    pub crossing: Vec<Option<Crossing>>,
+    /// Frames for the switch itself.
+    pub punts: FrameWriter,
+    /// Sources that control may want to learn.
+    pub seen: Producer<Seen>,
+    /// Ports from control…
+    pub orders: Consumer<Order>,
+    /// …and back; `None` says that was all.
+    pub returned: Producer<(PortId, Option<Own>)>,
+    /// Wakes control.
+    pub control: Arc<Bell>,
+}
+
+/// The way to another worker.
+pub struct Crossing {
+    /// Its ring.
+    pub ring: FrameWriter,
+    /// Wakes it.
+    pub bell: Arc<Bell>,
+    /// Was something written in this round?
+    pub written: bool,
+}
+
+/// The thread's own things.
+pub struct Worker {
+    shared: Arc<Shared>,
+    snapshot: Arc<Snapshot>,
+    generation: u64,
+    arriving: Vec<FrameReader>,
+    orders: Consumer<Order>,
+    returned: Producer<(PortId, Option<Own>)>,
+    exits: Exits,
+    batch: Batch,
+    idle_since: Option<Instant>,
+}
+
+/// Where decisions go: own ports, other workers, control, counters.
+struct Exits {
+    desk: Arc<Desk>,
+    io: IoSet,
+    crossing: Vec<Option<Crossing>>,
+    punts: FrameWriter,
+    seen: Producer<Seen>,
+    control: Arc<Bell>,
+    /// Is there something new for control in this round?
+    reported: bool,
+    /// Copies sent but not yet counted.
+    tx: Runs<(PortId, Option<VlanId>)>,
+    /// Per port: the tick, and how many frames it punted in it.
+    punted: Box<[(u64, u16)]>,
+    /// The coarse clock at this round.
+    now: u64,
+}
+
+impl Worker {
+    /// A worker that has not begun. Its first round takes the snapshot that is current then.
+    pub fn new(shared: Arc<Shared>, desk: Arc<Desk>, io: IoSet, ends: Ends) -> Worker {
+        let Ends { arriving, crossing, punts, seen, orders, returned, control } = ends;
+        let punted = vec![(0, 0); PortId::COUNT].into_boxed_slice();
+        let snapshot = shared.snapshot.load_full();
+        let exits =
+            Exits { desk, io, crossing, punts, seen, control, reported: false, tx: Runs::NONE, punted, now: 0 };
+        Worker {
+            shared,
+            snapshot,
+            generation: 0,
+            arriving,
+            orders,
+            returned,
+            exits,
+            batch: Batch::default(),
+            idle_since: None,
+        }
+    }
+
+    /// The loop, until control says stop.
+    pub fn run(mut self) {
+        let mut frames = Vec::with_capacity(16 * BATCH);
+        while !self.shared.stop.load(Relaxed) {
+            self.refresh();
+            self.obey();
+            let carried = self.carry();
+            self.exits.io.receive(&mut frames, BATCH);
+            if !frames.is_empty() {
+                self.exits.now = clock();
+            }
+            let mut rest = frames.as_slice();
+            while !rest.is_empty() {
+                let (frames, later) = rest.split_at(self.batch.decide(&self.snapshot, rest));
+                self.exits.send(&self.snapshot, &self.batch, frames);
+                self.exits.report(&mut self.batch);
+                self.exits.count(&self.batch, frames);
+                rest = later;
+            }
+            if carried || !frames.is_empty() {
+                self.exits.flush();
+                self.idle_since = None;
+                frames.clear();
+            } else {
+                self.rest();
+            }
+        }
+    }
+
+    /// Decides by the newest snapshot from here on, and says so. The old one is freed by control, which keeps it until
+    /// every worker has said so.
+    #[inline]
+    fn refresh(&mut self) {
+        let generation = self.shared.generation.load(Acquire);
+        if generation != self.generation {
+            self.snapshot = self.shared.snapshot.load_full();
+            self.generation = generation;
+            self.exits.desk.acknowledged.store(generation, Release);
+        }
+    }
+
+    /// Takes ports and gives them back.
+    #[inline]
+    fn obey(&mut self) {
+        while let Ok(order) = self.orders.pop() {
+            match order {
+                Order::Take(port, own) => self.exits.io.add(port, own),
+                Order::GiveBack(port) => {
+                    while let Some(own) = self.exits.io.remove(port) {
+                        let _ = self.returned.push((port, Some(own)));
+                    }
+                    let _ = self.returned.push((port, None));
+                }
+            }
+        }
+    }
+
+    /// Sends what other workers received for ports of this one, and what the switch itself sends. Was there any?
+    #[inline]
+    fn carry(&mut self) -> bool {
+        let mut any = false;
+        for ring in &mut self.arriving {
+            for _ in 0..CARRY {
+                if ring.pop(|label, bytes| self.exits.deliver(&self.snapshot, label, bytes)).is_none() {
+                    break;
+                }
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Nothing to do: polls a little longer, letting others have the CPU, then sleeps.
+    #[cold]
+    fn rest(&mut self) {
+        if self.idle_since.get_or_insert_with(Instant::now).elapsed() < SPIN {
+            let _ = nix::sched::sched_yield();
+            return;
+        }
+        let bell = Arc::clone(&self.exits.desk.bell);
+        bell.arm();
+        let ready = self.shared.stop.load(Relaxed)
+            || self.shared.generation.load(Acquire) != self.generation
+            || !self.orders.is_empty()
+            || self.arriving.iter().any(|ring| !ring.is_empty())
+            || self.exits.io.is_ready();
+        if !ready {
+            self.exits.io.sleep();
+        }
+        bell.disarm();
+        self.idle_since = None;
+    }
+}
+
+impl Exits {
+    /// Carries out what was decided about a batch.
+    #[inline]
+    fn send(&mut self, snapshot: &Snapshot, batch: &Batch, frames: &[RxFrame]) {
+        for send in &batch.sends {
+            let frame = &frames[usize::from(send.frame)];
+            let (from, offload) = (frame.rx, frame.offload);
+            let label = Label { from, to: send.port, vlan: Some(send.vlan), tag: send.tag, offload };
+            if send.port == PortId::SELF {
+                self.punt(label, frame.bytes());
+                continue;
+            }
+            let Some(port) = snapshot.port(send.port) else { continue };
+            match port.home {
+                Home::Worker(other) if !self.io.owns(send.port) => self.cross(other, label, frame.bytes()),
+                _ => self.leave(label, frame.bytes(), frame),
+            }
+        }
+    }
+
+    /// A frame that another worker or the switch itself sends by a port of this one. One that this worker has given
+    /// back meanwhile is no port any more.
+    #[inline]
+    fn deliver(&mut self, snapshot: &Snapshot, label: Label, bytes: &[u8]) {
+        match snapshot.port(label.to).map(|port| port.home) {
+            Some(Home::Backplane) => self.leave(label, bytes),
+            Some(Home::Worker(_)) if self.io.owns(label.to) => self.leave(label, bytes),
+            _ => self.desk.counters.dropped(label.from, Drop::PortDown),
+        }
+    }
+
+    /// By a port of this worker's own.
+    #[inline]
+    fn leave(&mut self, label: Label, bytes: &[u8]) {
+        let egress = Egress { bytes, tag: label.tag, offload: label.offload };
+        let counters = &self.desk.counters;
+        match self.io.send(label.to, &egress) {
+            Ok(()) => {
+                let now = self.now;
+                let run = self.tx.of((label.to, label.vlan), |key, run| counters.left(key, run, now));
+                run.add(egress.len() as u32, &label.offload, destination(bytes));
+            }
+            Err(why) => counters.dropped(label.from, why),
+        }
+    }
+
+    /// By a port of another worker.
+    #[inline]
+    fn cross(&mut self, worker: u8, label: Label, bytes: &[u8]) {
+        let why = match self.crossing.get_mut(usize::from(worker)) {
+            Some(Some(way)) if way.ring.push(label, bytes) => return way.written = true,
+            Some(Some(_)) => Drop::RingFull,
+            // A port that this worker should own but has given back, or never got.
+            _ => Drop::PortDown,
+        };
+        self.desk.counters.dropped(label.from, why);
+    }
+
+    /// To the switch itself, as it came in.
+    fn punt(&mut self, label: Label, bytes: &[u8]) {
+        let (tick, count) = &mut self.punted[label.from.index()];
+        if *tick != self.now {
+            (*tick, *count) = (self.now, 0);
+        }
+        *count = count.saturating_add(1);
+        if *count > PUNTS || !self.punts.push(label, bytes) {
+            return self.desk.counters.dropped(label.from, Drop::PuntFull);
+        }
+        self.reported = true;
+    }
+
+    /// Tells control about sources. What does not fit is lost; the station's next frame repeats it.
+    #[inline]
+    fn report(&mut self, batch: &mut Batch) {
+        for seen in &batch.seen {
+            match self.seen.push(*seen) {
+                Ok(()) => self.reported = true,
+                Err(_) => self.desk.seen_lost.add(1),
+            }
+        }
+        batch.budget = Batch::share(self.seen.slots(), self.seen.buffer().capacity());
+    }
+
+    /// Adds the batch to the counters.
+    #[inline]
+    fn count(&mut self, batch: &Batch, frames: &[RxFrame]) {
+        let Exits { desk, now, .. } = self;
+        let counters = &desk.counters;
+        let mut runs = Runs::NONE;
+        for frame in frames {
+            let run = runs.of(frame.rx, |port, run| counters.received(port, run, *now));
+            run.add(frame.len, &frame.offload, destination(frame.bytes()));
+        }
+        runs.end(|port, run| counters.received(port, run, *now));
+        let mut runs = Runs::NONE;
+        for (at, vlan) in &batch.admitted {
+            let frame = &frames[usize::from(*at)];
+            let run = runs.of(*vlan, |vlan, run| counters.admitted(vlan, run));
+            run.add(frame.len, &frame.offload, Mac::ZERO);
+        }
+        runs.end(|vlan, run| counters.admitted(vlan, run));
+        for (at, why) in &batch.dropped {
+            counters.dropped(frames[usize::from(*at)].rx, *why);
+        }
+    }
+
+    /// The end of a round that moved something: kernels are kicked, memory is given back, sleepers are woken.
+    #[inline]
+    fn flush(&mut self) {
+        let Exits { desk, now, .. } = self;
+        self.tx.end(|key, run| desk.counters.left(key, run, *now));
+        self.io.flush();
+        for way in self.crossing.iter_mut().flatten() {
+            if std::mem::take(&mut way.written) {
+                way.bell.ring();
+            }
+        }
+        if std::mem::take(&mut self.reported) {
+            self.control.ring();
+        }
+    }
+}
+
+/// The destination of a frame that may be cut off.
+#[inline]
+fn destination(bytes: &[u8]) -> Mac {
+    bytes.first_chunk().map_or(Mac::ZERO, |mac| Mac(*mac))
+}
+
+/// CLOCK_MONOTONIC_COARSE: read without a system call, and without the time-stamp counter.
+#[inline]
+fn clock() -> u64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC_COARSE);
+    now.map_or(0, |now| now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
+}
