@@ -24,9 +24,11 @@ pub mod offload;
 pub mod out;
 mod prefetch;
 pub mod recorder;
+pub mod ring;
 pub mod snapshot;
 pub mod stats;
 pub mod switching;
+pub mod worker;
 
 pub use batch::Batch;
 pub use drop::Drop;
