@@ -2,6 +2,7 @@
 
 use crate::Drop;
 use crate::io::Offload;
+use crate::offload::header_len;
 use crossbeam::utils::CachePadded;
 use mona_wire::{Mac, PortId, VlanId};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -115,18 +116,19 @@ pub struct Run {
 }
 
 impl Run {
-    /// Adds a frame of `length` bytes in memory, to `destination`. A super-frame is on the wire as many frames, each
-    /// with the headers.
+    /// Adds a frame that lies in memory as `bytes` and is `length` long with the tag it has on the wire. A super-frame
+    /// is on the wire as many frames, each with the headers.
     #[inline]
-    pub fn add(&mut self, length: u32, offload: &Offload, destination: Mac) {
-        let length = u64::from(length);
-        let (frames, bytes) = match offload.gso {
-            Some(gso) if gso.size > 0 && length > u64::from(gso.header) => {
-                let header = u64::from(gso.header);
-                let segments = (length - header).div_ceil(u64::from(gso.size));
-                (segments, length + (segments - 1) * header)
+    pub fn add(&mut self, bytes: &[u8], length: usize, offload: &Offload) {
+        let destination = bytes.first_chunk().map_or(Mac::ZERO, |mac| Mac(*mac));
+        let (frames, bytes) = match &offload.gso {
+            None => (1, length as u64),
+            Some(gso) => {
+                let header = (header_len(bytes, offload, gso) as usize + length).saturating_sub(bytes.len());
+                let payload = length.saturating_sub(header);
+                let segments = payload.div_ceil(usize::from(gso.size).max(1)).max(1);
+                (segments as u64, (length + (segments - 1) * header) as u64)
             }
-            _ => (1, length),
         };
         self.frames += frames;
         self.bytes += bytes;
@@ -235,11 +237,16 @@ impl Counters {
         }
     }
 
-    /// Worker: these left by `port`.
+    /// Worker: these left by `port`, and in `vlan` unless they were the switch's own.
     #[inline]
-    pub fn sent(&self, port: PortId, run: &Run, now: u64) {
+    pub fn sent(&self, port: PortId, vlan: Option<VlanId>, run: &Run, now: u64) {
         if let Some(cells) = self.ports.get(port.index()) {
             cells.tx.add(run, now);
+        }
+        if let Some(vlan) = vlan {
+            let cells = &self.vlans[vlan.index()];
+            cells.tx_frames.add(run.frames);
+            cells.tx_bytes.add(run.bytes);
         }
     }
 
@@ -257,14 +264,6 @@ impl Counters {
         let cells = &self.vlans[vlan.index()];
         cells.rx_frames.add(run.frames);
         cells.rx_bytes.add(run.bytes);
-    }
-
-    /// Worker: these copies left in `vlan`.
-    #[inline]
-    pub fn relayed(&self, vlan: VlanId, run: &Run) {
-        let cells = &self.vlans[vlan.index()];
-        cells.tx_frames.add(run.frames);
-        cells.tx_bytes.add(run.bytes);
     }
 
     /// Control: adds this worker's part to `sum`.

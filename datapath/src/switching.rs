@@ -12,7 +12,7 @@ use crate::stats::{PortCounters, VlanCounters};
 use crate::worker::{Crossing, Desk, Ends, Order, Shared, Worker};
 use arc_swap::ArcSwap;
 use crossbeam::utils::CachePadded;
-use mona_wire::{PortId, VlanId};
+use mona_wire::{Eth, PortId, Tci, VlanId};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -166,13 +166,14 @@ impl Datapath {
             ports: BTreeMap::new(),
             inject_lost: 0,
         };
-        datapath.employ(workers)?;
+        datapath.employ(workers, &options.name)?;
         Ok(datapath)
     }
 
     /// Makes the rings and starts the threads, each on a CPU of its own as far as there are any.
-    fn employ(&mut self, workers: usize) -> Result<(), OpenError> {
-        let desks = (0..workers).map(|_| Desk::new().map(Arc::new)).collect::<Result<Vec<_>, _>>().map_err(no_descriptor)?;
+    fn employ(&mut self, workers: usize, name: &str) -> Result<(), OpenError> {
+        let desks =
+            (0..workers).map(|_| Desk::new().map(Arc::new)).collect::<Result<Vec<_>, _>>().map_err(no_descriptor)?;
         let mut crossing: Vec<Vec<Option<Crossing>>> = Vec::new();
         let mut arriving: Vec<Vec<FrameReader>> = (0..workers).map(|_| Vec::new()).collect();
         for from in 0..workers {
@@ -197,7 +198,7 @@ impl Datapath {
             let worker = Worker::new(Arc::clone(&self.shared), Arc::clone(&desk), io, ends);
             let cpu = cpus.get(me % cpus.len().max(1)).copied();
             let thread = thread::Builder::new()
-                .name(format!("worker-{me}"))
+                .name(format!("{name}-{me}"))
                 .spawn(move || {
                     pin(cpu);
                     worker.run();
@@ -326,9 +327,12 @@ impl Datapath {
         };
         let label =
             Label { from: PortId::SELF, to: port, vlan: None, tag: own_tag(frame), offload: Default::default() };
-        match self.links.get_mut(worker) {
-            Some(link) if link.injected.push(label, frame) => link.desk.bell.ring(),
-            _ => self.inject_lost += 1,
+        if let Some(link) = self.links.get_mut(worker)
+            && link.injected.push(label, frame)
+        {
+            link.desk.bell.ring();
+        } else {
+            self.inject_lost += 1;
         }
     }
 
@@ -444,4 +448,9 @@ fn pin(cpu: Option<usize>) {
     {
         let _ = sched_setaffinity(Pid::from_raw(0), &set);
     }
+}
+
+/// The tag a frame already has.
+fn own_tag(frame: &[u8]) -> Option<Tci> {
+    Eth::parse(frame).and_then(|eth| eth.tag)
 }

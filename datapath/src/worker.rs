@@ -9,15 +9,17 @@
 //! allocates nothing.
 
 use crate::batch::{BATCH, Batch};
-use crate::io::set::{IoSet, Own};
-use crate::io::{Egress, RxFrame};
+use crate::io::RxFrame;
+use crate::io::set::{Egress, IoSet, Own};
+use crate::offload::MIN_FRAME;
 use crate::ring::{Bell, FrameReader, FrameWriter, Label};
 use crate::snapshot::{Home, Snapshot};
 use crate::stats::{Counter, Counters, Runs};
 use crate::{Drop, Seen};
 use arc_swap::ArcSwap;
 use crossbeam::utils::CachePadded;
-use mona_wire::{Mac, PortId, VlanId};
+use mona_wire::eth::{TAG, TPID_C};
+use mona_wire::{PortId, Tci, VlanId};
 use rtrb::{Consumer, Producer};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -53,6 +55,18 @@ pub struct Desk {
     pub acknowledged: CachePadded<AtomicU64>,
     /// Reports that found the ring to control full; written by the worker.
     pub seen_lost: Counter,
+}
+
+impl Desk {
+    /// A new worker's.
+    pub fn new() -> nix::Result<Desk> {
+        Ok(Desk {
+            bell: Arc::new(Bell::new()?),
+            counters: Counters::default(),
+            acknowledged: CachePadded::default(),
+            seen_lost: Counter::default(),
+        })
+    }
 }
 
 /// A port changing hands. Control gives it, and gets it back to close it: closing is too slow for a worker.
@@ -128,8 +142,7 @@ impl Worker {
         let Ends { arriving, crossing, punts, seen, orders, returned, control } = ends;
         let punted = vec![(0, 0); PortId::COUNT].into_boxed_slice();
         let snapshot = shared.snapshot.load_full();
-        let exits =
-            Exits { desk, io, crossing, punts, seen, control, reported: false, tx: Runs::NONE, punted, now: 0 };
+        let exits = Exits { desk, io, crossing, punts, seen, control, reported: false, tx: Runs::NONE, punted, now: 0 };
         Worker {
             shared,
             snapshot,
@@ -252,7 +265,7 @@ impl Exits {
             let Some(port) = snapshot.port(send.port) else { continue };
             match port.home {
                 Home::Worker(other) if !self.io.owns(send.port) => self.cross(other, label, frame.bytes()),
-                _ => self.leave(label, frame.bytes(), frame),
+                _ => self.leave(label, frame.bytes()),
             }
         }
     }
@@ -271,26 +284,30 @@ impl Exits {
     /// By a port of this worker's own.
     #[inline]
     fn leave(&mut self, label: Label, bytes: &[u8]) {
+        let Exits { desk, io, tx, now, .. } = self;
         let egress = Egress { bytes, tag: label.tag, offload: label.offload };
-        let counters = &self.desk.counters;
-        match self.io.send(label.to, &egress) {
+        match io.send(label.to, &egress) {
             Ok(()) => {
-                let now = self.now;
-                let run = self.tx.of((label.to, label.vlan), |key, run| counters.left(key, run, now));
-                run.add(egress.len() as u32, &label.offload, destination(bytes));
+                let run = tx.of((label.to, label.vlan), |(port, vlan), run| desk.counters.sent(port, vlan, run, *now));
+                run.add(bytes, leaving_len(bytes, label.tag), &label.offload);
             }
-            Err(why) => counters.dropped(label.from, why),
+            Err(why) => desk.counters.dropped(label.from, why),
         }
     }
 
     /// By a port of another worker.
     #[inline]
     fn cross(&mut self, worker: u8, label: Label, bytes: &[u8]) {
-        let why = match self.crossing.get_mut(usize::from(worker)) {
-            Some(Some(way)) if way.ring.push(label, bytes) => return way.written = true,
-            Some(Some(_)) => Drop::RingFull,
-            // A port that this worker should own but has given back, or never got.
-            _ => Drop::PortDown,
+        // No way: a port of this worker's own that it has given back, or never got.
+        let why = match self.crossing.get_mut(usize::from(worker)).and_then(Option::as_mut) {
+            None => Drop::PortDown,
+            Some(way) => {
+                if way.ring.push(label, bytes) {
+                    way.written = true;
+                    return;
+                }
+                Drop::RingFull
+            }
         };
         self.desk.counters.dropped(label.from, why);
     }
@@ -325,19 +342,19 @@ impl Exits {
     fn count(&mut self, batch: &Batch, frames: &[RxFrame]) {
         let Exits { desk, now, .. } = self;
         let counters = &desk.counters;
-        let mut runs = Runs::NONE;
+        let mut ports = Runs::NONE;
         for frame in frames {
-            let run = runs.of(frame.rx, |port, run| counters.received(port, run, *now));
-            run.add(frame.len, &frame.offload, destination(frame.bytes()));
+            let run = ports.of(frame.rx, |port, run| counters.received(port, run, *now));
+            run.add(frame.bytes(), frame.len(), &frame.offload);
         }
-        runs.end(|port, run| counters.received(port, run, *now));
-        let mut runs = Runs::NONE;
+        ports.end(|port, run| counters.received(port, run, *now));
+        let mut vlans = Runs::NONE;
         for (at, vlan) in &batch.admitted {
             let frame = &frames[usize::from(*at)];
-            let run = runs.of(*vlan, |vlan, run| counters.admitted(vlan, run));
-            run.add(frame.len, &frame.offload, Mac::ZERO);
+            let run = vlans.of(*vlan, |vlan, run| counters.admitted(vlan, run));
+            run.add(frame.bytes(), frame.len(), &frame.offload);
         }
-        runs.end(|vlan, run| counters.admitted(vlan, run));
+        vlans.end(|vlan, run| counters.admitted(vlan, run));
         for (at, why) in &batch.dropped {
             counters.dropped(frames[usize::from(*at)].rx, *why);
         }
@@ -347,7 +364,7 @@ impl Exits {
     #[inline]
     fn flush(&mut self) {
         let Exits { desk, now, .. } = self;
-        self.tx.end(|key, run| desk.counters.left(key, run, *now));
+        self.tx.end(|(port, vlan), run| desk.counters.sent(port, vlan, run, *now));
         self.io.flush();
         for way in self.crossing.iter_mut().flatten() {
             if std::mem::take(&mut way.written) {
@@ -360,10 +377,15 @@ impl Exits {
     }
 }
 
-/// The destination of a frame that may be cut off.
+/// How long a frame is with the tag it leaves with; a runt that a removed tag leaves behind is padded.
 #[inline]
-fn destination(bytes: &[u8]) -> Mac {
-    bytes.first_chunk().map_or(Mac::ZERO, |mac| Mac(*mac))
+fn leaving_len(bytes: &[u8], tag: Option<Tci>) -> usize {
+    let tagged = bytes.get(12..14).is_some_and(|tpid| tpid == TPID_C.to_be_bytes());
+    match (tagged, tag.is_some()) {
+        (false, true) => bytes.len() + TAG,
+        (true, false) => (bytes.len() - TAG).max(MIN_FRAME),
+        _ => bytes.len(),
+    }
 }
 
 /// CLOCK_MONOTONIC_COARSE: read without a system call, and without the time-stamp counter.

@@ -1,8 +1,10 @@
 //! Ports in memory, for tests, simulation and benchmarks: a pair of rings with a switch at one end and the test at the
 //! other. The buffers of frames that came in carry those that go out, so a steady flow allocates nothing.
 
-use super::{Egress, Offload, RxFrame};
+use super::set::Egress;
+use super::{Offload, RxFrame};
 use crate::Drop;
+use crate::offload::Leaving;
 use crate::ring::Bell;
 use mona_wire::PortId;
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -135,8 +137,10 @@ impl MemSet {
             return Err(Drop::TxFull);
         }
         let mut frame = self.spare.pop().unwrap_or_default();
-        frame.bytes.clear();
-        let _ = egress;
+        let leaving = Leaving::new(egress.bytes, &egress.offload, egress.tag)?;
+        frame.bytes.resize(leaving.len(), 0);
+        leaving.write(&mut frame.bytes).ok_or(Drop::TxError)?;
+        frame.offload = leaving.offload;
         mem.tx.push(frame).map_err(|_| Drop::TxFull)
     }
 }

@@ -4,7 +4,9 @@
 //! copying (or, where rx and tx share memory, by handing on) what the frame holds.
 #![allow(unsafe_code)]
 
+pub mod mem;
 pub mod raw;
+pub mod set;
 pub mod tap;
 
 use mona_wire::PortId;

@@ -1,0 +1,398 @@
+//! Real workers with ports in memory: what crosses between threads, and what is counted on the way.
+
+use mona_datapath::fdb::Origin;
+use mona_datapath::io::mem::{DEPTH, MemFrame, MemHost};
+use mona_datapath::io::{CsumStart, Gso, GsoKind, Offload};
+use mona_datapath::snapshot::{Home, Port, PortSet, Snapshot, Vlan};
+use mona_datapath::stats::PortCounters;
+use mona_datapath::switching::{Datapath, Options, Report};
+use mona_datapath::{Drop, Seen};
+use mona_wire::{Mac, PortId, VlanId};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const BPDU: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 0];
+
+/// A switch with memory ports 1..=n, all untagged in VLAN 10, on `workers` workers in turn.
+struct World {
+    datapath: Datapath,
+    hosts: Vec<MemHost>,
+    homes: Vec<Home>,
+    number: u64,
+}
+
+impl World {
+    fn new(workers: usize, ports: usize) -> World {
+        World::named("test", workers, ports)
+    }
+
+    fn named(name: &str, workers: usize, ports: usize) -> World {
+        let options = Options { workers, stations: 8192, name: name.into() };
+        let mut datapath = Datapath::start_in_memory(options).unwrap();
+        let (mut hosts, mut homes) = (Vec::new(), Vec::new());
+        for port in 1..=ports {
+            let (opened, host) = datapath.open_in_memory(PortId(port as u16)).unwrap();
+            homes.push(opened.home.unwrap());
+            hosts.push(host);
+        }
+        let mut world = World { datapath, hosts, homes, number: 0 };
+        world.publish(&[]);
+        world
+    }
+
+    /// Publishes a snapshot without the ports in `down`.
+    fn publish(&mut self, down: &[u16]) {
+        self.number += 1;
+        let ids = (1..=self.homes.len() as u16).filter(|port| !down.contains(port)).map(PortId);
+        let all: PortSet = ids.collect();
+        let port = |home| Port {
+            up: true,
+            untagged: VlanId::new(10),
+            tagged: false,
+            learning: true,
+            protected: false,
+            block_unicast: false,
+            block_multicast: false,
+            mtu: 1500,
+            home,
+        };
+        let mut snapshot = Snapshot::empty(Arc::clone(self.datapath.fdb()));
+        snapshot.number = self.number;
+        snapshot.ports = std::iter::once(None).chain(self.homes.iter().map(|home| Some(port(*home)))).collect();
+        snapshot.vlans[10] = Some(Arc::new(Vlan { learn: all.clone(), forward: all.clone(), untagged: all }));
+        self.datapath.publish(Arc::new(snapshot));
+        self.datapath.synchronise();
+    }
+
+    fn learn(&mut self, host: u8) {
+        let fdb = self.datapath.fdb();
+        fdb.insert(VlanId::new(10).unwrap(), mac(host), PortId(host.into()), Origin::Dynamic).unwrap();
+    }
+
+    fn host(&mut self, host: u8) -> &mut MemHost {
+        &mut self.hosts[usize::from(host) - 1]
+    }
+
+    fn send(&mut self, from: u8, frame: Vec<u8>) {
+        let frame = MemFrame { bytes: frame, offload: Offload::default() };
+        until("the ring to the switch has room", || self.host(from).send(frame.clone()).then_some(()));
+    }
+
+    fn receive(&mut self, at: u8) -> MemFrame {
+        until("a frame arrives", || self.host(at).receive())
+    }
+
+    fn port(&self, port: u8) -> PortCounters {
+        self.datapath.port_counters(PortId(port.into()))
+    }
+
+    fn reports(&mut self, limit: usize) -> Vec<Report> {
+        let mut reports = Vec::new();
+        self.datapath.reports(limit, &mut reports);
+        reports
+    }
+}
+
+fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(it) = ready() {
+            return it;
+        }
+        assert!(Instant::now() < end, "in vain: {what}");
+        std::thread::yield_now();
+    }
+}
+
+fn mac(host: u8) -> Mac {
+    Mac([2, 0, 0, 0, 0, host])
+}
+
+/// A frame of 100 bytes with a number in it.
+fn numbered(from: u8, to: [u8; 6], number: u32) -> Vec<u8> {
+    let mut frame = [&to[..], &mac(from).0, &[0x88, 0xb5], &number.to_be_bytes()].concat();
+    frame.resize(100, 0);
+    frame
+}
+
+fn number(frame: &[u8]) -> u32 {
+    u32::from_be_bytes(frame[14..18].try_into().unwrap())
+}
+
+#[test]
+fn frames_cross_between_two_loaded_workers_in_order_and_once() {
+    // Hosts 1 and 2 are at different workers; so are 3 and 4. 1→2 and 2→1 cross; 1→3 and 2→4 stay.
+    const COUNT: u32 = 30_000;
+    let mut world = World::new(2, 4);
+    assert_eq!(world.homes, [0, 1, 0, 1].map(Home::Worker));
+    (1..=4).for_each(|host| world.learn(host));
+    let flows = [(1, 2), (2, 1), (1, 3), (2, 4)];
+    let mut sent = [0; 4];
+    let mut got = [0; 4];
+    let in_flight = 200;
+    until("all frames have arrived", || {
+        for (flow, (from, to)) in flows.into_iter().enumerate() {
+            while sent[flow] < COUNT && sent[flow] < got[flow] + in_flight {
+                let frame = numbered(from, mac(to).0, sent[flow]);
+                if !world.host(from).send(MemFrame { bytes: frame, offload: Offload::default() }) {
+                    break;
+                }
+                sent[flow] += 1;
+            }
+            while let Some(frame) = world.host(to).receive() {
+                assert_eq!(frame.bytes[6..12], mac(from).0, "only what is for host {to}");
+                assert_eq!(number(&frame.bytes), got[flow], "in order, once, none lost");
+                got[flow] += 1;
+            }
+        }
+        (got == [COUNT; 4]).then_some(())
+    });
+    until("all is counted", || (world.port(2).tx_frames == u64::from(COUNT)).then_some(()));
+    for (port, rx, tx) in [(1, 2, 1), (2, 2, 1), (3, 0, 1), (4, 0, 1)] {
+        let counted = world.port(port);
+        let frames = u64::from(COUNT);
+        let expected = (rx * frames, rx * frames * 100, tx * frames, tx * frames * 100);
+        assert_eq!((counted.rx_frames, counted.rx_bytes, counted.tx_frames, counted.tx_bytes), expected, "port {port}");
+        assert_eq!(counted.drops.iter().sum::<u64>(), 0);
+        assert_eq!((counted.last_rx > 0, counted.last_tx > 0), (rx > 0, true), "port {port}");
+    }
+    let vlan = world.datapath.vlan_counters(VlanId::new(10).unwrap());
+    assert_eq!((vlan.rx_frames, vlan.tx_frames, vlan.tx_bytes), (120_000, 120_000, 12_000_000));
+}
+
+#[test]
+fn nothing_is_doubled_or_reordered_when_a_flooded_station_is_learned() {
+    const COUNT: u32 = 5_000;
+    let mut world = World::new(2, 4);
+    let (mut sent, mut got) = (0, 0);
+    until("all frames have arrived", || {
+        // Few enough under way that no ring is ever full: then a frame that is missing is a mistake.
+        while sent < COUNT && sent < got + 200 {
+            if sent == COUNT / 2 {
+                world.learn(2);
+            }
+            world.send(1, numbered(1, mac(2).0, sent));
+            sent += 1;
+        }
+        while let Some(frame) = world.host(2).receive() {
+            assert_eq!(number(&frame.bytes), got);
+            got += 1;
+        }
+        for bystander in [3, 4] {
+            while world.host(bystander).receive().is_some() {}
+        }
+        (got == COUNT).then_some(())
+    });
+    world.send(1, numbered(1, mac(2).0, COUNT));
+    assert_eq!(number(&world.receive(2).bytes), COUNT);
+    assert!(world.host(2).receive().is_none() && world.host(3).receive().is_none());
+}
+
+#[test]
+fn reports_come_with_the_snapshot_and_the_bell() {
+    let mut world = World::new(2, 2);
+    assert_eq!(world.reports(10), []);
+    for from in [1, 2] {
+        world.send(from, numbered(from, [0xff; 6], 0));
+        let mut polled = [PollFd::new(world.datapath.wakeup(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut polled, PollTimeout::from(5000u16)), Ok(1), "control is woken");
+        let seen =
+            Seen { vlan: VlanId::new(10).unwrap(), mac: mac(from), port: PortId(from.into()), snapshot: world.number };
+        assert_eq!(world.reports(10), [Report::Seen(seen)]);
+    }
+    let mut polled = [PollFd::new(world.datapath.wakeup(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut polled, PollTimeout::ZERO), Ok(0), "all is read");
+    world.send(1, numbered(1, BPDU, 7));
+    assert_eq!(
+        until("the frame for the switch", || world.reports(1).pop()),
+        Report::Frame(PortId(1), numbered(1, BPDU, 7))
+    );
+}
+
+#[test]
+fn a_flood_of_new_sources_never_costs_a_bpdu() {
+    let mut world = World::new(1, 2);
+    // Nobody reads reports meanwhile: the ring of sources is full many times over.
+    for source in 0..20_000u32 {
+        let mut frame = numbered(1, mac(2).0, source);
+        frame[8..12].copy_from_slice(&source.to_be_bytes());
+        world.send(1, frame);
+        while world.host(2).receive().is_some() {}
+    }
+    for at in 0..10 {
+        world.send(2, numbered(2, BPDU, at));
+    }
+    until("all is received", || (world.port(2).rx_frames == 10).then_some(()));
+    let reports = world.reports(12);
+    let frames = reports.iter().filter(|report| matches!(report, Report::Frame(PortId(2), _))).count();
+    assert_eq!((frames, reports.len()), (10, 12), "frames first, then sources");
+    assert_eq!(world.port(2).dropped(Drop::PuntFull), 0);
+    let read = world.reports(100_000).len();
+    assert!((4_000..10_000).contains(&read), "{read} sources of 20,000 were reported");
+}
+
+#[test]
+fn one_port_cannot_fill_the_way_to_the_switch_itself() {
+    let mut world = World::new(1, 2);
+    for at in 0..5_000 {
+        world.send(1, numbered(1, BPDU, at));
+        if at % 1_000 == 0 {
+            world.send(2, numbered(2, BPDU, at));
+        }
+    }
+    until("all is received", || (world.port(1).rx_frames == 5_000 && world.port(2).rx_frames == 5).then_some(()));
+    let reports = world.reports(100_000);
+    let of =
+        |port| reports.iter().filter(|report| matches!(report, Report::Frame(id, _) if *id == port)).count() as u64;
+    assert_eq!(of(PortId(2)), 5);
+    assert!(world.port(1).dropped(Drop::PuntFull) > 0);
+    assert_eq!(of(PortId(1)) + world.port(1).dropped(Drop::PuntFull), 5_000);
+}
+
+#[test]
+fn a_full_queue_is_counted_where_the_frame_came_in() {
+    // One worker: nobody reads host 2's ring, so the port's queue is full.
+    let mut world = World::new(1, 2);
+    world.learn(2);
+    let count = 2 * DEPTH as u32;
+    (0..count).for_each(|at| world.send(1, numbered(1, mac(2).0, at)));
+    until("all is received", || (world.port(1).rx_frames == u64::from(count)).then_some(()));
+    assert_eq!(world.port(1).dropped(Drop::TxFull), DEPTH as u64);
+    assert_eq!(world.port(2).tx_frames, DEPTH as u64);
+}
+
+#[test]
+fn a_super_frame_counts_as_its_segments_and_crosses_whole() {
+    let mut world = World::new(2, 2);
+    world.learn(2);
+    let mut bytes = numbered(1, mac(2).0, 1);
+    bytes[12..14].copy_from_slice(&[0x08, 0x00]);
+    bytes.resize(54 + 30_000, 7);
+    bytes[14] = 0x45;
+    bytes[23] = 6;
+    bytes[46] = 0x50;
+    let offload = Offload {
+        csum: Some(CsumStart { start: 34, offset: 16 }),
+        gso: Some(Gso { kind: GsoKind::Tcp4, ecn: false, size: 1448, header: 54 }),
+    };
+    let frame = MemFrame { bytes, offload };
+    for _ in 0..100 {
+        assert!(world.host(1).send(frame.clone()));
+        assert_eq!(world.receive(2), frame);
+    }
+    until("all is counted", || (world.port(2).tx_frames >= 2_100).then_some(()));
+    let wire = (2_100, 100 * (30_000 + 21 * 54));
+    let (rx, tx) = (world.port(1), world.port(2));
+    assert_eq!((rx.rx_frames, rx.rx_bytes), wire);
+    assert_eq!((tx.tx_frames, tx.tx_bytes), wire);
+}
+
+#[test]
+fn the_switch_sends_frames_of_its_own() {
+    let mut world = World::new(2, 2);
+    for port in [1, 2] {
+        world.datapath.inject(PortId(port), &numbered(9, BPDU, port.into()));
+        assert_eq!(number(&world.receive(port as u8).bytes), u32::from(port));
+        until("it is counted", || (world.port(port as u8).tx_multicast == 1).then_some(()));
+    }
+    world.datapath.inject(PortId(77), &numbered(9, BPDU, 0));
+    assert_eq!(world.datapath.losses().last(), Some(&(0, "inject_failed", 1)));
+}
+
+#[test]
+fn a_published_snapshot_is_in_effect_after_synchronise() {
+    let mut world = World::new(2, 2);
+    world.learn(2);
+    for round in 0..200 {
+        let open = round % 2 == 0;
+        world.publish(if open { &[] } else { &[2] });
+        world.send(1, numbered(1, mac(2).0, round));
+        let received = u64::from(round) + 1;
+        until("it is received", || (world.port(1).rx_frames == received).then_some(()));
+        assert_eq!(world.port(1).dropped(Drop::EgressVlanFilter), received / 2);
+        if open {
+            assert_eq!(number(&world.receive(2).bytes), round);
+        }
+    }
+}
+
+#[test]
+fn old_snapshots_are_freed_once_no_worker_decides_by_them() {
+    let mut world = World::new(2, 1);
+    let old = Arc::new(Snapshot::empty(Arc::clone(world.datapath.fdb())));
+    let watch = Arc::downgrade(&old);
+    world.datapath.publish(old);
+    world.publish(&[]);
+    until("the old one is freed", || {
+        world.datapath.synchronise();
+        watch.upgrade().is_none().then_some(())
+    });
+}
+
+#[test]
+fn a_port_number_begins_at_zero_for_its_new_owner() {
+    let mut world = World::new(2, 2);
+    world.learn(2);
+    world.send(1, numbered(1, mac(2).0, 0));
+    world.receive(2);
+    until("it is counted", || (world.port(2).tx_frames == 1).then_some(()));
+    world.datapath.close(PortId(2));
+    assert!(world.host(2).is_closed());
+    world.send(1, numbered(1, mac(2).0, 1));
+    until("it is dropped", || (world.port(1).dropped(Drop::PortDown) == 1).then_some(()));
+    let (opened, host) = world.datapath.open_in_memory(PortId(2)).unwrap();
+    (world.hosts[1], world.homes[1]) = (host, opened.home.unwrap());
+    assert_eq!(world.port(2), PortCounters { drops: vec![0; Drop::COUNT], ..Default::default() });
+    world.publish(&[]);
+    world.send(1, numbered(1, mac(2).0, 2));
+    assert_eq!(number(&world.receive(2).bytes), 2);
+    until("it is counted", || (world.port(2).tx_frames == 1).then_some(()));
+    world.datapath.close(PortId(2));
+    world.datapath.close(PortId(2));
+    world.datapath.close(PortId(99));
+}
+
+#[test]
+fn idle_workers_sleep_and_leave_when_told() {
+    let mut world = World::named("idle", 2, 8);
+    world.send(1, numbered(1, [0xff; 6], 0));
+    (2..=8).for_each(|host| assert_eq!(number(&world.receive(host).bytes), 0));
+    let (begin, before) = (Instant::now(), ticks("idle-"));
+    // What is measured is that nothing happens for a time.
+    std::thread::sleep(Duration::from_secs(2));
+    let (spent, allowed) = (ticks("idle-") - before, begin.elapsed().as_millis() as u64 / 10 / 50);
+    assert!(spent <= allowed, "{spent} ticks of 10 ms: more than 2 % of a CPU");
+    world.send(1, numbered(1, [0xff; 6], 1));
+    (2..=8).for_each(|host| assert_eq!(number(&world.receive(host).bytes), 1));
+    let begin = Instant::now();
+    drop(world);
+    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
+    assert_eq!(ticks("idle-"), 0, "no thread is left");
+}
+
+#[test]
+fn wrong_port_numbers_are_refused_in_words() {
+    let mut world = World::new(1, 1);
+    for (port, said) in [
+        (0, "p0 is no port number: there are 1 to 4094"),
+        (4095, "p4095 is no port number: there are 1 to 4094"),
+        (1, "p1 is open already: close it first"),
+    ] {
+        assert_eq!(world.datapath.open_in_memory(PortId(port)).err().unwrap().to_string(), said);
+    }
+}
+
+/// User and system time of the threads of this process that are called `name`, in clock ticks.
+fn ticks(name: &str) -> u64 {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    let mine = stats.filter(|stat| stat.contains(&format!("({name}")));
+    mine.map(|stat| {
+        let fields: Vec<u64> =
+            stat.rsplit(')').next().unwrap().split(' ').filter_map(|word| word.parse().ok()).collect();
+        // Behind the name and the state letter: utime and stime are fields 14 and 15 of proc(5).
+        fields[10] + fields[11]
+    })
+    .sum()
+}
