@@ -8,4 +8,12 @@
 //! Mode and privilege live here: the daemon keeps nothing for a client, so the shell survives its restart.
 
 pub mod client;
+pub mod draw;
+pub mod editor;
 pub mod errors;
+pub mod filter;
+pub mod help;
+pub mod pager;
+pub mod session;
+pub mod shell;
+pub mod terminal;

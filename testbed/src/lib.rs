@@ -2,4 +2,5 @@
 //! everything; nothing knows it.
 
 pub mod netns;
+pub mod transcript;
 pub mod wire;

@@ -1,0 +1,84 @@
+//! `show interfaces`: the long form.
+
+use super::time::ago;
+use mona_model::shown::{Interface, InterfaceCounters};
+
+/// One interface.
+pub fn draw(i: &Interface) -> Vec<String> {
+    let c = &i.counters;
+    let (link, protocol) = match (i.shutdown, i.up) {
+        (true, _) => ("administratively down", "down"),
+        (false, true) => ("up", "up"),
+        (false, false) => ("down", "down"),
+    };
+    // IOS has no place for an unknown speed: a gigabit interface counts as such.
+    let kbps = u64::from(i.speed_mbps.unwrap_or(1000)) * 1000;
+    let load = |bps: u64| (bps.saturating_mul(255) / (kbps * 1000).max(1)).clamp(1, 255);
+    let mut lines = vec![
+        format!("{} is {link}, line protocol is {protocol} ({})", i.name, i.status),
+        format!("  Hardware is Gigabit Ethernet, address is {} (bia {})", i.mac, i.mac),
+    ];
+    lines.extend(i.description.iter().map(|text| format!("  Description: {text}")));
+    lines.push(match (&i.device, &i.reason) {
+        (Some(device), None) => format!("  Device {device}"),
+        (Some(device), Some(reason)) => format!("  Device {device}, down: {reason}"),
+        (None, Some(reason)) => format!("  No device, down: {reason}"),
+        (None, None) => "  No device".into(),
+    });
+    lines.extend([
+        format!("  MTU {} bytes, BW {kbps} Kbit/sec, DLY 10 usec,", i.mtu),
+        format!("     reliability 255/255, txload {}/255, rxload {}/255", load(c.tx_bps), load(c.rx_bps)),
+        "  Encapsulation ARPA, loopback not set".into(),
+        "  Keepalive not set".into(),
+        format!("  {}, {}, media type is {}", duplex(i), speed(i), media(i)),
+        "  input flow-control is off, output flow-control is unsupported".into(),
+        "  ARP type: ARPA, ARP Timeout 04:00:00".into(),
+    ]);
+    lines.extend(counters(c));
+    lines
+}
+
+fn duplex(i: &Interface) -> &'static str {
+    match i.duplex_full {
+        Some(true) => "Full-duplex",
+        Some(false) => "Half-duplex",
+        None => "Auto-duplex",
+    }
+}
+
+fn speed(i: &Interface) -> String {
+    i.speed_mbps.map_or("Auto-speed".into(), |mbps| format!("{mbps}Mb/s"))
+}
+
+/// The medium as far as a netdev's speed tells.
+pub fn media(i: &Interface) -> String {
+    match i.speed_mbps {
+        None => "virtual".into(),
+        Some(..=1000) => "10/100/1000BaseTX".into(),
+        Some(mbps) => format!("{}GBase", mbps / 1000),
+    }
+}
+
+fn counters(c: &InterfaceCounters) -> Vec<String> {
+    vec![
+        format!("  Last input {}, output {}, output hang never", ago(c.last_input_secs), ago(c.last_output_secs)),
+        format!("  Last clearing of \"show interface\" counters {}", ago(c.last_clear_secs)),
+        format!("  Input queue: 0/75/{}/0 (size/max/drops/flushes); Total output drops: {}", c.rx_drops, c.tx_drops),
+        "  Queueing strategy: fifo".into(),
+        "  Output queue: 0/40 (size/max)".into(),
+        format!("  5 minute input rate {} bits/sec, {} packets/sec", c.rx_bps, c.rx_pps),
+        format!("  5 minute output rate {} bits/sec, {} packets/sec", c.tx_bps, c.tx_pps),
+        format!("     {} packets input, {} bytes, 0 no buffer", c.rx_frames, c.rx_bytes),
+        format!("     Received {} broadcasts ({} multicasts)", c.rx_broadcast + c.rx_multicast, c.rx_multicast),
+        format!("     {} runts, {} giants, 0 throttles", c.runts, c.giants),
+        format!("     {} input errors, 0 CRC, 0 frame, 0 overrun, 0 ignored", c.runts + c.giants),
+        format!("     0 watchdog, {} multicast, 0 pause input", c.rx_multicast),
+        "     0 input packets with dribble condition detected".into(),
+        format!("     {} packets output, {} bytes, 0 underruns", c.tx_frames, c.tx_bytes),
+        "     0 output errors, 0 collisions, 0 interface resets".into(),
+        "     0 unknown protocol drops".into(),
+        "     0 babbles, 0 late collision, 0 deferred".into(),
+        "     0 lost carrier, 0 no carrier, 0 pause output".into(),
+        "     0 output buffer failures, 0 output buffers swapped out".into(),
+    ]
+}

@@ -1,0 +1,93 @@
+//! From typed values to the text that IOS prints, one file per noun. Column widths are those of IOS: clients cut by
+//! them, and ntc-templates' `cisco_ios` patterns must match without an error.
+
+mod counters;
+mod description;
+mod drops;
+mod interfaces;
+mod logging;
+mod mac;
+mod ports;
+mod status;
+mod switchport;
+mod time;
+mod trace;
+mod trunk;
+mod users;
+mod version;
+mod vlan;
+
+use mona_model::shown::Shown;
+
+/// The lines of one piece of output.
+pub fn draw(shown: &Shown) -> Vec<String> {
+    let mut lines = match shown {
+        Shown::Text(lines) => lines.clone(),
+        Shown::Version(version) => version::draw(version),
+        Shown::Vlans { brief, vlans } => vlan::draw(*brief, vlans),
+        Shown::MacTable(rows) => mac::draw(rows),
+        Shown::AgingTime(secs) => mac::draw_aging(*secs),
+        Shown::MacCount(rows) => mac::draw_count(rows),
+        Shown::Interfaces(list) => list.iter().flat_map(interfaces::draw).collect(),
+        Shown::Status(list) => status::draw(list),
+        Shown::Description(list) => description::draw(list),
+        Shown::Switchport(list) => list.iter().flat_map(switchport::draw).collect(),
+        Shown::Trunk(list) => trunk::draw(list),
+        Shown::Counters(list) => counters::draw(list),
+        Shown::PlatformPorts(list) => ports::draw(list),
+        Shown::PlatformDrops(list) => drops::draw(list),
+        Shown::Logging(logging) => logging::draw(logging),
+        Shown::Clock(clock) => vec![clock.clone()],
+        Shown::Users(list) => users::draw(list),
+        Shown::Privilege(level) => vec![format!("Current privilege level is {level}")],
+        Shown::Trace(trace) => trace::draw(trace),
+        Shown::Port(name) => vec![name.to_string()],
+    };
+    for line in &mut lines {
+        line.truncate(line.trim_end().len());
+    }
+    lines
+}
+
+/// Breaks a list into lines of at most `width` columns, between items. `separator`: `,` stays at the end of a line that
+/// goes on (lists of VLANs), of `, ` nothing does (lists of ports): so it is on IOS.
+fn wrap(items: &[String], separator: &str, width: usize) -> Vec<String> {
+    let end = if separator.ends_with(' ') { "" } else { separator };
+    let mut lines = vec![String::new()];
+    for (n, item) in items.iter().enumerate() {
+        let last = lines.len() - 1;
+        let line = &mut lines[last];
+        let room = if n + 1 < items.len() { end.len() } else { 0 };
+        if line.is_empty() {
+            line.push_str(item);
+        } else if line.len() + separator.len() + item.len() + room <= width {
+            line.push_str(separator);
+            line.push_str(item);
+        } else {
+            line.push_str(end);
+            lines.push(item.clone());
+        }
+    }
+    lines
+}
+
+/// The first `width` characters.
+fn cut(text: &str, width: usize) -> String {
+    text.chars().take(width).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn lists_wrap_between_items() {
+        let check = |items: &[&str], separator: &str, expect: &str| {
+            let items: Vec<String> = items.iter().map(|s| s.to_string()).collect();
+            assert_eq!(super::wrap(&items, separator, 12).join("\n"), expect);
+        };
+        check(&[], ", ", "");
+        check(&["Gi0/1"], ", ", "Gi0/1");
+        check(&["Gi0/1", "Gi2"], ", ", "Gi0/1, Gi2");
+        check(&["Gi0/1", "Gi0/2", "Gi0/3"], ", ", "Gi0/1, Gi0/2\nGi0/3");
+        check(&["1-10", "20", "300-400", "7"], ",", "1-10,20,\n300-400,7");
+    }
+}

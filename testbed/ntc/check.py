@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Do ntc-templates' cisco_ios templates understand what swcli prints?
+
+    check.py GOLDEN_FOLDER              parses swcli/tests/golden/*.txt and asserts key fields
+    check.py --swcli 'swcli --socket S' parses what a running switch prints (fields are not known, rows are counted)
+    check.py --command 'show vlan' < F  parses stdin
+
+Needs `pip install ntc-templates`.
+"""
+
+import json
+import pathlib
+import shlex
+import subprocess
+import sys
+
+from ntc_templates.parse import parse_output
+
+# Commands whose output must be parsed, with the golden text and assertions on it: row, field, value.
+COMMANDS = {
+    "show vlan": ("show_vlan", [(0, "vlan_id", "1"), (0, "interfaces", 10), (1, "vlan_name", "red"),
+                                (1, "interfaces", ["Gi0/11", "Gi1/1"]), (3, "status", "act/unsup"), (7, "vlan_id", "4094")]),
+    "show vlan brief": ("show_vlan_brief", [(0, "vlan_id", "1"), (0, "interfaces", 10), (7, "vlan_id", "4094")]),
+    "show mac address-table": ("show_mac_address-table", [
+        (0, "vlan_id", "All"), (0, "destination_port", ["CPU"]), (1, "destination_address", "0011.2233.4455"),
+        (1, "type", "DYNAMIC"), (1, "destination_port", ["Gi0/1"]), (3, "vlan_id", "4094")]),
+    "show interfaces": ("show_interfaces", [
+        (0, "interface", "GigabitEthernet0/1"), (0, "link_status", "up"), (0, "protocol_status", "up (connected)"),
+        (0, "mac_address", "0200.0000.0001"), (0, "bia", "0200.0000.0001"), (0, "description", "to the web server"),
+        (0, "mtu", "1500"), (0, "duplex", "Full-duplex"), (0, "speed", "10000Mb/s"), (0, "bandwidth", "10000000 Kbit"),
+        (0, "input_rate", "1000000"), (0, "output_pps", "750000"), (0, "input_packets", "1234567"),
+        (0, "output_packets", "7654321"), (0, "runts", "1"), (0, "giants", "2"), (0, "last_input", "00:00:01"),
+        (0, "queue_drops", "7"), (0, "queue_output_drops", "8"), (2, "link_status", "down"), (2, "duplex", "Auto-duplex"),
+        (3, "link_status", "administratively down"), (5, "interface", "GigabitEthernet0/6")]),
+    "show interfaces status": ("show_interfaces_status", [
+        (0, "port", "Gi0/1"), (0, "status", "connected"), (0, "vlan_id", "10"), (0, "duplex", "a-full"),
+        (0, "speed", "a-10G"), (1, "vlan_id", "trunk"), (2, "status", "notconnect"), (3, "status", "disabled"),
+        (4, "status", "inactive"), (4, "type", "virtual")]),
+    "show interfaces description": ("show_interfaces_description", [
+        (0, "port", "Gi0/1"), (0, "status", "up"), (0, "protocol", "up"), (0, "description", "to the web server"),
+        (3, "status", "admin down")]),
+    "show interfaces switchport": ("show_interfaces_switchport", [
+        (0, "interface", "Gi0/1"), (0, "mode", "static access"), (0, "access_vlan", "10"), (0, "trunking_vlans", ["ALL"]),
+        (1, "admin_mode", "trunk"), (1, "native_vlan", "99"), (1, "trunking_vlans", 40), (2, "mode", "down"),
+        (5, "trunking_vlans", ["NONE"])]),
+    "show version": ("show_version", [
+        (0, "hostname", "sw1"), (0, "version", "0.1.0"), (0, "uptime", "1 day, 2 hours, 3 minutes"), (0, "uptime_hours", "2"),
+        (0, "mac_address", ["02:00:00:00:00:01"]), (0, "serial", ["a1b2c3d4e5f6"]), (0, "software_image", "switchd"),
+        (0, "running_image", "/usr/sbin/switchd"), (0, "restarted", "05:00:00 UTC Sat Nov 21 2026"),
+        (0, "reload_reason", "power-on"), (0, "config_register", "0xF")]),
+    "show logging": ("show_logging", [
+        (0, "facility", "LINK"), (0, "severity", "3"), (0, "mnemonic", "UPDOWN"), (1, "facility", "SYS")]),
+    "show users": ("show_users", [(0, "user", "root"), (1, "line", "1 vty 0")]),
+    "show clock": ("show_clock", [(0, "time", "05:00:00.000"), (0, "year", "2026")]),
+}
+
+
+def parse(command, text):
+    """The rows that the template finds; a line it does not know is an exception."""
+    return parse_output(platform="cisco_ios", command=command, data=text)
+
+
+def check_golden(folder):
+    wrong = 0
+    for command, (name, expected) in COMMANDS.items():
+        rows = parse(command, (folder / f"{name}.txt").read_text())
+        for row, field, value in expected:
+            seen = rows[row][field]
+            if (len(seen) if isinstance(value, int) else seen) != value:
+                print(f"{command}: row {row}: {field} is {seen!r}, not {value!r}")
+                wrong += 1
+        print(f"{command}: {len(rows)} rows")
+    return wrong
+
+
+def check_switch(swcli):
+    wrong = 0
+    for command in COMMANDS:
+        text = subprocess.run(shlex.split(swcli) + ["-c", command], check=True, capture_output=True, text=True).stdout
+        try:
+            print(f"{command}: {len(parse(command, text))} rows")
+        except Exception as error:  # textfsm raises its own kinds
+            print(f"{command}: {error}\n{text}")
+            wrong += 1
+    return wrong
+
+
+def main(args):
+    if args[:1] == ["--swcli"] and len(args) == 2:
+        return check_switch(args[1])
+    if args[:1] == ["--command"] and len(args) == 2:
+        print(json.dumps(parse(args[1], sys.stdin.read()), indent=1))
+        return 0
+    if len(args) == 1 and not args[0].startswith("-"):
+        return check_golden(pathlib.Path(args[0]))
+    print(__doc__)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(1 if main(sys.argv[1:]) else 0)
