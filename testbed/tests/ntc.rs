@@ -1,0 +1,32 @@
+//! ntc-templates' `cisco_ios` patterns must understand what swcli prints: in the golden layouts, field by field, and from
+//! a running switch.
+
+use mona_testbed::netns::{World, binary};
+use std::path::Path;
+use std::process::Command;
+
+fn check(arguments: &[&str]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("ntc/run");
+    let output = Command::new(script).args(arguments).output().expect("the script runs");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+}
+
+#[test]
+fn golden_layouts() {
+    check(&[concat!(env!("CARGO_MANIFEST_DIR"), "/../swcli/tests/golden")]);
+}
+
+#[test]
+fn a_running_switch() {
+    let mut world = World::new("swclin");
+    let namespace = world.namespace("s1");
+    world.cable((&namespace, "p1"), (&namespace, "q1"));
+    world.cable((&namespace, "p2"), (&namespace, "q2"));
+    let config = "hostname s1\nvlan 10\n name red\nlogging buffered\ninterface GigabitEthernet0/1\n device p1\n \
+                  description to h1\n switchport access vlan 10\ninterface GigabitEthernet0/2\n device p2\n switchport mode \
+                  trunk\n switchport trunk allowed vlan 2,4,6,8-20\ninterface GigabitEthernet0/3\n shutdown\nmac \
+                  address-table static 0011.2233.4455 vlan 10 interface GigabitEthernet0/1\nend\n";
+    let switch = world.switch(&namespace, config, &[]);
+    check(&["--swcli", &format!("{} --socket {}", binary("swcli").display(), switch.socket.display())]);
+}
