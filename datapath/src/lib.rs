@@ -25,6 +25,7 @@ pub mod out;
 mod prefetch;
 pub mod recorder;
 pub mod ring;
+pub mod sleep;
 pub mod snapshot;
 pub mod stats;
 pub mod switching;

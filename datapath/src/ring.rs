@@ -3,11 +3,11 @@
 //! is counted by the caller.
 
 use crate::io::Offload;
+use crate::sleep::Asleep;
 use mona_wire::{PortId, Tci, VlanId};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst, fence};
 
 /// How many frames a ring between two threads holds: four batches, so that a reader may be late by a few.
 pub const FRAMES: usize = 1024;
@@ -91,19 +91,8 @@ impl FrameReader {
 }
 
 /// Wakes one sleeping thread, and costs no system call while it is awake.
-///
-/// ```text
-///   sleeper                          waker
-///   asleep := true                   write into a ring
-///   ── fence ──                      ── fence ──
-///   any ring not empty? stay up      asleep? → asleep := false, write the eventfd
-///   sleep on the eventfd
-/// ```
-/// Either the sleeper sees what was written or the waker sees that it sleeps; the fences forbid that neither does.
-/// `testbed/loom` checks it.
 pub struct Bell {
-    /// Written by both sides; read by wakers, once per batch.
-    asleep: AtomicBool,
+    asleep: Asleep,
     fd: EventFd,
 }
 
@@ -111,15 +100,14 @@ impl Bell {
     /// A bell whose owner is awake.
     pub fn new() -> nix::Result<Bell> {
         let fd = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        Ok(Bell { asleep: AtomicBool::new(false), fd })
+        Ok(Bell { asleep: Asleep::new(), fd })
     }
 
     /// Waker: what was to be written is written.
     #[inline]
     pub fn ring(&self) {
-        fence(SeqCst);
-        if self.asleep.load(Relaxed) && self.asleep.swap(false, SeqCst) {
-            // The count cannot overflow: it is read at each waking. An error would leave a sleeper with a timeout.
+        if self.asleep.must_wake() {
+            // The count cannot overflow: it is read at each waking.
             let _ = self.fd.write(1);
         }
     }
@@ -127,14 +115,14 @@ impl Bell {
     /// Sleeper: is about to sleep. It must look at all its rings once more after this.
     #[inline]
     pub fn arm(&self) {
-        self.asleep.store(true, Relaxed);
-        fence(SeqCst);
+        self.asleep.arm();
     }
 
     /// Sleeper: is awake again, whatever woke it.
     #[inline]
     pub fn disarm(&self) {
-        if !self.asleep.swap(false, SeqCst) {
+        // A waker that has not written yet wakes the sleeper once in vain, later.
+        if self.asleep.disarm() {
             let _ = self.fd.read();
         }
     }
@@ -143,5 +131,50 @@ impl Bell {
 impl AsFd for Bell {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(number: u16) -> Label {
+        Label { from: PortId(number), to: PortId(2), vlan: None, tag: None, offload: Offload::default() }
+    }
+
+    #[test]
+    fn frames_come_out_as_they_went_in_also_across_the_end() {
+        let (mut writer, mut reader) = frames(4, 1000);
+        let mut next = 0;
+        for (at, length) in [0usize, 1, 400, 599, 600, 999, 1000, 7, 999].into_iter().cycle().take(100).enumerate() {
+            let frame: Vec<u8> = (0..length).map(|byte| (byte + at) as u8).collect();
+            while !writer.push(label(at as u16), &frame) {
+                let expected = next as u16;
+                assert_eq!(reader.pop(|label, _| label.from), Some(PortId(expected)));
+                next += 1;
+            }
+            if at % 3 == 0 && next == at {
+                let seen = reader.pop(|label, bytes| (label.from, bytes.to_vec()));
+                assert_eq!(seen, Some((PortId(at as u16), frame)));
+                next += 1;
+            }
+        }
+        while reader.pop(|label, _| assert_eq!(label.from, PortId(next as u16))).is_some() {
+            next += 1;
+        }
+        assert_eq!((next, reader.is_empty()), (100, true));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_whole() {
+        let (mut writer, mut reader) = frames(2, 100);
+        for (length, fits) in [(101, false), (60, true), (41, false), (40, true), (0, false)] {
+            assert_eq!(writer.push(label(1), &[7; 200][..length]), fits, "{length}");
+        }
+        assert_eq!(reader.pop(|_, bytes| bytes.len()), Some(60));
+        assert!(writer.push(label(1), &[8; 60]));
+        assert_eq!(reader.pop(|_, bytes| bytes.to_vec()), Some(vec![7; 40]));
+        assert_eq!(reader.pop(|_, bytes| bytes.to_vec()), Some(vec![8; 60]));
+        assert_eq!(reader.pop(|_, _| ()), None);
     }
 }

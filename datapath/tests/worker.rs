@@ -116,6 +116,19 @@ fn numbered(from: u8, to: [u8; 6], number: u32) -> Vec<u8> {
     frame
 }
 
+/// `length` bytes of TCP over IPv4, to be cut into segments of 1,448.
+fn super_frame(from: u8, to: [u8; 6], length: usize) -> MemFrame {
+    let mut bytes = [&to[..], &mac(from).0, &[0x08, 0x00, 0x45]].concat();
+    bytes.resize(length, 7);
+    bytes[23] = 6;
+    bytes[46] = 0x50;
+    let offload = Offload {
+        csum: Some(CsumStart { start: 34, offset: 16 }),
+        gso: Some(Gso { kind: GsoKind::Tcp4, ecn: false, size: 1448, header: 54 }),
+    };
+    MemFrame { bytes, offload }
+}
+
 fn number(frame: &[u8]) -> u32 {
     u32::from_be_bytes(frame[14..18].try_into().unwrap())
 }
@@ -263,20 +276,27 @@ fn a_full_queue_is_counted_where_the_frame_came_in() {
 }
 
 #[test]
+fn a_full_ring_between_workers_is_counted_where_the_frame_came_in() {
+    // 39 copies of 60,000 bytes go at once to a worker that sleeps until all are written: the ring holds 1 MiB.
+    let mut world = World::named("full", 2, 78);
+    until("the workers sleep", || (states("full-") == "SS").then_some(()));
+    let frame = super_frame(1, [0xff; 6], 60_000);
+    assert!(world.host(1).send(frame));
+    let fit = (1 << 20) / 60_000;
+    until("it is counted", || (world.port(1).dropped(Drop::RingFull) == 39 - fit).then_some(()));
+    let copies = |world: &mut World| (1..=78).filter(|host| world.host(*host).receive().is_some()).count() as u64;
+    let mut got = 0;
+    until("the others arrive", || {
+        got += copies(&mut world);
+        (got == 38 + fit).then_some(())
+    });
+}
+
+#[test]
 fn a_super_frame_counts_as_its_segments_and_crosses_whole() {
     let mut world = World::new(2, 2);
     world.learn(2);
-    let mut bytes = numbered(1, mac(2).0, 1);
-    bytes[12..14].copy_from_slice(&[0x08, 0x00]);
-    bytes.resize(54 + 30_000, 7);
-    bytes[14] = 0x45;
-    bytes[23] = 6;
-    bytes[46] = 0x50;
-    let offload = Offload {
-        csum: Some(CsumStart { start: 34, offset: 16 }),
-        gso: Some(Gso { kind: GsoKind::Tcp4, ecn: false, size: 1448, header: 54 }),
-    };
-    let frame = MemFrame { bytes, offload };
+    let frame = super_frame(1, mac(2).0, 54 + 30_000);
     for _ in 0..100 {
         assert!(world.host(1).send(frame.clone()));
         assert_eq!(world.receive(2), frame);
@@ -368,7 +388,7 @@ fn idle_workers_sleep_and_leave_when_told() {
     let begin = Instant::now();
     drop(world);
     assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
-    assert_eq!(ticks("idle-"), 0, "no thread is left");
+    until("no thread is left", || threads("idle-").is_empty().then_some(()));
 }
 
 #[test]
@@ -383,16 +403,20 @@ fn wrong_port_numbers_are_refused_in_words() {
     }
 }
 
-/// User and system time of the threads of this process that are called `name`, in clock ticks.
-fn ticks(name: &str) -> u64 {
+/// What proc(5) says in `stat` behind the name, for each thread of this process whose name begins so.
+fn threads(name: &str) -> Vec<Vec<String>> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
     let mine = stats.filter(|stat| stat.contains(&format!("({name}")));
-    mine.map(|stat| {
-        let fields: Vec<u64> =
-            stat.rsplit(')').next().unwrap().split(' ').filter_map(|word| word.parse().ok()).collect();
-        // Behind the name and the state letter: utime and stime are fields 14 and 15 of proc(5).
-        fields[10] + fields[11]
-    })
-    .sum()
+    mine.map(|stat| stat.rsplit(')').next().unwrap().split_whitespace().map(String::from).collect()).collect()
+}
+
+/// User and system time of those threads, in clock ticks: fields 14 and 15, the state being field 3.
+fn ticks(name: &str) -> u64 {
+    threads(name).iter().flat_map(|stat| &stat[11..13]).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+/// The letters of their states.
+fn states(name: &str) -> String {
+    threads(name).iter().map(|stat| stat[0].as_str()).collect()
 }
