@@ -20,7 +20,7 @@ pub fn page(lines: &[String], length: u32, keys: &mut Keys) {
         let mut out = stdout();
         let _ = out.write_all(MORE.as_bytes()).and_then(|()| out.flush());
         let key = loop {
-            match keys.next() {
+            match keys.byte() {
                 // NUL is never a key: NAPALM sends it to see whether the line is alive.
                 Some(0) => {}
                 key => break key,

@@ -55,7 +55,7 @@ impl Keys {
     }
 
     /// The next byte; `None` at the end of the input. Waits.
-    pub fn next(&mut self) -> Option<u8> {
+    pub fn byte(&mut self) -> Option<u8> {
         if self.buffer.is_empty() {
             let mut bytes = [0; 512];
             let n = loop {

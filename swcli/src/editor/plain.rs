@@ -88,7 +88,7 @@ impl Plain {
                     line.flush();
                 }
             }
-            let Some(key) = self.keys.next() else { return Typed::Closed };
+            let Some(key) = self.keys.byte() else { return Typed::Closed };
             let after_cr = std::mem::replace(&mut self.after_cr, key == b'\r');
             match key {
                 b'\n' if after_cr => {}
@@ -113,7 +113,7 @@ impl Plain {
                     _ => {}
                 },
                 // Ctrl-V: the next key is text, `?` above all.
-                0x16 => match self.keys.next() {
+                0x16 => match self.keys.byte() {
                     Some(key @ 0x20..0x7f) => line.insert(key as char),
                     _ => line.echo.push_str(BELL),
                 },
@@ -143,9 +143,9 @@ impl Plain {
 
     /// Reads the rest of an escape sequence; its last byte.
     fn escape_sequence(&mut self) -> Option<u8> {
-        match self.keys.next()? {
+        match self.keys.byte()? {
             b'[' | b'O' => loop {
-                let byte = self.keys.next()?;
+                let byte = self.keys.byte()?;
                 if (0x40..0x7f).contains(&byte) {
                     return Some(byte);
                 }
