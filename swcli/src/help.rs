@@ -24,7 +24,7 @@ impl Place {
 pub fn lines(place: &Place, line: &str) -> Vec<String> {
     let words = match filter::split(line) {
         (_, Some((_, rest))) if place.is_exec(line) => filter_words(rest),
-        _ => grammar::help(&place.context, place.privilege, line),
+        _ => grammar::help(&place.context, place.privilege, line).map(|words| with_filters(place, line, words)),
     };
     let words = match words {
         Ok(words) if !words.is_empty() => words,
@@ -57,6 +57,20 @@ pub fn complete(place: &Place, line: &str) -> Option<String> {
         };
     }
     grammar::complete(&place.context, place.privilege, line)
+}
+
+/// Adds the bar where a line that prints something is complete.
+fn with_filters(place: &Place, line: &str, mut words: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut typed = line.split_whitespace().map(str::to_ascii_lowercase).skip_while(|word| word == "do");
+    let prints = typed.next().is_some_and(|word| word.len() >= 2 && "show".starts_with(&word));
+    if let Some(end) = words.iter().position(|(name, _)| name == "<cr>")
+        && prints
+        && place.is_exec(line)
+        && words.iter().all(|(name, _)| name != "|")
+    {
+        words.insert(end, ("|".into(), "Output modifiers".into()));
+    }
+    words
 }
 
 /// The words that may follow the bar.
