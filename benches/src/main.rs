@@ -4,10 +4,12 @@
 //! ```text
 //!   traffic    generator and sink (live XDP frames)        measure   rate, RFC 2544, round trips, TCP, learning, …
 //!   rig        generator ─ device ─ sink                   compare   all devices in one run, table, JSON, plot
+//!   micro      forward() alone
 //! ```
 
 mod compare;
 mod measure;
+mod micro;
 mod rig;
 mod traffic;
 
@@ -59,6 +61,8 @@ enum What {
         #[arg(long, default_value_t = 200)]
         calls: usize,
     },
+    /// `forward()` alone, by the number of stations.
+    Micro,
     /// Every device in one run.
     Compare {
         /// Rounds; the table shows medians.
@@ -192,6 +196,10 @@ fn run(arguments: Arguments) -> Result<(), String> {
                 add.0, add.1, remove.0, remove.1
             );
             print(text, serde_json::json!({ "add_ms": add, "remove_ms": remove }));
+        }
+        What::Micro => {
+            let rows = micro::run();
+            print(micro::table(&rows), serde_json::json!(rows));
         }
         What::Compare { rounds, seconds, devices, no_tcp, plot } => {
             let devices: Vec<Device> = match devices.is_empty() {

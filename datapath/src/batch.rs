@@ -1,13 +1,13 @@
 //! The out that sends: the decisions about up to [`BATCH`] frames, gathered for the worker that carries them out.
 //!
 //! Two passes: the first reads every header and asks the cache for the stations it will look up, the second decides. So
-//! the memory of one frame's stations arrives while the others are parsed.
+//! the memory of one frame's stations arrives while the other headers are read.
 
 use crate::forward::{Frame, forward};
 use crate::io::RxFrame;
 use crate::out::{Out, Seen};
 use crate::{Drop, Snapshot};
-use mona_wire::{PortId, Tci, VlanId};
+use mona_wire::{Eth, PortId, Tci, VlanId};
 
 /// Frames decided at once: enough to hide the latency of memory, few enough that their headers stay in the cache.
 pub const BATCH: usize = 64;
@@ -40,7 +40,6 @@ pub struct Batch {
     /// How many unknown sources a port may report per batch. The worker lowers it as the ring to control fills, see
     /// [`Batch::share`]: then a port that invents addresses leaves room for the others'.
     pub budget: usize,
-    headers: Vec<Result<Frame, Drop>>,
 }
 
 impl Default for Batch {
@@ -51,7 +50,6 @@ impl Default for Batch {
             dropped: Vec::with_capacity(BATCH),
             admitted: Vec::with_capacity(BATCH),
             budget: BATCH,
-            headers: Vec::with_capacity(BATCH),
         }
     }
 }
@@ -65,24 +63,22 @@ impl Batch {
         self.seen.clear();
         self.dropped.clear();
         self.admitted.clear();
-        self.headers.clear();
         for rx in frames {
-            let header = Frame::parse(rx.bytes(), rx.len() as u32, &rx.offload);
-            if let Ok(frame) = &header
-                && let Some(vlan) = supposed_vlan(snapshot, rx.rx, frame)
+            if let Some(eth) = Eth::parse(rx.bytes())
+                && let Some(vlan) = supposed_vlan(snapshot, rx.rx, &eth)
             {
-                snapshot.fdb.prefetch(vlan, frame.eth.src);
-                snapshot.fdb.prefetch(vlan, frame.eth.dst);
+                snapshot.fdb.prefetch(vlan, eth.src);
+                snapshot.fdb.prefetch(vlan, eth.dst);
             }
-            self.headers.push(header);
         }
         for (at, rx) in frames.iter().enumerate() {
             if self.sends.len() > SENDS {
                 return at;
             }
-            let header = self.headers[at];
+            // Parsed again, not kept: a header in the cache is read faster than a copy of it written and read.
+            let frame = Frame::parse(rx.bytes(), rx.len() as u32, &rx.offload);
             let mut out = OneFrame { batch: self, frame: at as u16, vlan: VlanId::DEFAULT };
-            if let Err(why) = header.and_then(|frame| forward(snapshot, rx.rx, &frame, &mut out)) {
+            if let Err(why) = frame.and_then(|frame| forward(snapshot, rx.rx, &frame, &mut out)) {
                 self.dropped.push((at as u16, why));
             }
         }
@@ -102,9 +98,9 @@ impl Batch {
 }
 
 /// The VLAN the frame will be in, if it may enter at all: good enough to prefetch by.
-#[inline]
-fn supposed_vlan(snapshot: &Snapshot, rx: PortId, frame: &Frame) -> Option<VlanId> {
-    match frame.eth.tag.map(Tci::vid) {
+#[inline(always)]
+fn supposed_vlan(snapshot: &Snapshot, rx: PortId, eth: &Eth) -> Option<VlanId> {
+    match eth.tag.map(Tci::vid) {
         None | Some(0) => snapshot.port(rx)?.untagged,
         Some(vid) => VlanId::new(vid),
     }
@@ -118,7 +114,7 @@ struct OneFrame<'a> {
 }
 
 impl Out for OneFrame<'_> {
-    #[inline]
+    #[inline(always)]
     fn admitted(&mut self, vlan: VlanId) {
         self.vlan = vlan;
         self.batch.admitted.push((self.frame, vlan));
@@ -139,7 +135,7 @@ impl Out for OneFrame<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, port: PortId, tag: Option<Tci>) {
         self.batch.sends.push(Send { frame: self.frame, port, vlan: self.vlan, tag });
     }

@@ -95,24 +95,16 @@ impl Fdb {
     }
 
     /// Workers: where is it? (`None` = unknown.)
-    #[inline]
+    #[inline(always)]
     pub fn lookup(&self, vlan: VlanId, mac: Mac) -> Option<Station> {
         let key = key_of(vlan, mac);
-        let mut at = self.home(key);
-        loop {
-            let bucket = &self.buckets[at];
-            for slot in &bucket.0 {
-                if slot.key.load(Relaxed) & KEY == key
-                    && let Some((_, value)) = slot.read().filter(|read| read.0 == key)
-                {
-                    return Some(station_of(key, value));
-                }
-            }
-            if passed(bucket) == 0 {
-                return None;
-            }
-            at = self.after(at);
-        }
+        let home = self.home(key);
+        let bucket = &self.buckets[home];
+        let found = match bucket.slot_of(key).and_then(|slot| slot.value_for(key)) {
+            None if passed(bucket) > 0 => self.find_from(self.after(home), key).map(|(_, value)| value),
+            found => found,
+        };
+        found.map(|value| station_of(key, value))
     }
 
     /// Workers: asks the cache for the line a later [`Fdb::lookup`] will read.
@@ -167,7 +159,7 @@ impl Fdb {
         let mut at = self.home(key);
         loop {
             // There is always room further on: half of all slots are free.
-            if let Some(slot) = self.buckets[at].0.iter().find(|slot| slot.key.load(Relaxed) & KEY == 0) {
+            if let Some(slot) = self.buckets[at].slot_of(0) {
                 // The version is odd. `passed` stays, whoever's key it lies beside.
                 slot.key.store(slot.key.load(Relaxed) & !KEY | key, Release);
                 slot.value.store(fresh(version(slot.value.load(Relaxed)) + 1), Release);
@@ -184,7 +176,7 @@ impl Fdb {
         let key = key_of(vlan, mac);
         let mut at = self.home(key);
         loop {
-            if let Some(slot) = self.buckets[at].0.iter().find(|slot| slot.key.load(Relaxed) & KEY == key) {
+            if let Some(slot) = self.buckets[at].slot_of(key) {
                 self.clear(slot, key, at);
                 return true;
             }
@@ -243,13 +235,17 @@ impl Fdb {
 
     /// The slot of a key and its value: for who can tell that it is still so (control, or a compare-exchange).
     fn find(&self, key: u64) -> Option<(&Slot, u64)> {
-        let mut at = self.home(key);
+        self.find_from(self.home(key), key)
+    }
+
+    #[cold]
+    fn find_from(&self, mut at: usize, key: u64) -> Option<(&Slot, u64)> {
         loop {
             let bucket = &self.buckets[at];
-            for slot in &bucket.0 {
-                if let Some((_, value)) = slot.read().filter(|read| read.0 == key) {
-                    return Some((slot, value));
-                }
+            if let Some(slot) = bucket.slot_of(key)
+                && let Some(value) = slot.value_for(key)
+            {
+                return Some((slot, value));
             }
             if passed(bucket) == 0 {
                 return None;
@@ -275,8 +271,7 @@ impl Fdb {
     #[inline]
     fn home(&self, key: u64) -> usize {
         let wide = u128::from(key ^ self.seed[0]) * u128::from(self.seed[1] | 1);
-        let mixed = u128::from((wide as u64) ^ (wide >> 64) as u64) * 0x9e37_79b9_7f4a_7c15;
-        let hash = (mixed as u64) ^ (mixed >> 64) as u64;
+        let hash = (wide as u64) ^ (wide >> 64) as u64;
         ((u128::from(hash) * self.buckets.len() as u128) >> 64) as usize
     }
 
@@ -286,14 +281,31 @@ impl Fdb {
     }
 }
 
+impl Bucket {
+    /// The slot with this key. All four are compared without a branch: in which one a station lies is chance, and a
+    /// branch on it would be guessed wrong every other time.
+    #[inline(always)]
+    fn slot_of(&self, key: u64) -> Option<&Slot> {
+        let equal = |at: usize| u32::from(self.0[at].key.load(Relaxed) & KEY == key) << at;
+        let which = equal(0) | equal(1) | equal(2) | equal(3);
+        if which == 0 { None } else { Some(&self.0[which.trailing_zeros() as usize % SLOTS]) }
+    }
+}
+
 impl Slot {
     /// The key and the value that belongs to it; `None` if the slot is empty or changing hands.
-    #[inline]
+    #[inline(always)]
     fn read(&self) -> Option<(u64, u64)> {
         let before = self.value.load(Acquire);
         let key = self.key.load(Acquire) & KEY;
         let value = self.value.load(Relaxed);
-        (version(before) == version(value) && version(value) % 2 == 0).then_some((key, value))
+        (version(before) == version(value) && version(value).is_multiple_of(2)).then_some((key, value))
+    }
+
+    /// The value, if the slot is that of `key`.
+    #[inline(always)]
+    fn value_for(&self, key: u64) -> Option<u64> {
+        self.read().filter(|read| read.0 == key).map(|(_, value)| value)
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Frame {
 }
 
 /// Decides what becomes of one frame.
-#[inline]
+#[inline(always)]
 pub fn forward(snapshot: &Snapshot, rx: PortId, frame: &Frame, out: &mut impl Out) -> Result<(), Drop> {
     let port = snapshot.port(rx).filter(|port| port.up).ok_or(Drop::PortDown)?;
     frame.check(port)?;
@@ -31,13 +31,14 @@ pub fn forward(snapshot: &Snapshot, rx: PortId, frame: &Frame, out: &mut impl Ou
         return Ok(());
     }
     let (id, vlan) = admit(snapshot, rx, port, frame.eth.tag, out)?;
-    let way = Way { snapshot, rx, port, id, vlan, frame };
+    let way = Way { snapshot, rx, port, id, vlan, frame: *frame };
     way.learn(out);
     match frame.eth.dst {
-        Mac::BROADCAST => way.flood(Flood::Broadcast, out),
-        group if group.is_group() => way.flood(Flood::Multicast, out),
+        group if group.is_group() => {
+            way.flood(if group == Mac::BROADCAST { Flood::Broadcast } else { Flood::Multicast }, out)
+        }
         mac => match snapshot.fdb.lookup(id, mac) {
-            Some(station) => way.bridge(&station, out),
+            Some(station) => way.bridge(station, out),
             None => way.flood(Flood::UnknownUnicast, out),
         },
     }
@@ -45,7 +46,7 @@ pub fn forward(snapshot: &Snapshot, rx: PortId, frame: &Frame, out: &mut impl Ou
 
 impl Frame {
     /// Reads what there is to know. `bytes` may be the beginning of the frame; it is `len` bytes long in memory.
-    #[inline]
+    #[inline(always)]
     pub fn parse(bytes: &[u8], len: u32, offload: &Offload) -> Result<Frame, Drop> {
         let eth = Eth::parse(bytes).ok_or(Drop::Malformed)?;
         let len = match offload.gso {
@@ -56,8 +57,8 @@ impl Frame {
     }
 
     /// What no port takes (802.1D-2004 7.8: only individual addresses are stations) and what this one is too small for.
-    #[inline]
-    fn check(&self, port: &Port) -> Result<(), Drop> {
+    #[inline(always)]
+    fn check(self, port: &Port) -> Result<(), Drop> {
         match self.eth.src {
             Mac::ZERO => Err(Drop::SourceZero),
             group if group.is_group() => Err(Drop::SourceMulticast),
@@ -68,7 +69,7 @@ impl Frame {
 }
 
 /// The VLAN of a frame, if it may enter there (802.1Q-2018 6.9, 8.6.2).
-#[inline]
+#[inline(always)]
 fn admit<'a>(
     snapshot: &'a Snapshot,
     rx: PortId,
@@ -90,21 +91,22 @@ fn admit<'a>(
     Ok((id, vlan))
 }
 
-/// An admitted frame: where it came in, and the VLAN it is in.
+/// An admitted frame: where it came in, and the VLAN it is in. (By value everywhere: so it lives in registers.)
+#[derive(Clone, Copy)]
 struct Way<'a> {
     snapshot: &'a Snapshot,
     rx: PortId,
     port: &'a Port,
     id: VlanId,
     vlan: &'a Vlan,
-    frame: &'a Frame,
+    frame: Frame,
 }
 
 impl Way<'_> {
     /// The source is known here, or control is told (802.1Q-2018 8.7).
-    #[inline]
-    fn learn(&self, out: &mut impl Out) {
-        let Way { snapshot, rx, id, .. } = *self;
+    #[inline(always)]
+    fn learn(self, out: &mut impl Out) {
+        let Way { snapshot, rx, id, .. } = self;
         let mac = self.frame.eth.src;
         if !self.port.learning {
             return out.note(Note::NotLearned(NotLearned::Port));
@@ -126,8 +128,8 @@ impl Way<'_> {
     }
 
     /// To the one port where the destination is.
-    #[inline]
-    fn bridge(&self, station: &Station, out: &mut impl Out) -> Result<(), Drop> {
+    #[inline(always)]
+    fn bridge(self, station: Station, out: &mut impl Out) -> Result<(), Drop> {
         out.note(Note::Station(station.port, station.origin == Origin::Static));
         if station.port == self.rx {
             return Err(Drop::PortLoopback);
@@ -139,7 +141,8 @@ impl Way<'_> {
     }
 
     /// To every other port of the VLAN, in ascending order.
-    fn flood(&self, flood: Flood, out: &mut impl Out) -> Result<(), Drop> {
+    #[inline(never)]
+    fn flood(self, flood: Flood, out: &mut impl Out) -> Result<(), Drop> {
         out.note(Note::Flood(flood));
         let (mut copies, mut why) = (0u32, None);
         for port in self.vlan.forward.iter().filter(|port| *port != self.rx) {
@@ -165,8 +168,8 @@ impl Way<'_> {
     }
 
     /// May a copy leave there, and with which tag (802.1Q-2018 8.6.4, 8.8)?
-    #[inline]
-    fn egress(&self, to: PortId, flood: Option<Flood>) -> Result<Option<Tci>, Drop> {
+    #[inline(always)]
+    fn egress(self, to: PortId, flood: Option<Flood>) -> Result<Option<Tci>, Drop> {
         let port = self.snapshot.port(to).filter(|port| port.up).ok_or(Drop::EgressVlanFilter)?;
         if self.port.protected && port.protected {
             return Err(Drop::Isolated);

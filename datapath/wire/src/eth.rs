@@ -32,12 +32,10 @@ pub struct Eth {
 
 impl Eth {
     /// Reads the header; `None` if the frame ends before it does.
-    #[inline]
+    #[inline(always)]
     pub fn parse(frame: &[u8]) -> Option<Eth> {
         let head: &[u8; HEADER] = frame.first_chunk()?;
-        let word = u64::from_be_bytes([head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7]]);
-        let rest = u64::from_be_bytes([0, 0, head[6], head[7], head[8], head[9], head[10], head[11]]);
-        let (dst, src) = (Mac::from_u64(word >> 16), Mac::from_u64(rest));
+        let (dst, src) = (Mac(*head.first_chunk()?), Mac(*head[6..].first_chunk()?));
         match u16::from_be_bytes([head[12], head[13]]) {
             TPID_C => {
                 let tagged: &[u8; HEADER + TAG] = frame.first_chunk()?;

@@ -18,8 +18,9 @@ impl Mac {
     /// The address as the low 48 bits of a word.
     #[inline]
     pub const fn to_u64(self) -> u64 {
-        let b = self.0;
-        u64::from_be_bytes([0, 0, b[0], b[1], b[2], b[3], b[4], b[5]])
+        // In two words, not six bytes: this is done for every frame.
+        let [a, b, c, d, e, f] = self.0;
+        (u32::from_be_bytes([a, b, c, d]) as u64) << 16 | u16::from_be_bytes([e, f]) as u64
     }
 
     /// The address in the low 48 bits of `word`.

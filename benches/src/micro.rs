@@ -1,0 +1,174 @@
+//! `forward()` alone: nanoseconds per frame at several sizes of the table of stations, and how fast addresses are learned.
+//!
+//! Both addresses of every frame are random among the stations, so each frame reads two random lines of the table; the
+//! frames lie in a row in memory, as in a ring, and are read once per round.
+
+use mona_datapath::fdb::Origin;
+use mona_datapath::io::{Offload, RxFrame};
+use mona_datapath::snapshot::{Home, Port, Vlan};
+use mona_datapath::{Batch, Fdb, Snapshot};
+use mona_wire::{Mac, PortId, VlanId};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Ports of the switch that is measured.
+const PORTS: u16 = 64;
+/// Bytes of a frame.
+const SIZE: usize = 64;
+/// The table's seed: the same table in each run.
+const SEED: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfeed_beef_dead_cafe];
+
+/// What was measured at one size.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Stations in the table.
+    pub stations: usize,
+    /// `forward()` through a `Batch`, median of the rounds.
+    pub forward_ns: f64,
+    /// The fastest and the slowest round.
+    pub spread_ns: [f64; 2],
+    /// The same frames from unknown sources: decided, reported and entered.
+    pub learn_ns: f64,
+    /// What entering alone takes.
+    pub insert_ns: f64,
+}
+
+/// Measures at 1, 8 k, 64 k and 1 M stations; a few seconds.
+pub fn run() -> Vec<Row> {
+    [1, 8 << 10, 64 << 10, 1 << 20].into_iter().map(measure).collect()
+}
+
+/// The rows as a table.
+pub fn table(rows: &[Row]) -> String {
+    let mut text = format!(
+        "{:>9}  {:>18}  {:>16}  {:>15}  {:>10}\n",
+        "stations", "forward ns/frame", "(min..max)", "learn ns/frame", "insert ns"
+    );
+    for row in rows {
+        let spread = format!("({:.1}..{:.1})", row.spread_ns[0], row.spread_ns[1]);
+        text += &format!(
+            "{:>9}  {:>18.1}  {:>16}  {:>15.1}  {:>10.1}\n",
+            row.stations, row.forward_ns, spread, row.learn_ns, row.insert_ns
+        );
+    }
+    text
+}
+
+fn measure(stations: usize) -> Row {
+    const ROUNDS: usize = 15;
+    let mut random = 0x9e37_79b9_7f4a_7c15u64;
+    let mut next = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random as usize
+    };
+    let snapshot = switch(stations);
+    let frames: Vec<RxFrame> = memory(stations.max(1 << 14))
+        .into_iter()
+        .map(|bytes| {
+            let (from, mut to) = (next() % stations, next() % stations);
+            if port_of(from) == port_of(to) {
+                to = (to + 1) % stations;
+            }
+            // With one station alone it is the destination of everybody.
+            frame(bytes, if stations == 1 { 1 } else { from }, to)
+        })
+        .collect();
+    let mut batch = Batch::default();
+    let began = Instant::now();
+    let learned = learn(&snapshot, &mut batch, stations);
+    let learn_ns = nanos(began.elapsed(), learned);
+    let again = switch(stations);
+    let began = Instant::now();
+    (0..stations).for_each(|number| enter(&again, number));
+    let insert_ns = nanos(began.elapsed(), stations);
+    if stations == 1 {
+        enter(&snapshot, 1);
+    }
+    let mut rounds: Vec<f64> = (0..ROUNDS + 2)
+        .map(|_| {
+            let (began, mut frames_done, mut sent) = (Instant::now(), 0, 0);
+            while frames_done < 1 << 20 {
+                let mut left = &frames[..];
+                while !left.is_empty() {
+                    let decided = batch.decide(&snapshot, left);
+                    sent += batch.sends.len();
+                    left = &left[decided..];
+                }
+                frames_done += frames.len();
+            }
+            assert_eq!(sent, frames_done, "every frame went to its one destination");
+            nanos(began.elapsed(), frames_done)
+        })
+        .skip(2)
+        .collect();
+    rounds.sort_by(f64::total_cmp);
+    Row { stations, forward_ns: rounds[ROUNDS / 2], spread_ns: [rounds[0], rounds[ROUNDS - 1]], learn_ns, insert_ns }
+}
+
+/// Each station sends once, from an address that is unknown until then; control's part is done in place.
+fn learn(snapshot: &Snapshot, batch: &mut Batch, stations: usize) -> usize {
+    let frames: Vec<RxFrame> =
+        memory(stations).into_iter().enumerate().map(|(number, bytes)| frame(bytes, number, number + 1)).collect();
+    let mut left = &frames[..];
+    while !left.is_empty() {
+        let decided = batch.decide(snapshot, left);
+        for seen in &batch.seen {
+            let _ = snapshot.fdb.insert(seen.vlan, seen.mac, seen.port, Origin::Dynamic);
+        }
+        left = &left[decided..];
+    }
+    assert_eq!(snapshot.fdb.len(), stations);
+    stations
+}
+
+fn nanos(took: Duration, count: usize) -> f64 {
+    took.as_nanos() as f64 / count as f64
+}
+
+fn mac_of(station: usize) -> Mac {
+    Mac::from_u64(0x0200_0000_0000 | station as u64)
+}
+
+fn port_of(station: usize) -> PortId {
+    PortId(1 + (station % usize::from(PORTS)) as u16)
+}
+
+fn enter(snapshot: &Snapshot, station: usize) {
+    // Full with the one station that this is about to be beside.
+    let _ = snapshot.fdb.insert(VlanId::DEFAULT, mac_of(station), port_of(station), Origin::Dynamic);
+}
+
+fn switch(stations: usize) -> Snapshot {
+    let mut snapshot = Snapshot::empty(Arc::new(Fdb::with_capacity_and_seed(stations.max(2), SEED)));
+    let ports = || (1..=PORTS).map(PortId);
+    let vlan = Vlan { learn: ports().collect(), forward: ports().collect(), untagged: ports().collect() };
+    snapshot.vlans[VlanId::DEFAULT.index()] = Some(Arc::new(vlan));
+    let port = Port {
+        up: true,
+        untagged: Some(VlanId::DEFAULT),
+        tagged: false,
+        learning: true,
+        protected: false,
+        block_unicast: true,
+        block_multicast: false,
+        mtu: 1500,
+        home: Home::Backplane,
+    };
+    snapshot.ports = std::iter::once(None).chain(ports().map(|_| Some(port.clone()))).collect();
+    snapshot
+}
+
+/// Room for so many frames, in a row.
+fn memory(frames: usize) -> Vec<&'static mut [u8]> {
+    vec![0u8; frames * SIZE].leak().chunks_exact_mut(SIZE).collect()
+}
+
+fn frame(bytes: &'static mut [u8], from: usize, to: usize) -> RxFrame {
+    bytes[..6].copy_from_slice(&mac_of(to).0);
+    bytes[6..12].copy_from_slice(&mac_of(from).0);
+    bytes[12..14].copy_from_slice(&[0x88, 0xb5]);
+    RxFrame::fixed(port_of(from), bytes, Offload::default())
+}
