@@ -87,7 +87,7 @@ impl Fdb {
         let bucket = || Bucket([slot(), slot(), slot(), slot()]);
         Fdb {
             buckets: (0..(2 * stations).div_ceil(SLOTS).max(1)).map(|_| bucket()).collect(),
-            seed,
+            seed: seed.map(scattered),
             epoch: AtomicU16::new(0),
             len: AtomicUsize::new(0),
             capacity: stations,
@@ -267,11 +267,11 @@ impl Fdb {
         self.len.store(self.len() - 1, Relaxed);
     }
 
-    /// The bucket a key belongs to: a folded multiplication by a secret, and its high bits as an index.
+    /// The bucket a key belongs to: a folded multiplication by a secret, spread to the high bits, and those as an index.
     #[inline]
     fn home(&self, key: u64) -> usize {
         let wide = u128::from(key ^ self.seed[0]) * u128::from(self.seed[1] | 1);
-        let hash = (wide as u64) ^ (wide >> 64) as u64;
+        let hash = ((wide as u64) ^ (wide >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         ((u128::from(hash) * self.buckets.len() as u128) >> 64) as usize
     }
 
@@ -341,6 +341,14 @@ fn station_of(key: u64, value: u64) -> Station {
         origin: if value >> 32 & 1 != 0 { Origin::Static } else { Origin::Dynamic },
         epoch: value as u16,
     }
+}
+
+/// A seed without a pattern, for a multiplication by one like 0x5555… hashes badly (the finaliser of splitmix64).
+const fn scattered(seed: u64) -> u64 {
+    let word = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ word >> 31
 }
 
 #[inline]

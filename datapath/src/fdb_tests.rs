@@ -76,6 +76,24 @@ fn ageing_in_steps_visits_all() {
     assert_eq!((gone, fdb.len(), fdb.iter().count()), (500, 500, 500));
 }
 
+/// Addresses in a row, as a hypervisor gives them out, or with one octet that counts, whatever the secret is.
+#[test]
+fn searches_are_short() {
+    for seed in [SEED, [0, 0], [1, 2], [u64::MAX, 1 << 63], [7, 0x5555_5555_5555_5555]] {
+        for shift in [0, 8, 16, 24] {
+            let fdb = Fdb::with_capacity_and_seed(8192, seed);
+            for number in 0..8192u64 {
+                let octets = number << shift & 0xffff_ffff | number >> (32 - shift) << 33;
+                fdb.insert(vlan(1), Mac::from_u64(octets << 1), PortId(1), Origin::Dynamic).unwrap();
+            }
+            let passed: Vec<u64> = fdb.buckets.iter().map(passed).collect();
+            let one_line = passed.iter().filter(|passed| **passed == 0).count();
+            assert!(one_line * 100 > passed.len() * 80, "{seed:x?} << {shift}: {one_line} of {}", passed.len());
+            assert!(passed.iter().all(|passed| *passed < PASSED_MAX), "{seed:x?} << {shift}");
+        }
+    }
+}
+
 #[test]
 fn the_order_is_that_of_the_seed() {
     let order = |seed| {
