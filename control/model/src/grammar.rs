@@ -1,19 +1,24 @@
-//! How a line becomes a command: abbreviation, ambiguity, caret, `?`, Tab, `no`, `do`, all from the rows. (Contract.)
+//! How a line becomes a command: abbreviation, ambiguity, caret, `?`, Tab, `no`, `do`, all from the rows.
 
 use crate::api::LineError;
+use crate::args::Args;
 use crate::config::Config;
-use crate::rows::{Action, Rejected};
+use crate::modes::{Mode, Place};
+use crate::rows::{Action, Does, Rejected, Row, rows_of};
+use crate::syntax::{Match, Stop, Walk};
+use crate::words;
 
 /// A line that was understood.
+#[derive(Debug)]
 pub enum Parsed {
     /// Exec: control carries it out.
     Exec(Action),
     /// Configuration: [`ConfigLine::apply`] edits a [`Config`].
     Config(ConfigLine),
-    /// Entering, leaving modes (`configure terminal`, `interface X`, `exit`, `end`): the context afterwards. Entering an
-    /// interface or VLAN that does not exist is a `Config` line as well.
+    /// Leaving modes or entering `config`: the context afterwards. Entering an interface or VLAN is a `Config` line, since
+    /// it makes what it names.
     Context(Vec<String>),
-    /// The shell's own business: `terminal length`, `show history`, `enable`, `disable`, `exit` at exec, `help`.
+    /// The shell's own business.
     Local(Local),
 }
 
@@ -38,8 +43,19 @@ pub enum Local {
     Nothing,
 }
 
-/// A configuration command with its arguments, ready to edit a configuration. (Fields are the grammar's own.)
-pub struct ConfigLine {}
+/// A configuration command with its arguments, ready to edit a configuration.
+pub struct ConfigLine {
+    row: &'static Row,
+    args: Args,
+    no: bool,
+    place: Place,
+}
+
+impl std::fmt::Debug for ConfigLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{} {:?} at {:?}", if self.no { "no " } else { "" }, self.row.syntax, self.args, self.place)
+    }
+}
 
 /// What a configuration line did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,28 +67,202 @@ pub struct Applied {
 }
 
 impl ConfigLine {
-    /// Edits the configuration, all or nothing.
-    pub fn apply(&self, _config: &mut Config) -> Result<Applied, Rejected> {
-        todo!()
+    /// Edits the configuration, all or nothing. Errors are a sentence that says what to do.
+    pub fn apply(&self, config: &mut Config) -> Result<Applied, Rejected> {
+        let Does::Set { set, .. } = self.row.does else {
+            return Ok(Applied { context: self.place.context(), messages: Vec::new() });
+        };
+        let mut edited = config.clone();
+        let done = set(&mut edited, &self.place, &self.args, self.no)?;
+        *config = edited;
+        Ok(Applied { context: done.enter.unwrap_or_else(|| self.place.clone()).context(), messages: done.messages })
+    }
+
+    /// As [`ConfigLine::apply`] on a configuration that is thrown away if this fails: no copy is made.
+    pub fn apply_in_place(&self, config: &mut Config) -> Result<Applied, Rejected> {
+        let Does::Set { set, .. } = self.row.does else {
+            return Ok(Applied { context: self.place.context(), messages: Vec::new() });
+        };
+        let done = set(config, &self.place, &self.args, self.no)?;
+        Ok(Applied { context: done.enter.unwrap_or_else(|| self.place.clone()).context(), messages: done.messages })
     }
 }
 
 /// Understands a line typed in a mode. `config` serves only to find interfaces by their netdev's name.
-pub fn parse(_config: &Config, _context: &[String], _privilege: u8, _line: &str) -> Result<Parsed, LineError> {
-    todo!()
+pub fn parse(config: &Config, context: &[String], privilege: u8, line: &str) -> Result<Parsed, LineError> {
+    let place = Place::of(context);
+    let start = line.len() - line.trim_start().len();
+    let text = line.trim();
+    if text.is_empty() || text.starts_with('!') {
+        return Ok(Parsed::Local(Local::Nothing));
+    }
+    if let Some(rest) = after(line, "do")
+        && place.mode() != Mode::Exec
+    {
+        return run(find(config, Mode::Exec, privilege, line, rest, false)?, Place::Exec, context, false);
+    }
+    let (begin, no) = match after(line, "no") {
+        Some(rest) if place.mode() != Mode::Exec => (rest, true),
+        _ => (start, false),
+    };
+    let mode = place.mode();
+    let own = find(config, mode, privilege, line, begin, no);
+    match (own, mode.parent()) {
+        // What the parent makes of it is the answer, unless it understands even less.
+        (Err(Trouble::Stop(stop)), Some(parent)) => match find(config, parent, privilege, line, begin, no) {
+            Err(Trouble::Stop(other)) if other.at() <= stop.at() => Err(Trouble::Stop(stop).into()),
+            found => run(found?, Place::Global, context, no),
+        },
+        (Err(Trouble::Stop(Stop::First(_))), None) if mode == Mode::Exec && !text.contains(' ') => {
+            Err(LineError::Unknown)
+        }
+        (found, _) => run(found?, place, context, no),
+    }
 }
 
-/// What `?` prints at this place: name and help, and `("<cr>", "")` when the line is complete.
-pub fn help(_context: &[String], _privilege: u8, _line: &str) -> Result<Vec<(String, String)>, LineError> {
-    todo!()
+/// Where the line goes on after a leading `word` and a blank.
+fn after(line: &str, word: &str) -> Option<usize> {
+    let start = line.len() - line.trim_start().len();
+    let rest =
+        line.get(start..start + word.len()).filter(|w| w.eq_ignore_ascii_case(word)).map(|_| start + word.len())?;
+    line[rest..].starts_with(char::is_whitespace).then(|| line.len() - line[rest..].trim_start().len())
 }
 
-/// What Tab makes of the line: the completed line, when there is one way only.
-pub fn complete(_context: &[String], _privilege: u8, _line: &str) -> Option<String> {
-    todo!()
+enum Trouble {
+    Stop(Stop),
+    Error(LineError),
+}
+
+impl From<Trouble> for LineError {
+    fn from(trouble: Trouble) -> LineError {
+        match trouble {
+            Trouble::Stop(Stop::First(at) | Stop::Later(at)) => LineError::Invalid { at },
+            Trouble::Stop(Stop::Ambiguous) => LineError::Ambiguous { line: String::new() },
+            Trouble::Error(error) => error,
+        }
+    }
+}
+
+fn find(config: &Config, mode: Mode, privilege: u8, line: &str, at: usize, no: bool) -> Result<Match, Trouble> {
+    let mut walk = Walk::new(&rows_of(mode, privilege), no);
+    walk.follow(line, at, config).map_err(|stop| match stop {
+        Stop::Ambiguous => Trouble::Error(LineError::Ambiguous { line: line.trim().into() }),
+        stop => Trouble::Stop(stop),
+    })?;
+    walk.finish().map_err(Trouble::Error)
+}
+
+fn run(found: Match, place: Place, context: &[String], no: bool) -> Result<Parsed, LineError> {
+    let Match { row, args } = found;
+    Ok(match row.does {
+        Does::Set { .. } => Parsed::Config(ConfigLine { row, args, no, place }),
+        Does::Exec(action) => Parsed::Exec(action(&args).map_err(|text| LineError::Rejected { text })?),
+        Does::Local(local) => Parsed::Local(local(&args)),
+        Does::Context(to) => Parsed::Context(to(context)),
+    })
+}
+
+/// What `?` prints at this place: name and help, and `("<cr>", "")` when the line is complete. After a partial word: the
+/// words that begin so.
+pub fn help(context: &[String], privilege: u8, line: &str) -> Result<Vec<(String, String)>, LineError> {
+    let (walk, typed) = look(context, privilege, line)?;
+    let mut found: Vec<(String, String)> = walk
+        .iter()
+        .flat_map(|walk| walk.next(&typed))
+        .map(|(word, row, is_word)| {
+            let help = row.map_or("", |row| words::help(row, &word, is_word));
+            (word, help.to_string())
+        })
+        .collect();
+    found.dedup_by(|a, b| a.0 == b.0);
+    let at_start = line.trim_start()[..].split_whitespace().count() <= usize::from(!typed.is_empty());
+    if at_start && Place::of(context) != Place::Exec {
+        for (word, text) in
+            [("do", "To run exec commands in config mode"), ("no", "Negate a command or set its defaults")]
+        {
+            if word.starts_with(&typed) {
+                found.push((word.into(), text.into()));
+            }
+        }
+        found.sort();
+    }
+    if found.is_empty() {
+        return Err(if Place::of(context) == Place::Exec && at_start {
+            LineError::Unknown
+        } else {
+            LineError::Invalid { at: line.len() - typed.len() }
+        });
+    }
+    Ok(found)
+}
+
+/// What Tab makes of the line: the completed line and a blank, when there is one way only.
+pub fn complete(context: &[String], privilege: u8, line: &str) -> Option<String> {
+    let (walks, typed) = look(context, privilege, line).ok()?;
+    if typed.is_empty() {
+        return None;
+    }
+    let mut found: Vec<String> = walks
+        .iter()
+        .flat_map(|walk| walk.next(&typed))
+        .filter(|(_, _, is_word)| *is_word)
+        .map(|(word, ..)| word)
+        .collect();
+    if Place::of(context) != Place::Exec && line.trim_start() == typed {
+        found.extend(["do", "no"].iter().filter(|w| w.starts_with(&typed)).map(|w| w.to_string()));
+    }
+    found.sort();
+    found.dedup();
+    match found.as_slice() {
+        [one] => Some(format!("{}{one} ", &line[..line.len() - typed.len()])),
+        _ => None,
+    }
+}
+
+/// The walks up to the word that is being typed, and that word.
+fn look(context: &[String], privilege: u8, line: &str) -> Result<(Vec<Walk<'static>>, String), LineError> {
+    let place = Place::of(context);
+    let typed = line.rsplit(char::is_whitespace).next().unwrap_or("").to_string();
+    let mut before = &line[..line.len() - typed.len()];
+    let mut begin = 0;
+    let mut mode = place.mode();
+    let mut no = false;
+    if mode != Mode::Exec {
+        if let Some(at) = after(before, "do") {
+            (begin, mode) = (at, Mode::Exec);
+        } else if let Some(at) = after(before, "no") {
+            (begin, no) = (at, true);
+        }
+    }
+    if before.trim().is_empty() {
+        before = "";
+    }
+    let config = Config::default();
+    let mut walks = Vec::new();
+    let mut error = None;
+    let mut next = Some(mode);
+    while let Some(mode) = next {
+        let mut walk = Walk::new(&rows_of(mode, privilege), no);
+        match walk.follow(before, begin.min(before.len()), &config) {
+            Ok(()) => {
+                walks.push(walk);
+                // Once a word is said, the first mode that knows it has it.
+                if before.len() > begin {
+                    break;
+                }
+            }
+            Err(Stop::Ambiguous) => return Err(LineError::Ambiguous { line: line.trim().into() }),
+            Err(Stop::First(at)) => {
+                error.get_or_insert(LineError::Invalid { at });
+            }
+            Err(Stop::Later(at)) => return Err(LineError::Invalid { at }),
+        }
+        next = if mode == Mode::Exec { None } else { mode.parent() };
+    }
+    if walks.is_empty() { Err(error.unwrap_or(LineError::Incomplete)) } else { Ok((walks, typed)) }
 }
 
 /// The prompt's mode: ``, `(config)`, `(config-if)`, `(config-if-range)`, `(config-vlan)`, `(config-port-prof)`.
-pub fn prompt(_context: &[String]) -> &'static str {
-    todo!()
+pub fn prompt(context: &[String]) -> &'static str {
+    Place::of(context).prompt()
 }

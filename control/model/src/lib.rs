@@ -6,11 +6,17 @@
 //!                        └────row.exec───▶ Action ──control──▶ Shown ──swcli──▶ text or JSON
 //! ```
 //!
-//! A command is one row: mode, syntax, help, and a pair of functions on one field of [`Config`].
+//! A command is one row: mode, syntax, help, and a pair of functions on one field of [`Config`](config::Config).
 
 pub mod api;
+pub mod args;
 pub mod config;
 pub mod grammar;
+pub mod modes;
 pub mod names;
+pub mod print;
 pub mod rows;
 pub mod shown;
+pub mod sources;
+mod syntax;
+mod words;

@@ -79,3 +79,31 @@ impl std::str::FromStr for InterfaceName {
         Ok(InterfaceName { kind: InterfaceKind::GigabitEthernet, slot, number })
     }
 }
+
+impl fmt::Display for VlanSet {
+    /// As IOS lists them: `1-5,7`; runs of two are written `4,5`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut runs: Vec<(u16, u16)> = Vec::new();
+        for vlan in self.0.iter().map(|v| v.get()) {
+            match runs.last_mut() {
+                Some((_, last)) if *last + 1 == vlan => *last = vlan,
+                _ => runs.push((vlan, vlan)),
+            }
+        }
+        for (index, (first, last)) in runs.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            match last - first {
+                0 => write!(f, "{comma}{first}")?,
+                1 => write!(f, "{comma}{first},{last}")?,
+                _ => write!(f, "{comma}{first}-{last}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromIterator<VlanId> for VlanSet {
+    fn from_iter<I: IntoIterator<Item = VlanId>>(vlans: I) -> VlanSet {
+        VlanSet(vlans.into_iter().collect())
+    }
+}

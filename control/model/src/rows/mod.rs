@@ -1,9 +1,167 @@
-//! The commands: one row each. (Contract; rows are filled in by their owner.)
+//! The commands: one row each. A row is a lens: its syntax parses, completes and explains the line, `set` writes it into the
+//! configuration, `get` reads it back, and `show running-config` is made of what `get` says in the row's own words.
+//!
+//! A new command is one row in the file of its noun. Syntax: `<name:kind>` is an argument (see [`Kind`](crate::args::Kind)),
+//! `{name:a|b}` a choice of words, `[…]` an option.
 
+mod clear;
+mod exec;
+mod global;
+mod interface;
+mod line;
+mod mac;
+mod platform;
+mod profile;
+mod show;
+mod switchport;
+mod vlan;
+
+use crate::args::Args;
 use crate::config::Config;
+use crate::grammar::Local;
+use crate::modes::{Mode, Place};
 use crate::names::InterfaceName;
+use crate::syntax::Prepared;
 use mona_wire::{Mac, VlanId};
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
+
+/// One command.
+pub struct Row {
+    /// Where it can be said.
+    pub modes: &'static [Mode],
+    /// How it is said.
+    pub syntax: &'static str,
+    /// What its words mean, as far as `words.rs` does not say it already.
+    pub help: &'static [(&'static str, &'static str)],
+    /// Who may say it: 1 or 15.
+    pub privilege: u8,
+    /// What `no` before it takes.
+    pub no: No,
+    /// Not shown by `?`.
+    pub hidden: bool,
+    /// What it does.
+    pub does: Does,
+}
+
+/// How a row is said with `no`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum No {
+    /// Not at all.
+    Never,
+    /// The words suffice; arguments may follow.
+    Words,
+    /// In full.
+    Full,
+}
+
+/// What a row does.
+#[derive(Clone, Copy)]
+pub enum Does {
+    /// Edits and reads back one field of the configuration.
+    Set {
+        /// Writes; the flag is `no`.
+        set: fn(&mut Config, &Place, &Args, bool) -> Result<Done, Rejected>,
+        /// Reads what is to be printed at a place.
+        get: fn(&Config, &Place) -> Vec<Said>,
+    },
+    /// Something control carries out.
+    Exec(fn(&Args) -> Result<Action, Rejected>),
+    /// Something the shell does itself.
+    Local(fn(&Args) -> Local),
+    /// A change of mode: the context after that one.
+    Context(fn(&[String]) -> Vec<String>),
+}
+
+/// What a `set` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// What IOS would say to it.
+    pub messages: Vec<String>,
+    /// The place it leads to.
+    pub enter: Option<Place>,
+}
+
+/// A line to be printed, in terms of the row's syntax.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// With these arguments.
+    Yes(Vec<String>),
+    /// The same after `no`.
+    No(Vec<String>),
+}
+
+impl Row {
+    /// A row anybody may say in exec mode.
+    const fn exec(syntax: &'static str, does: Does) -> Row {
+        Row { modes: &[Mode::Exec], syntax, help: &[], privilege: 1, no: No::Never, hidden: false, does }
+    }
+
+    /// A row of a configuration mode.
+    const fn config(modes: &'static [Mode], syntax: &'static str, no: No, does: Does) -> Row {
+        Row { modes, syntax, help: &[], privilege: 15, no, hidden: false, does }
+    }
+
+    /// With help for words that need their own.
+    const fn help(self, help: &'static [(&'static str, &'static str)]) -> Row {
+        Row { help, ..self }
+    }
+
+    /// Only for privilege 15.
+    const fn privileged(self) -> Row {
+        Row { privilege: 15, ..self }
+    }
+
+    /// Not shown by `?`.
+    const fn hidden(self) -> Row {
+        Row { hidden: true, ..self }
+    }
+}
+
+/// A field that is only written: nothing of it is printed by its own row.
+fn unsaid(_: &Config, _: &Place) -> Vec<Said> {
+    Vec::new()
+}
+
+/// `Yes(args)` if there is something to say.
+fn say<T: ToString>(value: Option<T>) -> Vec<Said> {
+    value.map(|v| Said::Yes(vec![v.to_string()])).into_iter().collect()
+}
+
+/// `Yes` without arguments, if set.
+fn flag(set: bool) -> Vec<Said> {
+    if set { vec![Said::Yes(Vec::new())] } else { Vec::new() }
+}
+
+const DONE: Result<Done, Rejected> = Ok(Done { messages: Vec::new(), enter: None });
+
+/// The files of rows; within a mode, `show running-config` prints in this order.
+static FILES: &[&[Row]] = &[
+    global::ROWS,
+    vlan::ROWS,
+    mac::ROWS,
+    profile::ROWS,
+    interface::ROWS,
+    switchport::ROWS,
+    line::ROWS,
+    exec::ROWS,
+    show::ROWS,
+    clear::ROWS,
+    platform::ROWS,
+];
+
+static PREPARED: LazyLock<Vec<Prepared>> =
+    LazyLock::new(|| FILES.iter().copied().flatten().map(Prepared::new).collect());
+
+/// Every row.
+pub fn all() -> impl Iterator<Item = &'static Row> {
+    FILES.iter().copied().flatten()
+}
+
+/// The rows of a mode that a privilege may say.
+pub(crate) fn rows_of(mode: Mode, privilege: u8) -> Vec<&'static Prepared> {
+    PREPARED.iter().filter(|p| p.row().modes.contains(&mode) && p.row().privilege <= privilege).collect()
+}
 
 /// What an exec row asks control to do. Closed: control matches it without a wildcard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,8 +293,12 @@ pub struct AddPort {
 /// What a configuration row returns when it refuses: a sentence that says what to do.
 pub type Rejected = String;
 
-/// Prints the configuration as `show running-config` does (without `Building configuration...` and the byte count).
-/// `startup`: as it is saved: hot-plug interfaces left out, tagged ones without their device line.
-pub fn print(_config: &Config, _startup: bool) -> Vec<String> {
-    todo!()
+/// VLANs that exist always and cannot be deleted: 1 and 1002-1005.
+pub fn is_default_vlan(vlan: VlanId) -> bool {
+    vlan::is_default(vlan)
+}
+
+/// VLANs of FDDI and Token Ring, 1002-1005: listed, never used.
+pub fn is_unsupported_vlan(vlan: VlanId) -> bool {
+    vlan::is_unsupported(vlan)
 }

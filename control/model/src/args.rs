@@ -1,0 +1,255 @@
+//! The arguments of commands: their kinds, what each accepts, and the values that come out.
+
+use crate::config::Config;
+use crate::names::{InterfaceKind, InterfaceName, VlanSet};
+use mona_wire::{Mac, VlanId};
+use nom::Parser;
+use nom::bytes::complete::tag;
+use nom::character::complete::{digit1, multispace0};
+use nom::combinator::{all_consuming, map_opt, map_res, opt};
+use nom::multi::separated_list1;
+use nom::sequence::{delimited, preceded};
+
+/// What an argument place accepts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// 1..=4094
+    Vlan,
+    /// `1-5,7`
+    Vlans,
+    /// An interface name, or the name of a netdev that is bound to one.
+    Interface,
+    /// `gi0/1 - 4, gi0/7`: the rest of the line.
+    Range,
+    /// H.H.H
+    Mac,
+    /// Anything without a blank.
+    Word,
+    /// The rest of the line.
+    Line,
+    /// A decimal number in these bounds.
+    Number(u32, u32),
+    /// A hexadecimal number up to ffff, or `ip`, `ipv6`, `arp`.
+    Ethertype,
+    /// Pairs of hexadecimal digits, the rest of the line.
+    Hex,
+    /// One of these words, abbreviated or not.
+    Choice(Vec<&'static str>),
+}
+
+/// The value of an argument.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Of [`Kind::Vlan`].
+    Vlan(VlanId),
+    /// Of [`Kind::Vlans`].
+    Vlans(VlanSet),
+    /// Of [`Kind::Interface`].
+    Interface(InterfaceName),
+    /// Of [`Kind::Range`].
+    Range(Vec<InterfaceName>),
+    /// Of [`Kind::Mac`].
+    Mac(Mac),
+    /// Of [`Kind::Word`], [`Kind::Line`], [`Kind::Choice`].
+    Word(String),
+    /// Of [`Kind::Number`], [`Kind::Ethertype`].
+    Number(u32),
+    /// Of [`Kind::Hex`].
+    Bytes(Vec<u8>),
+}
+
+/// The arguments of one line, by the names the syntax gives them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Args(pub(crate) Vec<(&'static str, Value)>);
+
+macro_rules! getters {
+    ($($name:ident $variant:ident $type:ty;)*) => { $(
+        #[doc = concat!("The argument of that name, if it was given and is a ", stringify!($variant), ".")]
+        pub fn $name(&self, name: &str) -> Option<$type> {
+            self.0.iter().find_map(|(n, value)| match value {
+                Value::$variant(v) if *n == name => Some(v.clone()),
+                _ => None,
+            })
+        }
+    )* };
+}
+
+impl Args {
+    getters! {
+        vlan Vlan VlanId;
+        vlans Vlans VlanSet;
+        interface Interface InterfaceName;
+        range Range Vec<InterfaceName>;
+        mac Mac Mac;
+        word Word String;
+        number Number u32;
+        bytes Bytes Vec<u8>;
+    }
+
+    /// Was the word of this choice given?
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(n, _)| *n == name)
+    }
+}
+
+impl Kind {
+    /// The kind that a syntax names: `vlan`, `1-4094`, `access|trunk`.
+    pub fn of(text: &'static str) -> Kind {
+        if let Some((low, high)) = text.split_once('-')
+            && let (Ok(low), Ok(high)) = (low.parse(), high.parse())
+        {
+            return Kind::Number(low, high);
+        }
+        match text {
+            "vlan" => Kind::Vlan,
+            "vlans" => Kind::Vlans,
+            "interface" => Kind::Interface,
+            "range" => Kind::Range,
+            "mac" => Kind::Mac,
+            "word" => Kind::Word,
+            "line" => Kind::Line,
+            "ethertype" => Kind::Ethertype,
+            "hex" => Kind::Hex,
+            words => Kind::Choice(words.split('|').collect()),
+        }
+    }
+
+    /// How `?` shows the place.
+    pub fn shown(&self) -> String {
+        match self {
+            Kind::Vlan => "<1-4094>".into(),
+            Kind::Vlans | Kind::Word => "WORD".into(),
+            Kind::Interface | Kind::Range => "GigabitEthernet".into(),
+            Kind::Mac => "H.H.H".into(),
+            Kind::Line => "LINE".into(),
+            Kind::Number(low, high) => format!("<{low}-{high}>"),
+            Kind::Ethertype => "<0x600-0xffff>".into(),
+            Kind::Hex => "HH".into(),
+            Kind::Choice(words) => words.join("|"),
+        }
+    }
+
+    /// Does it take the rest of the line, blanks and all?
+    pub fn takes_rest(&self) -> bool {
+        matches!(self, Kind::Line | Kind::Range | Kind::Hex)
+    }
+
+    /// The value of `text`; `config` finds interfaces by their netdev. `None`: not of this kind.
+    pub fn value(&self, text: &str, config: &Config) -> Option<Value> {
+        match self {
+            Kind::Vlan => vlan(text).map(Value::Vlan),
+            Kind::Vlans => vlans(text).map(Value::Vlans),
+            Kind::Interface => interface(text, config).map(Value::Interface),
+            Kind::Range => range(text, config).map(Value::Range),
+            Kind::Mac => text.parse().ok().map(Value::Mac),
+            Kind::Word => Some(Value::Word(text.into())),
+            Kind::Line => Some(Value::Word(text.trim_end().into())),
+            Kind::Number(low, high) => {
+                let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())??;
+                (*low..=*high).contains(&number).then_some(Value::Number(number))
+            }
+            Kind::Ethertype => ethertype(text).map(Value::Number),
+            Kind::Hex => hex(text).map(Value::Bytes),
+            Kind::Choice(words) => {
+                let typed = text.to_ascii_lowercase();
+                let mut found = words.iter().filter(|word| word.starts_with(&typed));
+                match (words.iter().find(|word| **word == typed), found.next(), found.next()) {
+                    (Some(word), _, _) | (None, Some(word), None) => Some(Value::Word(word.to_string())),
+                    _ => None,
+                }
+            }
+        }
+    }
+}
+
+fn number(text: &str) -> nom::IResult<&str, u16> {
+    map_res(digit1, str::parse).parse(text)
+}
+
+fn one_vlan(text: &str) -> nom::IResult<&str, VlanId> {
+    map_opt(number, VlanId::new).parse(text)
+}
+
+/// A VLAN number; `None` for 0, 4095 and what is no number.
+pub fn vlan(text: &str) -> Option<VlanId> {
+    all_consuming(one_vlan).parse(text).ok().map(|(_, vlan)| vlan)
+}
+
+/// A list such as `1-5,7,9-12`; ranges ascend. `None` if any part is wrong.
+pub fn vlans(text: &str) -> Option<VlanSet> {
+    let part = map_opt((one_vlan, opt(preceded(tag("-"), one_vlan))), |(low, high)| {
+        let high = high.unwrap_or(low);
+        (low <= high).then_some((low, high))
+    });
+    let (_, parts) = all_consuming(separated_list1(tag(","), part)).parse(text).ok()?;
+    Some(VlanSet(parts.into_iter().flat_map(|(l, h)| (l.get()..=h.get()).filter_map(VlanId::new)).collect()))
+}
+
+/// An interface by its name, abbreviated or not, or by the netdev bound to it.
+pub fn interface(text: &str, config: &Config) -> Option<InterfaceName> {
+    let by_device = || config.interfaces.iter().find(|(_, i)| i.device.as_deref() == Some(text)).map(|(name, _)| *name);
+    text.parse().ok().or_else(by_device)
+}
+
+/// `gi0/1 - 4 , gi0/7`: interfaces and runs of them in one slot.
+fn range(text: &str, config: &Config) -> Option<Vec<InterfaceName>> {
+    let mut names = Vec::new();
+    for part in text.split(',') {
+        // A netdev's name may hold a dash: only ` - ` or one between digits is a run.
+        let run = part.rsplit_once('-').and_then(|(first, last)| {
+            let first: InterfaceName = first.trim().parse().ok()?;
+            let spaced = delimited(multispace0, number, multispace0);
+            let last = all_consuming(spaced).parse(last).ok().map(|(_, n)| n).or_else(|| {
+                let name: InterfaceName = last.trim().parse().ok()?;
+                (name.slot == first.slot).then_some(name.number)
+            })?;
+            (first.number <= last && last <= 4094).then_some((first, last))
+        });
+        match run {
+            Some((first, last)) => names.extend((first.number..=last).map(|number| InterfaceName {
+                kind: InterfaceKind::GigabitEthernet,
+                slot: first.slot,
+                number,
+            })),
+            None => names.push(interface(part.trim(), config)?),
+        }
+    }
+    Some(names)
+}
+
+/// Prints interfaces as a range that [`Kind::Range`] reads back.
+pub fn print_range(names: &[InterfaceName]) -> String {
+    let mut parts: Vec<(InterfaceName, u16)> = Vec::new();
+    for name in names {
+        match parts.last_mut() {
+            Some((first, last)) if first.slot == name.slot && *last + 1 == name.number => *last = name.number,
+            _ => parts.push((*name, name.number)),
+        }
+    }
+    let print = |(first, last): &(InterfaceName, u16)| match first.number == *last {
+        true => first.to_string(),
+        false => format!("{first} - {last}"),
+    };
+    parts.iter().map(print).collect::<Vec<_>>().join(",")
+}
+
+fn ethertype(text: &str) -> Option<u32> {
+    match text.to_ascii_lowercase().as_str() {
+        "ip" => Some(0x0800),
+        "ipv6" => Some(0x86dd),
+        "arp" => Some(0x0806),
+        hex => {
+            let number = u32::from_str_radix(hex.strip_prefix("0x").unwrap_or(hex), 16).ok()?;
+            (0x600..=0xffff).contains(&number).then_some(number)
+        }
+    }
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text.bytes().filter(|b| !matches!(b, b' ' | b':' | b'.')).collect();
+    if digits.is_empty() || digits.len() % 2 != 0 || digits.len() > 2 * 16_384 {
+        return None;
+    }
+    let nibble = |b: u8| (b as char).to_digit(16).map(|d| d as u8);
+    digits.chunks(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect()
+}

@@ -1,0 +1,124 @@
+//! The modes, a declared tree, and the places a line may speak about.
+
+use crate::args::{self, Kind, Value};
+use crate::config::Config;
+use crate::names::{InterfaceName, VlanSet};
+
+/// A mode of the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// `Switch>` and `Switch#`
+    Exec,
+    /// `(config)`
+    Config,
+    /// `(config-if)` and `(config-if-range)`
+    Interface,
+    /// `(config-vlan)`
+    Vlan,
+    /// `(config-port-prof)`
+    Profile,
+    /// `(config-line)`: accepted for the sake of clients that set timeouts; the socket has no lines.
+    Line,
+}
+
+/// What a configuration line speaks about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// No configuration at all: exec mode.
+    Exec,
+    /// The switch.
+    Global,
+    /// One interface.
+    Interface(InterfaceName),
+    /// Several at once.
+    Range(Vec<InterfaceName>),
+    /// One VLAN, or several.
+    Vlan(VlanSet),
+    /// A profile.
+    Profile(String),
+    /// A line, as typed.
+    Line(String),
+}
+
+impl Mode {
+    /// Where a line is tried that this mode does not know: from `config-if` one may say any line of `config`.
+    pub fn parent(self) -> Option<Mode> {
+        match self {
+            Mode::Exec | Mode::Config => None,
+            Mode::Interface | Mode::Vlan | Mode::Profile | Mode::Line => Some(Mode::Config),
+        }
+    }
+}
+
+impl Place {
+    /// The mode of the place.
+    pub fn mode(&self) -> Mode {
+        match self {
+            Place::Exec => Mode::Exec,
+            Place::Global => Mode::Config,
+            Place::Interface(_) | Place::Range(_) => Mode::Interface,
+            Place::Vlan(_) => Mode::Vlan,
+            Place::Profile(_) => Mode::Profile,
+            Place::Line(_) => Mode::Line,
+        }
+    }
+
+    /// What stands in the prompt.
+    pub fn prompt(&self) -> &'static str {
+        match self {
+            Place::Exec => "",
+            Place::Global => "(config)",
+            Place::Interface(_) => "(config-if)",
+            Place::Range(_) => "(config-if-range)",
+            Place::Vlan(_) => "(config-vlan)",
+            Place::Profile(_) => "(config-port-prof)",
+            Place::Line(_) => "(config-line)",
+        }
+    }
+
+    /// The lines that lead here from exec mode.
+    pub fn context(&self) -> Vec<String> {
+        let head = match self {
+            Place::Exec => return Vec::new(),
+            Place::Global => None,
+            Place::Interface(name) => Some(format!("interface {name}")),
+            Place::Range(names) => Some(format!("interface range {}", args::print_range(names))),
+            Place::Vlan(vlans) => Some(format!("vlan {vlans}")),
+            Place::Profile(name) => Some(format!("port-profile {name}")),
+            Place::Line(text) => Some(format!("line {text}")),
+        };
+        std::iter::once("configure terminal".to_string()).chain(head).collect()
+    }
+
+    /// The place that such lines lead to; a context nobody made leads to the switch as a whole.
+    pub fn of(context: &[String]) -> Place {
+        let Some(head) = context.get(1) else {
+            return if context.is_empty() { Place::Exec } else { Place::Global };
+        };
+        let none = Config::default();
+        let place = || {
+            if let Some(text) = head.strip_prefix("interface range ") {
+                let Value::Range(names) = Kind::Range.value(text, &none)? else { return None };
+                return Some(Place::Range(names));
+            }
+            let (noun, text) = head.split_once(' ')?;
+            match noun {
+                "interface" => text.parse().ok().map(Place::Interface),
+                "vlan" => args::vlans(text).map(Place::Vlan),
+                "port-profile" => Some(Place::Profile(text.into())),
+                "line" => Some(Place::Line(text.into())),
+                _ => None,
+            }
+        };
+        place().unwrap_or(Place::Global)
+    }
+
+    /// The interfaces it speaks about.
+    pub fn interfaces(&self) -> &[InterfaceName] {
+        match self {
+            Place::Interface(name) => std::slice::from_ref(name),
+            Place::Range(names) => names,
+            _ => &[],
+        }
+    }
+}

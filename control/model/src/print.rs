@@ -1,0 +1,211 @@
+//! The configuration as lines: what `show running-config` shows and the startup-config holds. Every line is one that the
+//! grammar reads back.
+
+use crate::config::Config;
+use crate::modes::{Mode, Place};
+use crate::names::InterfaceName;
+use crate::rows::{self, Does, Row, Said};
+use crate::syntax::{Token, paths};
+
+/// Longest line of a list before it is continued with `add`.
+const WIDTH: usize = 80;
+
+/// Prints the configuration as `show running-config` does (without `Building configuration...` and the byte count).
+/// `startup`: as it is saved: hot-plug interfaces left out, tagged ones without their device line.
+pub fn print(config: &Config, startup: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut block = |part: Vec<String>| {
+        if !part.is_empty() {
+            lines.push("!".to_string());
+            lines.extend(part);
+        }
+    };
+    let is_static = |row: &Row| row.syntax.contains("address-table static");
+    let global = |want: &dyn Fn(&Row) -> bool| said_by(config, Mode::Config, &Place::Global, want);
+    block(global(&|row| !is_static(row)));
+    for (vlan, settings) in &config.vlans {
+        if !rows::is_default_vlan(*vlan) || settings.name.is_some() {
+            let place = Place::Vlan([*vlan].into_iter().collect());
+            block(section(config, &place));
+        }
+    }
+    for name in config.profiles.keys() {
+        block(section(config, &Place::Profile(name.clone())));
+    }
+    for (name, interface) in config.interfaces.iter().filter(|(_, i)| !(startup && i.hot_plug && i.tag.is_none())) {
+        let mut part = section(config, &Place::Interface(*name));
+        if startup && interface.tag.is_some() {
+            part.retain(|line| !line.starts_with(" device "));
+        }
+        block(part);
+    }
+    // A static address of an interface that is not saved would be refused at the next start.
+    let kept = |line: &String| match line.rsplit(' ').next().and_then(|name| name.parse::<InterfaceName>().ok()) {
+        Some(name) => !startup || config.interfaces.get(&name).is_some_and(|i| !i.hot_plug || i.tag.is_some()),
+        None => true,
+    };
+    block(global(&is_static).into_iter().filter(kept).collect());
+    block(missing_vlans(config));
+    lines.push("!".into());
+    lines.push("end".into());
+    lines
+}
+
+/// `interface X` and its lines; empty if there is no such interface.
+pub fn print_interface(config: &Config, name: InterfaceName) -> Vec<String> {
+    match config.interfaces.contains_key(&name) {
+        true => section(config, &Place::Interface(name)),
+        false => Vec::new(),
+    }
+}
+
+/// `port-profile X` and its lines.
+pub fn print_profile(config: &Config, name: &str) -> Vec<String> {
+    section(config, &Place::Profile(name.into()))
+}
+
+/// As [`print`], with what an interface's defaults are (`show running-config all`).
+pub fn print_all(config: &Config) -> Vec<String> {
+    let mut full = config.clone();
+    for name in config.interfaces.keys() {
+        full.interfaces.insert(*name, with_defaults(config, *name));
+    }
+    let mut lines = print(&full, false);
+    for (line, wanted) in [
+        ("mac address-table aging-time 300", config.mac.aging_secs == 300),
+        ("no vlan dot1q tag native", !config.tag_native),
+        ("logging buffered 1000", config.logging.buffered.is_none()),
+    ] {
+        if wanted {
+            let after = lines.iter().position(|l| l.starts_with("hostname ")).map_or(0, |at| at + 1);
+            lines.insert(after, line.into());
+        }
+    }
+    let mut with = Vec::with_capacity(lines.len());
+    let mut name = None;
+    let close = |name: &mut Option<InterfaceName>, with: &mut Vec<String>| {
+        if let Some(interface) = name.take().and_then(|n| config.interfaces.get(&n)) {
+            with.extend(off_lines(config, interface));
+        }
+    };
+    for line in lines {
+        if !line.starts_with(' ') {
+            close(&mut name, &mut with);
+            name = line.strip_prefix("interface ").and_then(|n| n.parse().ok());
+        }
+        with.push(line);
+    }
+    with
+}
+
+/// `interface X` with what its defaults are.
+pub fn print_interface_all(config: &Config, name: InterfaceName) -> Vec<String> {
+    let Some(interface) = config.interfaces.get(&name) else { return Vec::new() };
+    let mut full = config.clone();
+    full.interfaces.insert(name, with_defaults(config, name));
+    let mut lines = print_interface(&full, name);
+    lines.extend(off_lines(config, interface));
+    lines
+}
+
+fn with_defaults(config: &Config, name: InterfaceName) -> crate::config::InterfaceConfig {
+    let mut interface = config.interfaces.get(&name).cloned().unwrap_or_default();
+    let effective = config.switchport(&interface);
+    interface.mtu.get_or_insert(1500);
+    interface.switchport.mode = Some(effective.mode);
+    interface.switchport.access_vlan = Some(effective.access_vlan);
+    interface.switchport.trunk_native = Some(effective.trunk_native);
+    interface
+}
+
+/// The flags of an interface that are off.
+fn off_lines(config: &Config, interface: &crate::config::InterfaceConfig) -> Vec<String> {
+    let effective = config.switchport(interface);
+    [
+        (" no shutdown", !interface.shutdown),
+        (" no switchport protected", !effective.protected),
+        (" no switchport block unicast", !effective.block_unicast),
+        (" no switchport block multicast", !effective.block_multicast),
+        (" mac address-table learning", effective.learning),
+        (" switchport trunk allowed vlan all", effective.trunk_allowed.is_none()),
+    ]
+    .into_iter()
+    .filter(|(_, off)| *off)
+    .map(|(line, _)| line.to_string())
+    .collect()
+}
+
+/// A head line and what is said at its place, indented.
+fn section(config: &Config, place: &Place) -> Vec<String> {
+    let head = place.context().pop().unwrap_or_default();
+    let mut lines = vec![head];
+    for line in said_by(config, place.mode(), place, &|_| true) {
+        lines.extend(wrapped(&format!(" {line}")));
+    }
+    lines
+}
+
+/// What the rows of a mode say at a place, as lines.
+fn said_by(config: &Config, mode: Mode, place: &Place, want: &dyn Fn(&Row) -> bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    for row in rows::all().filter(|row| row.modes.contains(&mode) && !row.hidden && want(row)) {
+        let Does::Set { get, .. } = row.does else { continue };
+        for said in get(config, place) {
+            lines.push(match said {
+                Said::Yes(args) => spell(row, &args),
+                Said::No(args) => format!("no {}", spell(row, &args)),
+            });
+        }
+    }
+    lines
+}
+
+/// The row's syntax with these arguments in their places.
+fn spell(row: &'static Row, args: &[String]) -> String {
+    let count = |path: &Vec<Token>| path.iter().filter(|t| matches!(t, Token::Arg(..))).count();
+    let path = paths(row.syntax).into_iter().find(|path| count(path) == args.len()).unwrap_or_default();
+    let mut args = args.iter();
+    let words: Vec<&str> = path
+        .iter()
+        .map(|token| match token {
+            Token::Word(word) => word,
+            Token::Arg(..) => args.next().map_or("", String::as_str),
+        })
+        .collect();
+    words.join(" ")
+}
+
+/// `… allowed vlan LIST` over 80 columns goes on in `… allowed vlan add LIST`.
+fn wrapped(line: &str) -> Vec<String> {
+    let Some((head, list)) = line.split_once("allowed vlan ").filter(|_| line.len() >= WIDTH) else {
+        return vec![line.to_string()];
+    };
+    let mut lines: Vec<String> = Vec::new();
+    let mut now = format!("{head}allowed vlan ");
+    let mut fresh = true;
+    for part in list.split(',') {
+        if !fresh && now.len() + part.len() + 1 >= WIDTH {
+            lines.push(std::mem::replace(&mut now, format!("{head}allowed vlan add ")));
+            fresh = true;
+        }
+        if !fresh {
+            now.push(',');
+        }
+        now.push_str(part);
+        fresh = false;
+    }
+    lines.push(now);
+    lines
+}
+
+/// Naming an access VLAN creates it; one that was deleted since must stay so.
+fn missing_vlans(config: &Config) -> Vec<String> {
+    let of_interfaces = config.interfaces.values().map(|i| &i.switchport);
+    let of_profiles = config.profiles.values().map(|p| &p.switchport);
+    let missing: crate::names::VlanSet = of_interfaces
+        .chain(of_profiles)
+        .filter_map(|s| s.access_vlan)
+        .filter(|vlan| !config.vlans.contains_key(vlan))
+        .collect();
+    if missing.0.is_empty() { Vec::new() } else { vec![format!("no vlan {missing}")] }
+}

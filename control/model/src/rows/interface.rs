@@ -1,0 +1,190 @@
+//! `interface NAME` and what is said of it besides switchport.
+
+use super::{DONE, Does, Done, No, Rejected, Row, Said, flag, say, unsaid};
+use crate::config::{Config, InterfaceConfig, Io};
+use crate::modes::{Mode, Place};
+use crate::names::InterfaceName;
+
+/// Smallest and largest MTU of an interface: 802.3's minimum payload plus a header for IP, and jumbo frames.
+const MTU: &str = "mtu <bytes:68-9216>";
+
+pub(super) static ROWS: &[Row] = &[
+    Row::config(
+        &[Mode::Config],
+        "interface <interface:interface>",
+        No::Full,
+        Does::Set {
+            set: |config, _, args, no| match args.interface("interface") {
+                Some(name) if no => remove(config, name),
+                Some(name) => {
+                    config.interfaces.entry(name).or_default();
+                    Ok(Done { messages: Vec::new(), enter: Some(Place::Interface(name)) })
+                }
+                None => DONE,
+            },
+            get: unsaid,
+        },
+    )
+    .help(&[("interface", "GigabitEthernet IEEE 802.3z, or the name of a bound netdev")]),
+    Row::config(
+        &[Mode::Config],
+        "interface range <range:range>",
+        No::Never,
+        Does::Set {
+            set: |config, _, args, _| {
+                let names = args.range("range").unwrap_or_default();
+                for name in &names {
+                    config.interfaces.entry(*name).or_default();
+                }
+                Ok(Done { messages: Vec::new(), enter: Some(Place::Range(names)) })
+            },
+            get: unsaid,
+        },
+    )
+    .help(&[("range", "interface range command: gi0/1 - 4, gi0/7")]),
+    Row::config(
+        &[Mode::Interface],
+        "device <device:word>",
+        No::Words,
+        Does::Set {
+            set: |config, place, args, no| {
+                let device = if no { None } else { args.word("device") };
+                if let Some(device) = &device {
+                    let [name] = place.interfaces() else {
+                        return Err("A netdev belongs to one interface: say `interface NAME` first".into());
+                    };
+                    if device.len() > 15 || device.contains('/') {
+                        return Err(format!("{device} is no netdev name: it has at most 15 characters and no slash"));
+                    }
+                    let owner = config.interfaces.iter().find(|(n, i)| *n != name && i.device.as_ref() == Some(device));
+                    if let Some((other, _)) = owner {
+                        return Err(format!("{device} is the device of {other}: say `no device` there first"));
+                    }
+                }
+                each(config, place, |interface| interface.device = device.clone())
+            },
+            get: |config, place| say(of(config, place).and_then(|i| i.device.clone())),
+        },
+    )
+    .help(&[("device", "Bind the interface to a netdev"), ("device", "Name of the netdev")]),
+    Row::config(
+        &[Mode::Interface],
+        "io {io:auto|packet|xdp}",
+        No::Words,
+        Does::Set {
+            set: |config, place, args, no| {
+                let io = if no { Io::Auto } else { io(args.word("io").as_deref()).unwrap_or_default() };
+                each(config, place, |interface| interface.io = io)
+            },
+            get: |config, place| match of(config, place).map(|i| i.io) {
+                Some(Io::Packet) => say(Some("packet")),
+                Some(Io::Xdp) => say(Some("xdp")),
+                Some(Io::Auto) | None => Vec::new(),
+            },
+        },
+    ),
+    Row::config(
+        &[Mode::Interface],
+        "description <text:line>",
+        No::Words,
+        Does::Set {
+            set: |config, place, args, no| {
+                let text = if no { None } else { args.word("text") };
+                if text.as_ref().is_some_and(|t| t.len() > 240) {
+                    return Err("A description has at most 240 characters".into());
+                }
+                each(config, place, |interface| interface.description = text.clone())
+            },
+            get: |config, place| say(of(config, place).and_then(|i| i.description.clone())),
+        },
+    )
+    .help(&[("text", "Up to 240 characters describing this interface")]),
+    Row::config(
+        &[Mode::Interface],
+        "tag <tag:word>",
+        No::Words,
+        Does::Set {
+            set: |config, place, args, no| {
+                let tag = if no { None } else { args.word("tag") };
+                if let Some(tag) = &tag {
+                    let [name] = place.interfaces() else {
+                        return Err("A tag belongs to one interface: say `interface NAME` first".into());
+                    };
+                    let owner = config.interfaces.iter().find(|(n, i)| *n != name && i.tag.as_ref() == Some(tag));
+                    if let Some((other, _)) = owner {
+                        return Err(format!("{tag} is the tag of {other}: say `no tag` there first"));
+                    }
+                }
+                each(config, place, |interface| interface.tag = tag.clone())
+            },
+            get: |config, place| say(of(config, place).and_then(|i| i.tag.clone())),
+        },
+    )
+    .help(&[("tag", "By which hooks find the interface, whatever its netdev is called")]),
+    Row::config(
+        &[Mode::Interface],
+        MTU,
+        No::Words,
+        Does::Set {
+            set: |config, place, args, no| {
+                let mtu = if no { None } else { args.number("bytes").and_then(|m| u16::try_from(m).ok()) };
+                each(config, place, |interface| interface.mtu = mtu)
+            },
+            get: |config, place| say(of(config, place).and_then(|i| i.mtu)),
+        },
+    )
+    .help(&[("bytes", "MTU size in bytes")]),
+    Row::config(
+        &[Mode::Interface],
+        "shutdown",
+        No::Words,
+        Does::Set {
+            set: |config, place, _, no| each(config, place, |interface| interface.shutdown = !no),
+            get: |config, place| flag(of(config, place).is_some_and(|i| i.shutdown)),
+        },
+    ),
+    Row::config(
+        &[Mode::Interface],
+        "mac address-table learning",
+        No::Words,
+        Does::Set {
+            set: |config, place, _, no| {
+                each(config, place, |i| i.switchport.learning = if no { Some(false) } else { None })
+            },
+            get: |config, place| match of(config, place).and_then(|i| i.switchport.learning) {
+                Some(false) => vec![Said::No(Vec::new())],
+                Some(true) | None => Vec::new(),
+            },
+        },
+    )
+    .help(&[("learning", "Learn addresses on this interface")]),
+];
+
+/// The I/O a word names.
+pub(crate) fn io(word: Option<&str>) -> Option<Io> {
+    match word {
+        Some("packet") => Some(Io::Packet),
+        Some("xdp") => Some(Io::Xdp),
+        Some("auto") => Some(Io::Auto),
+        _ => None,
+    }
+}
+
+fn of<'a>(config: &'a Config, place: &Place) -> Option<&'a InterfaceConfig> {
+    place.interfaces().first().and_then(|name| config.interfaces.get(name))
+}
+
+fn each(config: &mut Config, place: &Place, mut edit: impl FnMut(&mut InterfaceConfig)) -> Result<Done, Rejected> {
+    for name in place.interfaces() {
+        edit(config.interfaces.entry(*name).or_default());
+    }
+    DONE
+}
+
+fn remove(config: &mut Config, name: InterfaceName) -> Result<Done, Rejected> {
+    if config.interfaces.remove(&name).is_none() {
+        return Err(format!("There is no {name}"));
+    }
+    config.mac.statics.retain(|_, interface| *interface != name);
+    Ok(Done { messages: Vec::new(), enter: Some(Place::Global) })
+}

@@ -1,0 +1,72 @@
+//! What only this platform has: the frame tracer and the lines that hooks send.
+
+use super::interface::io;
+use super::{Action, AddPort, Does, Row};
+use crate::args::Args;
+
+const ADD: &str = "platform port add <device:word> [interface <interface:interface>] [tag <tag:word>] \
+                   [profile <profile:word>] [{mode:access-vlan} <vlan:vlan>] \
+                   [trunk <trunk:vlans> [native-vlan <native:vlan>]] [io {io:auto|packet|xdp}] [{force:force}]";
+
+pub(super) static ROWS: &[Row] = &[
+    Row::exec(
+        "packet-tracer input <interface:interface> [vlan <vlan:vlan>] <smac:mac> <dmac:mac> [<ethertype:ethertype>]",
+        Does::Exec(|args| match args.interface("interface") {
+            Some(interface) => Ok(Action::Trace { interface, frame: frame(args) }),
+            None => Err("Which interface?".into()),
+        }),
+    )
+    .help(&[
+        ("vlan", "The frame carries a tag"),
+        ("smac", "Source address"),
+        ("dmac", "Destination address"),
+        ("ethertype", "What it carries: ip, ipv6, arp or a hexadecimal number"),
+    ]),
+    Row::exec(
+        "packet-tracer input <interface:interface> hex <bytes:hex>",
+        Does::Exec(|args| match (args.interface("interface"), args.bytes("bytes")) {
+            (Some(interface), Some(frame)) => Ok(Action::Trace { interface, frame }),
+            _ => Err("Which interface, which bytes?".into()),
+        }),
+    )
+    .help(&[("hex", "The frame as bytes"), ("bytes", "Pairs of hexadecimal digits")]),
+    Row::exec(
+        ADD,
+        Does::Exec(|args| {
+            Ok(Action::AddPort(AddPort {
+                device: args.word("device").unwrap_or_default(),
+                interface: args.interface("interface"),
+                tag: args.word("tag"),
+                profile: args.word("profile"),
+                access_vlan: args.vlan("vlan"),
+                trunk: args.vlans("trunk"),
+                native_vlan: args.vlan("native"),
+                io: io(args.word("io").as_deref()),
+                force: args.has("force"),
+            }))
+        }),
+    )
+    .privileged()
+    .hidden(),
+    Row::exec(
+        "platform port remove <device:word>",
+        Does::Exec(|args| Ok(Action::RemovePort { device: args.word("device").unwrap_or_default() })),
+    )
+    .privileged()
+    .hidden(),
+];
+
+/// A frame of the least size with these headers.
+fn frame(args: &Args) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(64);
+    for name in ["dmac", "smac"] {
+        frame.extend(args.mac(name).map_or([0; 6], |mac| mac.0));
+    }
+    if let Some(vlan) = args.vlan("vlan") {
+        frame.extend([0x81, 0x00]);
+        frame.extend(vlan.get().to_be_bytes());
+    }
+    frame.extend((args.number("ethertype").unwrap_or(0x0800) as u16).to_be_bytes());
+    frame.resize(60.max(frame.len()), 0);
+    frame
+}

@@ -1,0 +1,92 @@
+//! `vlan N` and what is said of it.
+
+use super::{DONE, Does, Done, No, Rejected, Row, Said, say};
+use crate::config::{Config, VlanConfig};
+use crate::modes::{Mode, Place};
+use crate::names::VlanSet;
+use mona_wire::VlanId;
+
+/// VLANs that exist always and cannot be deleted.
+pub(crate) fn is_default(vlan: VlanId) -> bool {
+    matches!(vlan.get(), 1 | 1002..=1005)
+}
+
+/// VLANs of FDDI and Token Ring: listed, never used.
+pub(crate) fn is_unsupported(vlan: VlanId) -> bool {
+    matches!(vlan.get(), 1002..=1005)
+}
+
+pub(super) static ROWS: &[Row] = &[
+    Row::config(
+        &[Mode::Config],
+        "vlan <vlans:vlans>",
+        No::Full,
+        Does::Set {
+            set: |config, _, args, no| {
+                let vlans = args.vlans("vlans").unwrap_or_default();
+                if no { remove(config, &vlans) } else { enter(config, vlans) }
+            },
+            // The blocks themselves are printed by `print.rs`.
+            get: super::unsaid,
+        },
+    )
+    .help(&[("vlans", "ISL VLAN IDs 1-4094: 10 or 10,20-29")]),
+    Row::config(
+        &[Mode::Vlan],
+        "name <name:word>",
+        No::Words,
+        Does::Set {
+            set: |config, place, args, no| {
+                let Place::Vlan(vlans) = place else { return DONE };
+                let name = if no { None } else { args.word("name") };
+                if let Some(name) = &name {
+                    if name.len() > 32 {
+                        return Err("A VLAN name has at most 32 characters".into());
+                    }
+                    if vlans.0.len() != 1 {
+                        return Err("A name belongs to one VLAN: say `vlan N` first".into());
+                    }
+                    let only = vlans.0.first().copied();
+                    if let Some(other) =
+                        config.vlans.keys().find(|v| Some(**v) != only && config.vlan_name(**v) == *name)
+                    {
+                        return Err(format!("VLAN {other} has the name {name} already"));
+                    }
+                }
+                if vlans.0.iter().any(|v| is_default(*v)) {
+                    return Err("Default VLAN names may not be changed".into());
+                }
+                for vlan in &vlans.0 {
+                    config.vlans.entry(*vlan).or_default().name = name.clone();
+                }
+                DONE
+            },
+            get: |config, place| match place {
+                Place::Vlan(VlanSet(vlans)) => say(vlans.first().and_then(|v| config.vlans.get(v)?.name.clone())),
+                _ => Vec::<Said>::new(),
+            },
+        },
+    )
+    .help(&[("name", "The ascii name for the VLAN")]),
+];
+
+fn enter(config: &mut Config, vlans: VlanSet) -> Result<Done, Rejected> {
+    for vlan in &vlans.0 {
+        config.vlans.entry(*vlan).or_insert_with(VlanConfig::default);
+    }
+    Ok(Done { messages: Vec::new(), enter: Some(Place::Vlan(vlans)) })
+}
+
+fn remove(config: &mut Config, vlans: &VlanSet) -> Result<Done, Rejected> {
+    let kept: VlanSet = vlans.0.iter().copied().filter(|v| is_default(*v)).collect();
+    if vlans.0.len() == 1 && !kept.0.is_empty() {
+        return Err(format!("Default VLAN {kept} may not be deleted."));
+    }
+    if !kept.0.is_empty() {
+        return Err(format!("Default VLAN id(s) {kept} may not be deleted."));
+    }
+    vlans.0.iter().for_each(|vlan| {
+        config.vlans.remove(vlan);
+    });
+    Ok(Done { messages: Vec::new(), enter: Some(Place::Global) })
+}

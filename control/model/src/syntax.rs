@@ -1,0 +1,290 @@
+//! The matcher: which rows does a line fit, where does it break, what may come next? Rows are few, so all of them are
+//! followed side by side, word by word.
+
+use crate::api::LineError;
+use crate::args::{Args, Kind};
+use crate::config::Config;
+use crate::rows::{No, Row};
+
+/// One place of a syntax.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Token {
+    /// A word, typed in full or abbreviated.
+    Word(&'static str),
+    /// `<name:kind>`
+    Arg(&'static str, Kind),
+}
+
+/// A way through a row: its syntax with every option taken or left out.
+pub type Path = Vec<Token>;
+
+/// All ways through a syntax such as `show vlan [{brief:brief}]`: `<name:kind>` is an argument, `{name:a|b}` a choice,
+/// `[…]` an option.
+pub fn paths(syntax: &'static str) -> Vec<Path> {
+    let mut paths = vec![Path::new()];
+    let mut rest = syntax.trim_start();
+    while !rest.is_empty() {
+        if rest.starts_with('[') {
+            let end = closing(rest);
+            let inside = self::paths(&rest[1..end]);
+            let with = paths.iter().flat_map(|path| inside.iter().map(|more| [path.as_slice(), more].concat()));
+            paths = with.chain(paths.iter().cloned()).collect();
+            rest = rest[end + 1..].trim_start();
+            continue;
+        }
+        let end = rest.find(' ').unwrap_or(rest.len());
+        let token = match rest[..end].strip_prefix(['<', '{']) {
+            Some(inner) => {
+                let inner = &inner[..inner.len() - 1];
+                let (name, kind) = inner.split_once(':').unwrap_or((inner, inner));
+                Token::Arg(name, Kind::of(kind))
+            }
+            None => Token::Word(&rest[..end]),
+        };
+        paths.iter_mut().for_each(|path| path.push(token.clone()));
+        rest = rest[end..].trim_start();
+    }
+    paths
+}
+
+fn closing(text: &str) -> usize {
+    let mut depth = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'[' => depth += 1,
+            b']' if depth == 1 => return at,
+            b']' => depth -= 1,
+            _ => {}
+        }
+    }
+    unreachable!("the options of a row's syntax are closed: {text}")
+}
+
+/// A row that still fits, and how far.
+#[derive(Clone)]
+struct Thread<'a> {
+    row: &'static Row,
+    path: &'a Path,
+    at: usize,
+    args: Args,
+}
+
+impl Thread<'_> {
+    fn complete(&self, no: bool) -> bool {
+        let first_arg = self.path.iter().position(|t| matches!(t, Token::Arg(..))).unwrap_or(self.path.len());
+        self.at == self.path.len() || no && self.row.no == No::Words && self.at >= first_arg
+    }
+
+    fn next(&self) -> Option<&Token> {
+        self.path.get(self.at)
+    }
+}
+
+/// A row with its paths taken apart.
+pub struct Prepared {
+    row: &'static Row,
+    paths: Vec<Path>,
+}
+
+impl Prepared {
+    /// Takes the row's syntax apart.
+    pub fn new(row: &'static Row) -> Prepared {
+        Prepared { row, paths: paths(row.syntax) }
+    }
+
+    /// The row.
+    pub fn row(&self) -> &'static Row {
+        self.row
+    }
+}
+
+/// A line that fits a row.
+pub struct Match {
+    /// The row.
+    pub row: &'static Row,
+    /// Its arguments.
+    pub args: Args,
+}
+
+/// How far a line fits.
+pub struct Walk<'a> {
+    threads: Vec<Thread<'a>>,
+    no: bool,
+}
+
+/// Where a line stops fitting.
+#[derive(Debug, PartialEq)]
+pub enum Stop {
+    /// At the first word: nothing in this mode begins so.
+    First(usize),
+    /// Later.
+    Later(usize),
+    /// More than one word begins so.
+    Ambiguous,
+}
+
+impl Stop {
+    /// How far the line was understood.
+    pub fn at(&self) -> usize {
+        match self {
+            Stop::First(at) | Stop::Later(at) => *at,
+            Stop::Ambiguous => usize::MAX,
+        }
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// A walk from the beginning through these rows.
+    pub fn new(rows: &[&'a Prepared], no: bool) -> Walk<'a> {
+        let rows = rows.iter().filter(|prepared| !no || prepared.row.no != No::Never);
+        let threads = rows
+            .flat_map(|p| p.paths.iter().map(|path| Thread { row: p.row, path, at: 0, args: Args::default() }))
+            .collect();
+        Walk { threads, no }
+    }
+
+    /// Follows the words of `line` from `start` on.
+    pub fn follow(&mut self, line: &str, start: usize, config: &Config) -> Result<(), Stop> {
+        let mut at = start;
+        let mut first = true;
+        loop {
+            at += line[at..].len() - line[at..].trim_start().len();
+            if at >= line.len() {
+                return Ok(());
+            }
+            at = self.step(line, at, config).map_err(|stop| match stop {
+                Stop::Later(place) if first => Stop::First(place),
+                other => other,
+            })?;
+            first = false;
+        }
+    }
+
+    /// Follows one word at `at`; returns where the next begins.
+    fn step(&mut self, line: &str, at: usize, config: &Config) -> Result<usize, Stop> {
+        let word_end = at + line[at..].find(char::is_whitespace).unwrap_or(line.len() - at);
+        let word = &line[at..word_end];
+        let typed = word.to_ascii_lowercase();
+        let words = self.keywords(false);
+        let chosen = match self.keywords(true).into_iter().find(|w| *w == typed) {
+            Some(exact) => Some(exact),
+            // A hidden word is said in full or not at all: it makes no other ambiguous.
+            None => {
+                let fits: Vec<_> = words.iter().filter(|w| w.starts_with(&typed)).collect();
+                if fits.len() > 1 {
+                    return Err(Stop::Ambiguous);
+                }
+                fits.first().map(|w| **w)
+            }
+        };
+        if let Some(chosen) = chosen {
+            self.threads.retain_mut(|thread| match thread.next() {
+                Some(Token::Word(w)) if *w == chosen => {
+                    thread.at += 1;
+                    true
+                }
+                Some(Token::Arg(name, Kind::Choice(all))) if all.contains(&chosen) => {
+                    thread.args.0.push((*name, crate::args::Value::Word(chosen.to_string())));
+                    thread.at += 1;
+                    true
+                }
+                _ => false,
+            });
+            return Ok(word_end);
+        }
+        // `gi 0/1` is one name in two words.
+        let joined_end = joined(line, at, word_end);
+        let mut end = word_end;
+        let mut kept = Vec::new();
+        for thread in self.threads.drain(..) {
+            let Some(Token::Arg(name, kind)) = thread.next() else { continue };
+            let text = match kind {
+                kind if kind.takes_rest() => &line[at..],
+                Kind::Interface => &line[at..joined_end],
+                _ => word,
+            };
+            if let Some(value) = kind.value(text, config) {
+                end = end.max(at + text.len());
+                let mut thread = thread.clone();
+                thread.args.0.push((*name, value));
+                thread.at += 1;
+                kept.push(thread);
+            }
+        }
+        if kept.is_empty() {
+            let common = |w: &&str| w.bytes().zip(typed.bytes()).take_while(|(a, b)| a == b).count();
+            return Err(Stop::Later(at + words.iter().map(common).max().unwrap_or(0)));
+        }
+        self.threads = kept;
+        Ok(end)
+    }
+
+    /// The words that may come next, with those of hidden rows or without.
+    fn keywords(&self, hidden: bool) -> Vec<&'static str> {
+        let mut words: Vec<&'static str> = Vec::new();
+        for thread in self.threads.iter().filter(|t| hidden || !t.row.hidden) {
+            match thread.next() {
+                Some(Token::Word(w)) if !words.contains(w) => words.push(w),
+                Some(Token::Arg(_, Kind::Choice(all))) => {
+                    all.iter().for_each(|w| {
+                        if !words.contains(w) {
+                            words.push(w)
+                        }
+                    });
+                }
+                _ => {}
+            }
+        }
+        words
+    }
+
+    /// The row that the line is, now that it has ended.
+    pub fn finish(mut self) -> Result<Match, LineError> {
+        let no = self.no;
+        // A row said in full before one that `no` lets stop early.
+        self.threads.sort_by_key(|t| t.at != t.path.len());
+        let thread = self.threads.into_iter().find(|t| t.complete(no)).ok_or(LineError::Incomplete)?;
+        Ok(Match { row: thread.row, args: thread.args })
+    }
+
+    /// What may come next that begins with `typed`, each with the row that says what it means; `<cr>` when the line may
+    /// end here.
+    pub fn next(&self, typed: &str) -> Vec<(String, Option<&'static Row>, bool)> {
+        let typed = typed.to_ascii_lowercase();
+        let mut found: Vec<(String, Option<&'static Row>, bool)> = Vec::new();
+        let mut push = |word: String, row, is_word| {
+            if !found.iter().any(|(w, _, _)| *w == word) {
+                found.push((word, row, is_word));
+            }
+        };
+        for thread in self.threads.iter().filter(|t| !t.row.hidden) {
+            match thread.next() {
+                Some(Token::Word(w)) if w.starts_with(&typed) => push(w.to_string(), Some(thread.row), true),
+                Some(Token::Arg(_, Kind::Choice(all))) => {
+                    all.iter()
+                        .filter(|w| w.starts_with(&typed))
+                        .for_each(|w| push(w.to_string(), Some(thread.row), true));
+                }
+                Some(Token::Arg(_, kind)) if typed.is_empty() => push(kind.shown(), Some(thread.row), false),
+                _ => {}
+            }
+        }
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        if typed.is_empty() && self.threads.iter().any(|t| t.complete(self.no)) {
+            found.push(("<cr>".into(), None, false));
+        }
+        found
+    }
+}
+
+/// The end of an interface name at `at`, when it is written in two words.
+fn joined(line: &str, at: usize, word_end: usize) -> usize {
+    let alphabetic = line[at..word_end].bytes().all(|b| b.is_ascii_alphabetic());
+    let rest = &line[word_end..];
+    let next = rest.trim_start();
+    if !alphabetic || !next.starts_with(|c: char| c.is_ascii_digit()) {
+        return word_end;
+    }
+    let start = word_end + rest.len() - next.len();
+    start + next.find(char::is_whitespace).unwrap_or(next.len())
+}

@@ -1,0 +1,247 @@
+//! The grammar as an operator meets it: abbreviations, errors with their place, `?`, Tab, `no`, and IOS's own manners.
+
+use mona_model::api::LineError;
+use mona_model::config::Config;
+use mona_model::grammar::{Parsed, complete, help, parse, prompt};
+use mona_model::print::print;
+
+/// Says lines from `configure terminal` on; returns what was answered, one line each: messages, `^N` for the place of an
+/// error, the mode's prompt.
+fn say(lines: &str) -> (Config, String) {
+    let mut config = Config::default();
+    let mut context = vec!["configure terminal".to_string()];
+    let mut said = String::new();
+    for line in lines.lines() {
+        match parse(&config, &context, 15, line) {
+            Ok(Parsed::Config(command)) => match command.apply(&mut config) {
+                Ok(applied) => {
+                    context = applied.context;
+                    applied.messages.iter().for_each(|m| said += &format!("{m}\n"));
+                }
+                Err(text) => said += &format!("rejected: {text}\n"),
+            },
+            Ok(Parsed::Context(to)) => context = to,
+            Ok(other) => said += &format!("{other:?}\n"),
+            Err(LineError::Invalid { at }) => said += &format!("{line}\n{}^\n", " ".repeat(at)),
+            Err(error) => said += &format!("{error:?}\n"),
+        }
+    }
+    said += &format!("{}\n", prompt(&context));
+    (config, said)
+}
+
+fn check(lines: &str, answer: &str, configuration: &str) {
+    let (config, said) = say(lines);
+    assert_eq!(said.trim_end(), answer.trim_end(), "\n{lines}");
+    let printed: Vec<String> = print(&config, false).into_iter().filter(|l| l != "!" && l != "end").skip(1).collect();
+    assert_eq!(printed.join("\n"), configuration.trim_end(), "\n{lines}");
+}
+
+#[test]
+fn abbreviations_and_two_word_names() {
+    check(
+        "int gi 0/1\nsw mo tr\nsw tr al vl 10,20-22\ninterface GigabitEthernet0/2\nsw acc vl 30",
+        "% Access VLAN does not exist. Creating vlan 30\n(config-if)",
+        "vlan 30\ninterface GigabitEthernet0/1\n switchport mode trunk\n switchport trunk allowed vlan 10,20-22\n\
+         interface GigabitEthernet0/2\n switchport access vlan 30",
+    );
+}
+
+#[test]
+fn errors_point_at_the_place() {
+    check(
+        "interface gi0/1\nswitchport moode access",
+        "switchport moode access\n             ^\n(config-if)",
+        "interface GigabitEthernet0/1",
+    );
+    check("vlan 0", "vlan 0\n     ^\n(config)", "");
+    check("vlan 4095", "vlan 4095\n     ^\n(config)", "");
+    check("vlan 5000", "vlan 5000\n     ^\n(config)", "");
+    check("s", "s\n^\n(config)", "");
+    check("interface", "Incomplete\n(config)", "");
+    check(
+        "interface gi0/1\nswitchport trunk allowed vlan 1-5,,7",
+        "switchport trunk allowed vlan 1-5,,7\n                              ^\n(config-if)",
+        "interface GigabitEthernet0/1",
+    );
+    check("l", "Ambiguous { line: \"l\" }\n(config)", "");
+}
+
+#[test]
+fn ambiguity_is_named() {
+    let none: Vec<String> = Vec::new();
+    assert_eq!(parse(&Config::default(), &none, 15, "c").unwrap_err(), LineError::Ambiguous { line: "c".into() });
+    assert_eq!(parse(&Config::default(), &none, 15, "xyzzy").unwrap_err(), LineError::Unknown);
+    assert_eq!(parse(&Config::default(), &none, 15, "show").unwrap_err(), LineError::Incomplete);
+    // Exact beats longer.
+    assert!(matches!(parse(&Config::default(), &none, 15, "write"), Ok(Parsed::Exec(_))));
+    // A read-only session does not have the word.
+    assert!(parse(&Config::default(), &none, 1, "configure terminal").is_err());
+}
+
+#[test]
+fn allowed_lists_add_remove_except() {
+    check(
+        "interface gi0/1\nswitchport trunk allowed vlan 1-5,7,9-12\nswitchport trunk allowed vlan add 6\n\
+         switchport trunk allowed vlan remove 2,10",
+        "(config-if)",
+        "interface GigabitEthernet0/1\n switchport trunk allowed vlan 1,3-7,9,11,12",
+    );
+    check(
+        "interface gi0/1\nswitchport trunk allowed vlan except 2-4093",
+        "(config-if)",
+        "interface GigabitEthernet0/1\n switchport trunk allowed vlan 1,4094",
+    );
+    check(
+        "interface gi0/1\nswitchport trunk allowed vlan none",
+        "(config-if)",
+        "interface GigabitEthernet0/1\n switchport trunk allowed vlan none",
+    );
+    check(
+        "interface gi0/1\nswitchport trunk allowed vlan 7\nswitchport trunk allowed vlan all",
+        "(config-if)",
+        "interface GigabitEthernet0/1",
+    );
+    check(
+        "interface gi0/1\nswitchport trunk allowed vlan 7\nno switchport trunk allowed vlan",
+        "(config-if)",
+        "interface GigabitEthernet0/1",
+    );
+}
+
+#[test]
+fn default_vlans_stay() {
+    check("no vlan 1", "rejected: Default VLAN 1 may not be deleted.\n(config)", "");
+    check("no vlan 10,1002", "rejected: Default VLAN id(s) 1002 may not be deleted.\n(config)", "");
+    check(
+        "vlan 10\nname blue\nvlan 20\nname blue",
+        "rejected: VLAN 10 has the name blue already\n(config-vlan)",
+        "vlan 10\n name blue\nvlan 20",
+    );
+    check("vlan 10\nno vlan 10", "(config)", "");
+}
+
+#[test]
+fn a_deleted_access_vlan_stays_deleted() {
+    check(
+        "interface gi0/1\nswitchport access vlan 10\nno vlan 10",
+        "% Access VLAN does not exist. Creating vlan 10\n(config)",
+        "interface GigabitEthernet0/1\n switchport access vlan 10\nno vlan 10",
+    );
+}
+
+#[test]
+fn ranges_devices_tags_profiles() {
+    check(
+        "interface range gi0/1 - 3, gi0/7\nshutdown\nno shutdown\ndescription office\nexit\ninterface gi0/2\nno description",
+        "(config-if)",
+        "interface GigabitEthernet0/1\n description office\ninterface GigabitEthernet0/2\n\
+         interface GigabitEthernet0/3\n description office\ninterface GigabitEthernet0/7\n description office",
+    );
+    check(
+        "interface gi0/1\ndevice eth1\ntag web1\ninterface gi0/2\ndevice eth1\ntag web1\ninterface eth1\nshutdown",
+        "rejected: eth1 is the device of GigabitEthernet0/1: say `no device` there first\n\
+         rejected: web1 is the tag of GigabitEthernet0/1: say `no tag` there first\n(config-if)",
+        "interface GigabitEthernet0/1\n device eth1\n tag web1\n shutdown\ninterface GigabitEthernet0/2",
+    );
+    check(
+        "interface gi0/1\ninherit port-profile web\nport-profile web\nswitchport access vlan 10\ninterface gi0/1\n\
+         inherit port-profile web\nno port-profile web",
+        "rejected: There is no port-profile web: say `port-profile web` first\n\
+         % Access VLAN does not exist. Creating vlan 10\n\
+         rejected: port-profile web is inherited by Gi0/1: say `no inherit port-profile` there first\n(config-if)",
+        "vlan 10\nport-profile web\n switchport access vlan 10\ninterface GigabitEthernet0/1\n inherit port-profile web",
+    );
+}
+
+#[test]
+fn static_addresses_are_checked() {
+    check(
+        "mac address-table static 0100.5e00.0001 vlan 1 interface gi0/1\n\
+         mac address-table static 0011.2233.4455 vlan 1 interface gi0/1\ninterface gi0/1\n\
+         mac address-table static 0011.2233.4455 vlan 1 interface gi0/1\ninterface gi0/1\nno mac address-table learning\nno mac address-table learning vlan 5",
+        "rejected: 0100.5e00.0001 is no station's address: a static address must be unicast and not zero\n\
+         rejected: There is no GigabitEthernet0/1: say `interface GigabitEthernet0/1` first\n(config)",
+        "no mac address-table learning vlan 5\ninterface GigabitEthernet0/1\n no mac address-table learning\n\
+         mac address-table static 0011.2233.4455 vlan 1 interface GigabitEthernet0/1",
+    );
+}
+
+#[test]
+fn clients_prepare_their_sessions() {
+    for line in
+        ["terminal width 511", "terminal length 0", "term len 0", "term width 0", "show privilege", "term width 512"]
+    {
+        assert!(parse(&Config::default(), &[], 1, line).is_ok(), "{line}");
+    }
+    check("no logging console\nline console 0\nexec-timeout 0\nline vty 0 4\nexec-timeout 0\nend", "", "");
+}
+
+/// What `?` lists, words only.
+fn question(context: &str, line: &str) -> String {
+    let context: Vec<String> = context.lines().map(String::from).collect();
+    match help(&context, 15, line) {
+        Ok(found) => found.into_iter().map(|(word, _)| word).collect::<Vec<_>>().join(" "),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+#[test]
+fn question_marks() {
+    assert_eq!(question("", "sh"), "show");
+    assert_eq!(question("", "sh m"), "mac");
+    assert_eq!(question("", "sh m "), "address-table");
+    assert_eq!(question("", "sh m qqq"), "Invalid { at: 5 }");
+    assert_eq!(question("", "sh ver"), "version");
+    assert_eq!(question("", "sh ver "), "<cr>");
+    assert_eq!(question("", "sh ver qqq"), "Invalid { at: 7 }");
+    assert_eq!(question("", "terminal "), "length monitor no width");
+    assert_eq!(question("", "show running-config "), "all interface <cr>");
+    assert_eq!(question("configure terminal", "switchport"), "Invalid { at: 0 }");
+    assert_eq!(
+        question("configure terminal\ninterface GigabitEthernet0/1", "switchport trunk allowed vlan "),
+        "WORD add all except none remove"
+    );
+    assert_eq!(question("configure terminal\ninterface GigabitEthernet0/1", "no sh"), "shutdown");
+    assert_eq!(question("configure terminal", "do sh cl"), "clock");
+    assert_eq!(question("configure terminal", "mac address-table aging-time "), "<0-1000000>");
+    assert!(!question("", "platform ").contains("port "), "hook lines are hidden");
+}
+
+#[test]
+fn tab_completes_what_is_unique() {
+    assert_eq!(complete(&[], 15, "sh").as_deref(), Some("show "));
+    assert_eq!(complete(&[], 15, "show ver").as_deref(), Some("show version "));
+    assert_eq!(complete(&[], 15, "show m").as_deref(), Some("show mac "));
+    assert_eq!(complete(&[], 15, "c"), None);
+    let context = ["configure terminal".to_string(), "interface GigabitEthernet0/1".to_string()];
+    assert_eq!(complete(&context, 15, "sw").as_deref(), Some("switchport "));
+    assert_eq!(complete(&context, 15, "no shut").as_deref(), Some("no shutdown "));
+}
+
+#[test]
+fn every_word_has_help() {
+    for mode in [
+        "",
+        "configure terminal",
+        "configure terminal\ninterface GigabitEthernet0/1",
+        "configure terminal\nvlan 10",
+        "configure terminal\nport-profile x",
+        "configure terminal\nline vty 0 4",
+    ] {
+        let context: Vec<String> = mode.lines().map(String::from).collect();
+        walk(&context, "", 0);
+    }
+}
+
+/// Follows every word `?` offers, eight deep; each must come with help that begins with a capital letter or a digit.
+fn walk(context: &[String], line: &str, depth: usize) {
+    let found = help(context, 15, line).unwrap_or_default();
+    for (word, text) in found.into_iter().filter(|(word, _)| word != "<cr>") {
+        assert!(text.starts_with(|c: char| c.is_ascii_alphanumeric()), "{context:?}: {line}{word}: {text:?}");
+        if !word.starts_with(|c: char| c.is_ascii_lowercase()) || depth > 7 || matches!(word.as_str(), "do" | "no") {
+            continue;
+        }
+        walk(context, &format!("{line}{word} "), depth + 1);
+    }
+}
