@@ -150,7 +150,7 @@ impl Fdb {
         let key = key_of(vlan, mac);
         let fresh = |version| value_of(version, port, origin, self.epoch());
         if let Some((slot, value)) = self.find(key) {
-            slot.value.store(fresh(version(value)), Release);
+            slot.publish(fresh(version(value)));
             return Ok(());
         }
         if self.len() >= self.capacity {
@@ -162,7 +162,7 @@ impl Fdb {
             if let Some(slot) = self.buckets[at].slot_of(0) {
                 // The version is odd. `passed` stays, whoever's key it lies beside.
                 slot.key.store(slot.key.load(Relaxed) & !KEY | key, Release);
-                slot.value.store(fresh(version(slot.value.load(Relaxed)) + 1), Release);
+                slot.publish(fresh(version(slot.value.load(Relaxed)) + 1));
                 self.len.store(self.len() + 1, Relaxed);
                 return Ok(());
             }
@@ -257,7 +257,7 @@ impl Fdb {
     /// Empties a slot of the bucket `at`.
     fn clear(&self, slot: &Slot, key: u64, at: usize) {
         let odd = version(slot.value.load(Relaxed)) + 1;
-        slot.value.store(odd << VERSION, Relaxed);
+        slot.publish(odd << VERSION);
         slot.key.store(slot.key.load(Relaxed) & !KEY, Release);
         let mut before = self.home(key);
         while before != at {
@@ -300,6 +300,12 @@ impl Slot {
         let key = self.key.load(Acquire) & KEY;
         let value = self.value.load(Relaxed);
         (version(before) == version(value) && version(value).is_multiple_of(2)).then_some((key, value))
+    }
+
+    /// Writes the value. A swap, where a store would do: so it and the workers' compare-exchanges are of one kind and in
+    /// one visible order, which the model checker can follow.
+    fn publish(&self, value: u64) {
+        self.value.swap(value, AcqRel);
     }
 
     /// The value, if the slot is that of `key`.
