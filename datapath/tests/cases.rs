@@ -7,7 +7,7 @@ use mona_datapath::io::{CsumStart, Gso, GsoKind, Offload, RxFrame};
 use mona_datapath::out::Note;
 use mona_datapath::{Batch, Drop, Recorder};
 use mona_wire::{PortId, VlanId};
-use world::{World, check, line, mac};
+use world::{Line, World, check, line, mac};
 
 #[test]
 fn l2_01_two_hosts_in_one_vlan() {
@@ -400,9 +400,9 @@ fn fixed(text: &str) -> RxFrame {
 fn a_batch_reports_each_source_once_and_no_port_more_than_its_share() {
     let world = World::new("vlan 10\n p1 access 10\n p2 access 10");
     let mut batch = Batch::default();
-    batch.budget = 3;
     let frames: Vec<RxFrame> = "abcdeabcde".chars().map(|source| fixed(&format!("p1 {source}>*"))).collect();
     let frames: Vec<RxFrame> = frames.into_iter().chain([fixed("p2 z>*"), fixed("p2 z>*")]).collect();
+    batch.budget = 3;
     assert_eq!(batch.decide(&world.snapshot, &frames), 12);
     let seen: Vec<_> = batch.seen.iter().map(|seen| (seen.port.0, seen.mac)).collect();
     assert_eq!(seen, [(1, mac("a")), (1, mac("b")), (1, mac("c")), (2, mac("z"))]);
@@ -438,4 +438,36 @@ fn a_station_that_is_the_switch_itself_is_nobody_yet() {
     let world = World::new("vlan 10\n p1 access 10");
     world.snapshot.fdb.insert(VlanId::new(10).unwrap(), mac("b"), PortId::SELF, Origin::Static).unwrap();
     assert_eq!(world.run(&line("p1 a>b")), "drop egress_vlan_filter learn 10 a");
+}
+
+/// Every reason that the datapath's decisions can have; the others are the I/Os'.
+#[test]
+fn each_reason_is_provoked() {
+    let world = World::new(
+        "vlan 10\n p1 access 10 protected\n p2 access 10 protected\n p3 access 10 down\n p4 trunk 10\n station 10 b p2
+         station 10 c p3\n station 10 a p1",
+    );
+    let blocked = World::new("vlan 10\n p1 access 10\n p2 access 10 block-unicast block-multicast");
+    let alone = World::new("vlan 10\n p1 access 10");
+    let got: Vec<String> = [
+        world.run(&Line { rx: PortId(1), bytes: vec![0; 13] }),
+        world.run(&line("p1 a>b 1501")),
+        world.run(&line("p3 c>*")),
+        world.run(&line("p1 g>b")),
+        world.run(&line("p1 0000.0000.0000>b")),
+        world.run(&line("p1 10 a>b")),
+        world.run(&line("p4 4095 a>b")),
+        world.run(&line("p4 20 a>b")),
+        world.run(&line("p1 a>a")),
+        world.run(&line("p1 a>c")),
+        world.run(&line("p1 a>b")),
+        blocked.run(&line("p1 a>x")),
+        blocked.run(&line("p1 a>g")),
+        alone.run(&line("p1 a>*")),
+    ]
+    .iter()
+    .map(|said| said.split_whitespace().nth(1).unwrap_or_default().to_string())
+    .collect();
+    let names: Vec<&str> = Drop::ALL.iter().map(|why| why.name()).take_while(|name| *name != "tx_queue_full").collect();
+    assert_eq!(got, names);
 }
