@@ -3,7 +3,7 @@
 //! A thread reads the socket so that a `%LINK-3-UPDOWN` line appears while the operator types; replies come back to
 //! [`Client::request`] over a channel. The daemon keeps nothing for a client, so a lost connection is simply made again.
 
-use mona_model::api::{Message, Reply, Request, VERSION};
+use mona_model::api::{Message, REQUEST_LIMIT, Reply, Request, VERSION};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -105,6 +105,9 @@ impl Client {
         };
         let mut text = serde_json::to_vec(&request).map_err(|e| e.to_string())?;
         text.push(b'\n');
+        if text.len() > REQUEST_LIMIT {
+            return Err(format!("the line is too long: {} bytes, {REQUEST_LIMIT} are allowed", line.len()));
+        }
         self.socket.write_all(&text).map_err(|e| format!("the connection to switchd is lost: {e}"))?;
         loop {
             match self.messages.recv_timeout(PATIENCE) {

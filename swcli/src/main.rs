@@ -24,7 +24,10 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     let done = match Style::detect() {
-        _ if !args.lines.is_empty() => shell::batch(args.socket, args.privilege, args.lines.into_iter()),
+        _ if !args.lines.is_empty() => {
+            let lines = args.lines.iter().flat_map(|text| text.lines()).map(str::to_owned);
+            shell::batch(args.socket, args.privilege, lines)
+        }
         Style::Batch => shell::batch(args.socket, args.privilege, shell::stdin_lines()),
         style => shell::interactive(args.socket, args.privilege, style).map(|()| true),
     };

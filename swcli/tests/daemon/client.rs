@@ -16,6 +16,9 @@ fn lines_are_answered_in_order() {
         assert_eq!(reply.context, ["configure terminal"]);
         assert_eq!(reply.shown, [text(line)]);
     }
+    let said = client.request(&[], &"x".repeat(1 << 20)).err().unwrap_or_default();
+    assert_eq!(said, "the line is too long: 1048576 bytes, 65536 are allowed");
+    assert!(client.request(&[], "show version").is_ok());
 }
 
 #[test]
