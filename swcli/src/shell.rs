@@ -33,8 +33,7 @@ pub fn interactive(socket: PathBuf, privilege: Option<u8>, style: Style) -> Resu
         let (before, after) = std::mem::take(&mut initial);
         match editor.read(&prompt, (&before, &after), &session.place, &session.history) {
             Typed::Line(line) => {
-                session.remember(&line);
-                let outcome = session.carry_out(&line, prompt.chars().count());
+                let outcome = type_line(&mut session, &line, &prompt);
                 if show(&outcome, &session, &mut editor, &mut keys) {
                     return Ok(());
                 }
@@ -45,8 +44,7 @@ pub fn interactive(socket: PathBuf, privilege: Option<u8>, style: Style) -> Resu
             }
             // As on IOS, a command in the line is carried out first.
             Typed::End(line) => {
-                session.remember(&line);
-                let outcome = session.carry_out(&line, prompt.chars().count());
+                let outcome = type_line(&mut session, &line, &prompt);
                 let outcome_of_end = session.end();
                 if show(&outcome, &session, &mut editor, &mut keys)
                     | show(&outcome_of_end, &session, &mut editor, &mut keys)
@@ -91,6 +89,17 @@ pub fn stdin_lines() -> impl Iterator<Item = String> {
         bytes.retain(|byte| *byte != 0 && *byte != b'\r');
         String::from_utf8_lossy(&bytes).into_owned()
     })
+}
+
+/// Carries out a line that a person typed after the prompt.
+fn type_line(session: &mut Session, line: &str, prompt: &str) -> Outcome {
+    session.remember(line);
+    let was_exec = session.place.context.is_empty();
+    let mut outcome = session.carry_out(line, prompt.chars().count());
+    if was_exec && !session.place.context.is_empty() {
+        outcome.lines.push("Enter configuration commands, one per line.  End with CNTL/Z.".into());
+    }
+    outcome
 }
 
 /// Prints what a line came to; `true` = the session is over.

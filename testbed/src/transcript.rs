@@ -318,7 +318,11 @@ struct Screen {
 
 impl Screen {
     fn text(&self) -> Vec<String> {
-        self.lines.iter().map(|line| line.iter().collect::<String>().trim_end().to_owned()).collect()
+        let mut lines: Vec<String> =
+            self.lines.iter().map(|line| line.iter().collect::<String>().trim_end().to_owned()).collect();
+        // The cursor's own line, below all that was written.
+        lines.pop_if(|line| line.is_empty());
+        lines
     }
 
     fn paint(&mut self, bytes: &[u8]) {
@@ -445,7 +449,7 @@ mod tests {
         };
         check("a\r\nb", "a\nb");
         check("abc\x08\x08 \x08", "a c");
-        check("s1#sh\r\x1b[Ks1#show\x1b[?25h\r\n", "s1#show\n");
+        check("s1#sh\r\x1b[Ks1#show\x1b[?25h\r\n", "s1#show");
         check("s1#sh\r\n\x1b[A\x1b[6G?\n\rx", "s1#sh?\nx");
         check("ä\x1b[1Döx", "öx");
     }
