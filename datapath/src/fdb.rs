@@ -87,7 +87,8 @@ impl Fdb {
         let bucket = || Bucket([slot(), slot(), slot(), slot()]);
         Fdb {
             buckets: (0..(2 * stations).div_ceil(SLOTS).max(1)).map(|_| bucket()).collect(),
-            seed: seed.map(scattered),
+            // The factor is odd: never 0, which would put all stations in one place.
+            seed: [scattered(seed[0]), scattered(seed[1]) | 1],
             epoch: AtomicU16::new(0),
             len: AtomicUsize::new(0),
             capacity: stations,
@@ -270,7 +271,7 @@ impl Fdb {
     /// The bucket a key belongs to: a folded multiplication by a secret, spread to the high bits, and those as an index.
     #[inline]
     fn home(&self, key: u64) -> usize {
-        let wide = u128::from(key ^ self.seed[0]) * u128::from(self.seed[1] | 1);
+        let wide = u128::from(key ^ self.seed[0]) * u128::from(self.seed[1]);
         let hash = ((wide as u64) ^ (wide >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         ((u128::from(hash) * self.buckets.len() as u128) >> 64) as usize
     }
