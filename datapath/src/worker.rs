@@ -26,9 +26,9 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
-/// How long a worker polls in vain before it sleeps: the time a host on the same CPU needs to answer, and short enough
-/// that a thousand frames a second cost a few per cent of the CPU.
-const SPIN: Duration = Duration::from_micros(30);
+/// How long a worker polls in vain before it sleeps: a host needs about that long to answer, waking an idle CPU costs 30
+/// microseconds (in a virtual machine), and a thousand lone frames a second cost 5 % of a CPU.
+const SPIN: Duration = Duration::from_micros(50);
 /// Frames taken from one colleague per round.
 const CARRY: usize = 4 * BATCH;
 /// Frames for the switch itself that one port may report per tick of the coarse clock (1 to 10 ms): many times what
