@@ -164,7 +164,7 @@ impl Worker {
             self.obey();
             let carried = self.carry();
             self.exits.io.receive(&mut frames, BATCH);
-            if !frames.is_empty() {
+            if carried || !frames.is_empty() {
                 self.exits.now = clock();
             }
             let mut rest = frames.as_slice();
