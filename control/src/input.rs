@@ -4,6 +4,7 @@
 use mona_datapath::out::Seen;
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_model::api::Reply;
+use mona_model::rows::Action;
 use mona_wire::{Mac, PortId, VlanId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -175,4 +176,22 @@ pub enum Output {
     },
     /// Counters of the port start from zero now (cleared, or a new owner).
     ClearCounters(PortId),
+    /// A session wants to see something: the rim answers it with [`Switch::show`](crate::switch::Switch::show), which
+    /// changes nothing.
+    Show {
+        /// Who asked.
+        session: Session,
+        /// Of the request.
+        id: u64,
+        /// The mode it was typed in, and stays in.
+        context: Vec<String>,
+        /// What.
+        action: Action,
+    },
+    /// Look for dynamic stations that no frame was seen from for more than `limit` epochs; the answer is
+    /// [`Input::Idle`].
+    Scan {
+        /// Epochs.
+        limit: u16,
+    },
 }

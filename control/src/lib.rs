@@ -3,4 +3,14 @@
 //! [`Switch::step`](switch::Switch::step) is the whole of it: no clock, socket, thread, randomness or hash order inside.
 //! `main.rs` is the rim that reads the clock, the sockets and the datapath and feeds [`Input`](input::Input)s.
 
+pub mod compile;
+pub mod counters;
+mod hooks;
 pub mod input;
+pub mod learn;
+pub mod log;
+mod ports;
+pub mod show;
+pub mod state;
+pub mod switch;
+mod trace;

@@ -4,6 +4,7 @@
 
 use crate::fdb::Fdb;
 use mona_wire::{PortId, VlanId};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// All that a worker decides by.
@@ -44,7 +45,7 @@ pub struct Port {
 }
 
 /// Which I/O sends to a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Home {
     /// Through the backplane: any worker sends by its own.
     Backplane,

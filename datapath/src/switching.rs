@@ -76,7 +76,6 @@ pub struct Opened {
     /// Why this I/O and no other, a sentence.
     pub why: String,
     /// How the snapshot reaches it (not shown).
-    #[serde(skip)]
     pub home: Option<Home>,
 }
 

@@ -247,7 +247,7 @@ fn ethertype(text: &str) -> Option<u32> {
 
 fn hex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.bytes().filter(|b| !matches!(b, b' ' | b':' | b'.')).collect();
-    if digits.is_empty() || digits.len() % 2 != 0 || digits.len() > 2 * 16_384 {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || digits.len() > 2 * 16_384 {
         return None;
     }
     let nibble = |b: u8| (b as char).to_digit(16).map(|d| d as u8);

@@ -6,6 +6,7 @@ use crate::config::{Config, Switchport, SwitchportMode, VlanConfig};
 use crate::modes::{Mode, Place};
 use crate::names::VlanSet;
 use mona_wire::VlanId;
+use std::collections::btree_map::Entry;
 
 const HERE: &[Mode] = &[Mode::Interface, Mode::Profile];
 
@@ -46,8 +47,8 @@ pub(super) static ROWS: &[Row] = &[
                 let mut messages = Vec::new();
                 if let Some(vlan) = vlan {
                     usable(vlan)?;
-                    if !config.vlans.contains_key(&vlan) {
-                        config.vlans.insert(vlan, VlanConfig::default());
+                    if let Entry::Vacant(place) = config.vlans.entry(vlan) {
+                        place.insert(VlanConfig::default());
                         messages.push(format!("% Access VLAN does not exist. Creating vlan {vlan}"));
                     }
                 }

@@ -1,7 +1,7 @@
 //! `vlan N` and what is said of it.
 
 use super::{DONE, Does, Done, No, Rejected, Row, Said, say};
-use crate::config::{Config, VlanConfig};
+use crate::config::Config;
 use crate::modes::{Mode, Place};
 use crate::names::VlanSet;
 use mona_wire::VlanId;
@@ -72,7 +72,7 @@ pub(super) static ROWS: &[Row] = &[
 
 fn enter(config: &mut Config, vlans: VlanSet) -> Result<Done, Rejected> {
     for vlan in &vlans.0 {
-        config.vlans.entry(*vlan).or_insert_with(VlanConfig::default);
+        config.vlans.entry(*vlan).or_default();
     }
     Ok(Done { messages: Vec::new(), enter: Some(Place::Vlan(vlans)) })
 }

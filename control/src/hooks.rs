@@ -1,0 +1,237 @@
+//! What hypervisors ask: `platform port add` and `remove`. Both are idempotent; an addition is answered when frames pass, and
+//! undone when they cannot.
+
+use crate::input::{Output, Session};
+use crate::state::obstacle;
+use crate::switch::Switch;
+use mona_model::api::{LineError, Reply};
+use mona_model::config::{Config, InterfaceConfig, SwitchportMode};
+use mona_model::names::{InterfaceKind, InterfaceName};
+use mona_model::print::print_interface;
+use mona_model::rows::{AddPort, Rejected, is_unsupported_vlan};
+use mona_model::shown::Shown;
+use mona_wire::Instant;
+
+/// Somebody waits for a port to be opened.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    session: u64,
+    id: u64,
+    messages: Vec<String>,
+    /// The interface before, to be put back if the port cannot be opened.
+    before: Option<InterfaceConfig>,
+    was_hooked: bool,
+    /// VLANs that were made on the way.
+    made: Vec<mona_wire::VlanId>,
+}
+
+impl Switch {
+    pub(crate) fn add_port(&mut self, now: Instant, session: &Session, id: u64, wish: &AddPort) {
+        match self.plan(wish) {
+            Err(text) => self.reject(session.id, id, &[], LineError::Rejected { text }),
+            Ok(Plan { name, config, messages, made }) => {
+                let before = self.config.interfaces.get(&name).cloned();
+                let was_hooked = !self.state.hooked.insert(name);
+                // A wish said again is a reason to try again.
+                self.state.failed.remove(&name);
+                self.set_config(now, config);
+                let waiting = Waiting { session: session.id, id, messages, before, was_hooked, made };
+                self.waiting.entry(name).or_default().push(waiting);
+                if self.state.ports.get(&name).is_some_and(|port| port.opened.is_some()) {
+                    self.accept_waiting(name);
+                } else if let Some(why) = self.state.failed.get(&name).map(|f| f.why.clone()) {
+                    self.refuse_waiting(name, &why);
+                }
+            }
+        }
+    }
+
+    fn plan(&self, wish: &AddPort) -> Result<Plan, Rejected> {
+        let device = &wish.device;
+        let Some(facts) = self.state.devices.get(device) else {
+            return Err(format!("{device}: no such device: create it first (ip link shows what there is)"));
+        };
+        if let Some(why) = obstacle(&self.state.devices, facts) {
+            return Err(why);
+        }
+        if (facts.has_address || facts.has_default_route) && !wish.force {
+            let what = if facts.has_default_route { "the host's default route" } else { "addresses of the host" };
+            return Err(format!(
+                "{device} has {what}, and a port cuts it off from the host: move them elsewhere first, or say --force"
+            ));
+        }
+        let mut config = self.config.clone();
+        let bound = config.interfaces.iter().find(|(_, i)| i.device.as_ref() == Some(device)).map(|(name, _)| *name);
+        let tagged = wish.tag.as_ref().and_then(|tag| {
+            config.interfaces.iter().find(|(_, i)| i.tag.as_ref() == Some(tag)).map(|(name, _)| *name)
+        });
+        let name = match (wish.interface, tagged, bound) {
+            (Some(name), Some(other), _) if name != other => {
+                return Err(format!("the tag {} belongs to {other}: leave --interface out", wish.tag.as_deref().unwrap_or("")));
+            }
+            (Some(name), ..) | (None, Some(name), _) | (None, None, Some(name)) => name,
+            (None, None, None) => free_name(&config).ok_or("all of GigabitEthernet1/1 to 1/4094 are in use")?,
+        };
+        if let Some(other) = bound.filter(|other| *other != name) {
+            return Err(format!("{device} is the device of {other}: swctl remove-port {device} first"));
+        }
+        let fresh = !config.interfaces.contains_key(&name);
+        let interface = config.interfaces.entry(name).or_default();
+        if let Some(other) = interface.device.as_ref().filter(|d| *d != device && self.state.devices.contains_key(*d)) {
+            return Err(format!("{name} has the device {other}: swctl remove-port {other} first"));
+        }
+        interface.device = Some(device.clone());
+        interface.hot_plug |= fresh && wish.interface.is_none();
+        if let Some(tag) = &wish.tag {
+            interface.tag = Some(tag.clone());
+        }
+        let (mut messages, mut made) = (Vec::new(), Vec::new());
+        apply(&mut config, name, wish, &mut messages, &mut made)?;
+        Ok(Plan { name, config, messages, made })
+    }
+
+    /// The port is open: whoever waited for it is told.
+    pub(crate) fn accept_waiting(&mut self, name: InterfaceName) {
+        for waiting in self.waiting.remove(&name).unwrap_or_default() {
+            let mut shown = vec![Shown::Port(name)];
+            if !waiting.messages.is_empty() {
+                shown.insert(0, Shown::Text(waiting.messages));
+            }
+            self.reply(waiting.session, waiting.id, &[], shown);
+        }
+    }
+
+    /// The port could not be opened: everything is as it was, and whoever waited is told why.
+    pub(crate) fn refuse_waiting(&mut self, name: InterfaceName, why: &str) {
+        for waiting in self.waiting.remove(&name).unwrap_or_default() {
+            match waiting.before {
+                Some(before) => self.config.interfaces.insert(name, before),
+                None => self.config.interfaces.remove(&name),
+            };
+            if !waiting.was_hooked {
+                self.state.hooked.remove(&name);
+            }
+            self.state.failed.remove(&name);
+            for vlan in waiting.made {
+                self.config.vlans.remove(&vlan);
+            }
+            let reply = Reply {
+                id: waiting.id,
+                hostname: self.config.hostname.clone(),
+                error: Some(LineError::Rejected { text: why.into() }),
+                context: Vec::new(),
+                shown: Vec::new(),
+            };
+            self.outputs.push(Output::Reply { session: waiting.session, reply });
+        }
+        self.changed = true;
+    }
+
+    pub(crate) fn remove_port(&mut self, now: Instant, session: &Session, id: u64, device: &str) {
+        let bound = self.config.interfaces.iter().find(|(_, i)| i.device.as_deref() == Some(device)).map(|(n, _)| *n);
+        if let Some(name) = bound {
+            if !self.state.hooked.contains(&name) {
+                let text = format!("{device} is bound to {name} by the configuration: say `no device` there");
+                return self.reject(session.id, id, &[], LineError::Rejected { text });
+            }
+            self.unplug(now, name);
+        }
+        self.reply(session.id, id, &[], Vec::new());
+    }
+
+    /// Takes a hooked interface's device away: an interface that only the hook made goes with it, one with a tag or a place
+    /// in the configuration stays for the next.
+    pub(crate) fn unplug(&mut self, now: Instant, name: InterfaceName) {
+        let mut config = self.config.clone();
+        self.state.hooked.remove(&name);
+        if let Some(interface) = config.interfaces.get_mut(&name) {
+            if interface.hot_plug && interface.tag.is_none() {
+                config.interfaces.remove(&name);
+                config.mac.statics.retain(|_, interface| *interface != name);
+            } else {
+                interface.device = None;
+            }
+        }
+        self.set_config(now, config);
+    }
+
+    /// The ports that hooks added, as text: read back by [`Switch::restore`].
+    pub(crate) fn kept(&self) -> String {
+        let sections = self.state.hooked.iter().flat_map(|name| print_interface(&self.config, *name));
+        sections.map(|line| line + "\n").collect()
+    }
+
+    /// Reads back what hooks had added; of that, what has no device any more goes as if it vanished now.
+    pub(crate) fn restore(&mut self, now: Instant, text: &str) {
+        self.load(now, text, "kept ports");
+        let mut names = text.lines().filter_map(|line| line.strip_prefix("interface ")?.parse::<InterfaceName>().ok());
+        let names: Vec<InterfaceName> = names.by_ref().filter(|n| self.config.interfaces.contains_key(n)).collect();
+        for name in names {
+            self.state.hooked.insert(name);
+            if let Some(interface) = self.config.interfaces.get_mut(&name) {
+                interface.hot_plug = name.slot == InterfaceName::HOT_PLUG_SLOT;
+            }
+            let device = self.config.interfaces.get(&name).and_then(|i| i.device.clone());
+            if device.is_none_or(|device| !self.state.devices.contains_key(&device)) {
+                self.unplug(now, name);
+            }
+        }
+    }
+}
+
+struct Plan {
+    name: InterfaceName,
+    config: Config,
+    messages: Vec<String>,
+    made: Vec<mona_wire::VlanId>,
+}
+
+/// The lowest free interface of the slot for hooks.
+fn free_name(config: &Config) -> Option<InterfaceName> {
+    (1..=4094)
+        .map(|number| InterfaceName {
+            kind: InterfaceKind::GigabitEthernet,
+            slot: InterfaceName::HOT_PLUG_SLOT,
+            number,
+        })
+        .find(|name| !config.interfaces.contains_key(name))
+}
+
+fn apply(
+    config: &mut Config,
+    name: InterfaceName,
+    wish: &AddPort,
+    messages: &mut Vec<String>,
+    made: &mut Vec<mona_wire::VlanId>,
+) -> Result<(), Rejected> {
+    if let Some(profile) = wish.profile.as_ref().filter(|p| !config.profiles.contains_key(*p)) {
+        return Err(format!("there is no port-profile {profile}: configure it first"));
+    }
+    for vlan in [wish.access_vlan, wish.native_vlan].into_iter().flatten() {
+        if is_unsupported_vlan(vlan) {
+            return Err(format!("VLAN {vlan} is reserved for FDDI and Token Ring: choose another"));
+        }
+    }
+    if let Some(vlan) = wish.access_vlan.filter(|v| !config.vlans.contains_key(v)) {
+        config.vlans.insert(vlan, Default::default());
+        messages.push(format!("% Access VLAN does not exist. Creating vlan {vlan}"));
+        made.push(vlan);
+    }
+    let interface = config.interfaces.entry(name).or_default();
+    if let Some(profile) = &wish.profile {
+        interface.profile = Some(profile.clone());
+    }
+    if let Some(io) = wish.io {
+        interface.io = io;
+    }
+    if let Some(vlan) = wish.access_vlan {
+        interface.switchport.mode = Some(SwitchportMode::Access);
+        interface.switchport.access_vlan = Some(vlan);
+    }
+    if let Some(allowed) = &wish.trunk {
+        interface.switchport.mode = Some(SwitchportMode::Trunk);
+        interface.switchport.trunk_allowed = Some(allowed.clone()).filter(|v| v.0.len() < 4094);
+        interface.switchport.trunk_native = wish.native_vlan;
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! The only writer of the forwarding database: what workers saw becomes stations, moves, and flaps; what was flushed stays
+//! flushed.
+
+use crate::log::Log;
+use crate::state::State;
+use mona_datapath::Snapshot;
+use mona_datapath::fdb::{Fdb, Full, Origin, Station};
+use mona_datapath::out::Seen;
+use mona_wire::{Instant, Mac, PortId, VlanId};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Moves within this time make a flap.
+const FLAP_WINDOW: Duration = Duration::from_secs(10);
+/// So many moves make a flap.
+const FLAP_MOVES: u32 = 3;
+/// Stations watched for flapping at once; more are not watched until others have calmed down.
+const FLAP_WATCHED: usize = 1024;
+/// How often a full table is complained of.
+const FULL_EVERY: Duration = Duration::from_secs(60);
+
+/// What learning remembers besides the table.
+#[derive(Debug, Default)]
+pub struct Learn {
+    /// Reports made under a snapshot before this one are stale, by port.
+    ports: BTreeMap<PortId, u64>,
+    /// The same, by VLAN.
+    vlans: BTreeMap<VlanId, u64>,
+    /// The same, for all.
+    all: u64,
+    flaps: BTreeMap<(VlanId, Mac), Flap>,
+    full_logged: Option<Instant>,
+    /// Stations that did not fit.
+    pub full: u64,
+}
+
+#[derive(Debug)]
+struct Flap {
+    since: Instant,
+    moves: u32,
+    logged: Option<Instant>,
+}
+
+/// Which dynamic stations go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// Those of a port.
+    Port(PortId),
+    /// Those of a VLAN, static ones too when it is gone (they return with it).
+    Vlan(VlanId),
+}
+
+impl Learn {
+    /// Workers saw these. Returns nothing: what is stale, forbidden or already known changes nothing.
+    pub fn seen(&mut self, now: Instant, seen: &[Seen], snapshot: &Snapshot, state: &State, log: &mut Log) {
+        for seen in seen {
+            let stale = |mark: Option<&u64>| mark.is_some_and(|mark| seen.snapshot < *mark);
+            if seen.snapshot < self.all || stale(self.ports.get(&seen.port)) || stale(self.vlans.get(&seen.vlan)) {
+                continue;
+            }
+            let learns = snapshot.port(seen.port).is_some_and(|port| port.up && port.learning)
+                && snapshot.vlan(seen.vlan).is_some_and(|vlan| vlan.learn.contains(seen.port));
+            if !learns || seen.mac.is_group() || seen.mac == Mac::ZERO {
+                continue;
+            }
+            match snapshot.fdb.lookup(seen.vlan, seen.mac) {
+                Some(Station { origin: Origin::Static, .. }) => continue,
+                Some(station) if station.port == seen.port => continue,
+                Some(station) => self.moved(now, seen, station.port, state, log),
+                None => {}
+            }
+            if snapshot.fdb.insert(seen.vlan, seen.mac, seen.port, Origin::Dynamic) == Err(Full) {
+                self.full += 1;
+                if self.full_logged.is_none_or(|last| now.since(last) >= FULL_EVERY) {
+                    self.full_logged = Some(now);
+                    let text = format!("{} stations: no more addresses are learned until some age", snapshot.fdb.len());
+                    log.add(now, "%SW_MATM-4-TABLE_FULL", &text);
+                }
+            }
+        }
+    }
+
+    fn moved(&mut self, now: Instant, seen: &Seen, from: PortId, state: &State, log: &mut Log) {
+        let key = (seen.vlan, seen.mac);
+        if self.flaps.len() >= FLAP_WATCHED && !self.flaps.contains_key(&key) {
+            self.flaps.retain(|_, flap| now.since(flap.since) < FLAP_WINDOW);
+            if self.flaps.len() >= FLAP_WATCHED {
+                return;
+            }
+        }
+        let flap = self.flaps.entry(key).or_insert(Flap { since: now, moves: 0, logged: None });
+        if now.since(flap.since) >= FLAP_WINDOW {
+            (flap.since, flap.moves) = (now, 0);
+        }
+        flap.moves += 1;
+        if flap.moves >= FLAP_MOVES && flap.logged.is_none_or(|last| now.since(last) >= FLAP_WINDOW) {
+            flap.logged = Some(now);
+            let name = |id| state.interface_of(id).map_or_else(|| format!("{id}"), |name| name.short());
+            let text = format!(
+                "Host {} in vlan {} is flapping between port {} and port {}",
+                seen.mac,
+                seen.vlan,
+                name(from),
+                name(seen.port)
+            );
+            log.add(now, "%SW_MATM-4-MACFLAP_NOTIF", &text);
+        }
+    }
+
+    /// Removes dynamic stations; reports made before snapshot `next` no longer count for them.
+    pub fn flush(&mut self, fdb: &Fdb, what: Flush, next: u64) {
+        match what {
+            Flush::Port(port) => {
+                self.ports.insert(port, next);
+                fdb.retain(|s| s.port != port || s.origin == Origin::Static);
+            }
+            Flush::Vlan(vlan) => {
+                self.vlans.insert(vlan, next);
+                fdb.retain(|s| s.vlan != vlan || s.origin == Origin::Static);
+            }
+        }
+    }
+
+    /// `clear mac address-table dynamic …`: removes those that `goes` names.
+    pub fn clear(&mut self, fdb: &Fdb, next: u64, mut goes: impl FnMut(&Station) -> bool) {
+        self.all = next;
+        fdb.retain(|s| s.origin == Origin::Static || !goes(s));
+    }
+
+    /// Makes the static stations those of the configuration (as far as their port is open and their VLAN exists).
+    pub fn set_statics(&mut self, fdb: &Fdb, wanted: &BTreeMap<(VlanId, Mac), PortId>) {
+        fdb.retain(|s| s.origin == Origin::Dynamic || wanted.get(&(s.vlan, s.mac)) == Some(&s.port));
+        for ((vlan, mac), port) in wanted {
+            let there = fdb.lookup(*vlan, *mac).is_some_and(|s| s.origin == Origin::Static && s.port == *port);
+            if !there && fdb.insert(*vlan, *mac, *port, Origin::Static) == Err(Full) {
+                self.full += 1;
+            }
+        }
+    }
+}

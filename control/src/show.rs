@@ -1,0 +1,328 @@
+//! `show …`: what the switch knows, as typed values. Nothing here changes anything.
+
+use crate::counters::Counters;
+use crate::log::clock;
+use crate::switch::Switch;
+use crate::trace;
+use mona_datapath::Drop;
+use mona_datapath::fdb::{Origin, Station};
+use mona_datapath::stats::PortCounters;
+use mona_model::config::{InterfaceConfig, SwitchportMode};
+use mona_model::names::{InterfaceName, VlanSet};
+use mona_model::print::{print, print_all, print_interface, print_interface_all};
+use mona_model::rows::{Action, InterfaceView, MacFilter, is_unsupported_vlan};
+use mona_model::shown::*;
+use mona_wire::{Instant, Mac, PortId, VlanId};
+
+/// What only the rim knows.
+pub struct View<'a> {
+    /// The datapath's counters of a port.
+    pub raw: &'a dyn Fn(PortId) -> PortCounters,
+    /// What was cleared, and the rates.
+    pub counters: &'a Counters,
+    /// The clock the datapath stamps with, nanoseconds.
+    pub clock: u64,
+    /// Losses of no single port: worker, name, count.
+    pub losses: Vec<(u8, &'static str, u64)>,
+    /// Facts of the program and the machine; the switch fills in the rest.
+    pub version: Version,
+    /// The saved configuration, if there is one.
+    pub startup: Result<String, String>,
+    /// Who is connected.
+    pub users: Vec<User>,
+    /// Sessions with `terminal monitor`.
+    pub monitors: usize,
+    /// Privilege of who asks.
+    pub privilege: u8,
+}
+
+impl Switch {
+    /// Answers a `show`. An error is a sentence that says what to do.
+    pub fn show(&self, now: Instant, action: &Action, view: &View) -> Result<Vec<Shown>, String> {
+        Ok(match action {
+            Action::ShowVersion => vec![Shown::Version(Version {
+                hostname: self.config.hostname.clone(),
+                uptime_secs: now.as_secs(),
+                restarted: clock(self.log.wall, false),
+                interfaces: self.config.interfaces.len(),
+                ..view.version.clone()
+            })],
+            Action::ShowRunning { interface, all } => vec![Shown::Text(self.running(*interface, *all)?)],
+            Action::ShowStartup => {
+                let text = view.startup.as_ref().map_err(Clone::clone)?;
+                let head = format!("Using {} bytes", text.len());
+                vec![Shown::Text(std::iter::once(head).chain(text.lines().map(String::from)).collect())]
+            }
+            Action::ShowVlan { brief, id, name } => vec![self.vlans(*brief, *id, name.as_deref())?],
+            Action::ShowMac(filter) => vec![Shown::MacTable(self.mac_table(filter))],
+            Action::ShowMacAging => vec![Shown::AgingTime(self.config.mac.aging_secs)],
+            Action::ShowMacCount(vlan) => vec![Shown::MacCount(self.mac_count(*vlan))],
+            Action::ShowInterfaces { interface, view: how } => vec![self.interfaces(now, *interface, *how, view)?],
+            Action::ShowPlatformPorts => vec![Shown::PlatformPorts(self.platform_ports())],
+            Action::ShowPlatformDrops => vec![Shown::PlatformDrops(self.drops(view))],
+            Action::ShowLogging => {
+                let (size, logged, lines) = self.log.view();
+                vec![Shown::Logging(Logging { size, logged, monitors: view.monitors, lines })]
+            }
+            Action::ShowClock => vec![Shown::Clock(format!("*{}", clock(self.log.at(now), true)))],
+            Action::ShowUsers => vec![Shown::Users(view.users.clone())],
+            Action::ShowPrivilege => vec![Shown::Privilege(view.privilege)],
+            Action::Trace { interface, frame } => vec![Shown::Trace(trace::trace(self, *interface, frame)?)],
+            Action::Save
+            | Action::ClearMac(_)
+            | Action::ClearCounters(_)
+            | Action::ClearLogging
+            | Action::Monitor(_)
+            | Action::AddPort(_)
+            | Action::RemovePort { .. } => unreachable!("these change something: step() carries them out"),
+        })
+    }
+
+    fn running(&self, interface: Option<InterfaceName>, all: bool) -> Result<Vec<String>, String> {
+        let body = match interface {
+            None if all => print_all(&self.config),
+            None => print(&self.config, false),
+            Some(name) => {
+                self.configured(name)?;
+                let part = if all { print_interface_all(&self.config, name) } else { print_interface(&self.config, name) };
+                std::iter::once("!".to_string()).chain(part).chain(["end".to_string()]).collect()
+            }
+        };
+        let bytes: usize = body.iter().map(|line| line.len() + 1).sum();
+        let head = ["Building configuration...".into(), String::new(), format!("Current configuration : {bytes} bytes")];
+        Ok(head.into_iter().chain(body).collect())
+    }
+
+    fn configured(&self, name: InterfaceName) -> Result<&InterfaceConfig, String> {
+        self.config.interfaces.get(&name).ok_or_else(|| format!("There is no {name}: `show interfaces status` lists them"))
+    }
+
+    fn vlans(&self, brief: bool, id: Option<VlanId>, name: Option<&str>) -> Result<Shown, String> {
+        let wanted = |vlan: VlanId| id.is_none_or(|v| v == vlan) && name.is_none_or(|n| self.config.vlan_name(vlan) == n);
+        let vlans: Vec<VlanRow> =
+            self.config.vlans.keys().filter(|v| wanted(**v)).map(|vlan| self.vlan_row(*vlan)).collect();
+        match (vlans.is_empty(), id, name) {
+            (true, Some(id), _) => Err(format!("VLAN id {id} is not in the current VLAN database")),
+            (true, _, Some(name)) => Err(format!("VLAN {name} is not in the current VLAN database")),
+            _ => Ok(Shown::Vlans { brief, vlans }),
+        }
+    }
+
+    fn vlan_row(&self, vlan: VlanId) -> VlanRow {
+        let in_it = |interface: &InterfaceConfig| {
+            let switchport = self.config.switchport(interface);
+            switchport.mode == SwitchportMode::Access && switchport.access_vlan == vlan
+        };
+        VlanRow {
+            vlan,
+            name: self.config.vlan_name(vlan),
+            status: if is_unsupported_vlan(vlan) { "act/unsup" } else { "active" }.into(),
+            ports: self.config.interfaces.iter().filter(|(_, i)| in_it(i)).map(|(name, _)| *name).collect(),
+        }
+    }
+
+    fn mac_table(&self, filter: &MacFilter) -> Vec<MacRow> {
+        let plain = filter.address.is_none() && filter.interface.is_none() && filter.vlan.is_none();
+        let mut rows = Vec::new();
+        if plain && filter.is_static != Some(false) {
+            let reserved = (0..16).map(|n| Mac([1, 0x80, 0xc2, 0, 0, n]));
+            rows.extend(reserved.chain([Mac::BROADCAST]).map(|mac| MacRow {
+                vlan: None,
+                mac,
+                is_static: true,
+                port: None,
+                age_secs: None,
+            }));
+        }
+        let tick = (u64::from(self.config.mac.aging_secs) / 16).clamp(1, 3600);
+        let mut stations: Vec<Station> = self.fdb.iter().collect();
+        stations.sort_by_key(|s| (s.vlan, s.mac));
+        let names: std::collections::BTreeMap<PortId, InterfaceName> =
+            self.state.ports.iter().map(|(name, port)| (port.id, *name)).collect();
+        rows.extend(stations.into_iter().filter_map(|station| {
+            let is_static = station.origin == Origin::Static;
+            let port = names.get(&station.port).copied();
+            let fits = filter.is_static.is_none_or(|s| s == is_static)
+                && filter.address.is_none_or(|mac| mac == station.mac)
+                && filter.vlan.is_none_or(|vlan| vlan == station.vlan)
+                && filter.interface.is_none_or(|name| port == Some(name));
+            let age = u64::from(self.fdb.epoch().wrapping_sub(station.epoch)) * tick;
+            fits.then_some(MacRow {
+                vlan: Some(station.vlan),
+                mac: station.mac,
+                is_static,
+                port,
+                age_secs: (!is_static).then_some(age),
+            })
+        }));
+        rows
+    }
+
+    fn mac_count(&self, vlan: Option<VlanId>) -> Vec<MacCountRow> {
+        let free = self.fdb.capacity().saturating_sub(self.fdb.len());
+        let mut rows: Vec<MacCountRow> = self
+            .config
+            .vlans
+            .keys()
+            .filter(|v| !is_unsupported_vlan(**v) && vlan.is_none_or(|wanted| wanted == **v))
+            .map(|vlan| MacCountRow { vlan: *vlan, dynamic: 0, statics: 0, free })
+            .collect();
+        for station in self.fdb.iter() {
+            if let Ok(at) = rows.binary_search_by_key(&station.vlan, |row| row.vlan) {
+                match station.origin {
+                    Origin::Dynamic => rows[at].dynamic += 1,
+                    Origin::Static => rows[at].statics += 1,
+                }
+            }
+        }
+        rows
+    }
+
+    fn interfaces(
+        &self,
+        now: Instant,
+        only: Option<InterfaceName>,
+        how: InterfaceView,
+        view: &View,
+    ) -> Result<Shown, String> {
+        if let Some(name) = only {
+            self.configured(name)?;
+        }
+        let chosen = self.config.interfaces.iter().filter(|(name, _)| only.is_none_or(|n| n == **name));
+        let rows: Vec<Interface> = chosen.map(|(name, config)| self.interface(now, *name, config, view)).collect();
+        Ok(match how {
+            InterfaceView::Full => Shown::Interfaces(rows),
+            InterfaceView::Status => Shown::Status(rows),
+            InterfaceView::Description => Shown::Description(rows),
+            InterfaceView::Switchport => Shown::Switchport(rows),
+            InterfaceView::Trunk => Shown::Trunk(rows.into_iter().filter(|row| row.trunk).collect()),
+            InterfaceView::Counters => Shown::Counters(rows),
+        })
+    }
+
+    fn interface(&self, now: Instant, name: InterfaceName, config: &InterfaceConfig, view: &View) -> Interface {
+        let switchport = self.config.switchport(config);
+        let line = self.state.line(name, config);
+        let device = config.device.as_ref().and_then(|d| self.state.devices.get(d));
+        let exists = |vlan: VlanId| self.config.vlans.contains_key(&vlan) && !is_unsupported_vlan(vlan);
+        let named = |vlan: VlanId| exists(vlan).then(|| self.config.vlan_name(vlan));
+        let trunk = switchport.mode == SwitchportMode::Trunk;
+        let status = match &line {
+            _ if config.shutdown => "disabled",
+            Err(_) if self.state.failed.contains_key(&name) => "err-disabled",
+            Err(_) => "notconnect",
+            Ok(()) if !trunk && !exists(switchport.access_vlan) => "inactive",
+            Ok(()) => "connected",
+        };
+        let allowed = switchport.trunk_allowed.as_ref();
+        let active: VlanSet = self
+            .config
+            .vlans
+            .keys()
+            .copied()
+            .filter(|v| exists(*v) && allowed.is_none_or(|set| set.0.contains(v)))
+            .collect();
+        let counters = match self.state.ports.get(&name) {
+            Some(port) => view.counters.shown(now, view.clock, port.id, &(view.raw)(port.id)),
+            None => InterfaceCounters::default(),
+        };
+        Interface {
+            name,
+            device: config.device.clone(),
+            shutdown: config.shutdown,
+            up: line.is_ok(),
+            reason: line.err(),
+            status: status.into(),
+            description: config.description.clone(),
+            mac: device.and_then(|d| d.mac).unwrap_or(Mac::ZERO),
+            mtu: config.mtu.map(u32::from).or(device.map(|d| d.mtu)).unwrap_or(1500),
+            speed_mbps: None,
+            duplex_full: None,
+            trunk,
+            access_vlan: switchport.access_vlan,
+            access_vlan_name: named(switchport.access_vlan),
+            native_vlan: switchport.trunk_native,
+            native_vlan_name: named(switchport.trunk_native),
+            native_tagged: self.config.tag_native,
+            allowed: match allowed {
+                None => "ALL".into(),
+                Some(set) if set.0.is_empty() => "NONE".into(),
+                Some(set) => set.to_string(),
+            },
+            active: active.to_string(),
+            protected: switchport.protected,
+            block_unicast: switchport.block_unicast,
+            block_multicast: switchport.block_multicast,
+            counters,
+        }
+    }
+
+    fn platform_ports(&self) -> Vec<PlatformPort> {
+        let row = |(name, config): (&InterfaceName, &InterfaceConfig)| {
+            let port = self.state.ports.get(name);
+            let opened = port.and_then(|p| p.opened.as_ref());
+            let dash = || "-".to_string();
+            Some(PlatformPort {
+                name: *name,
+                port: port.map_or(0, |p| p.id.0),
+                device: config.device.clone()?,
+                io: opened.map_or_else(dash, |o| o.io.clone()),
+                attach: opened.map_or_else(dash, |o| o.attach.clone()),
+                memory: opened.map_or_else(dash, |o| o.memory.clone()),
+                queues: opened.map_or(0, |o| o.queues),
+                workers: opened.map(|o| o.workers.clone()).unwrap_or_default(),
+                why: match opened {
+                    Some(opened) => opened.why.clone(),
+                    None => self.state.line(*name, config).err().unwrap_or_default(),
+                },
+            })
+        };
+        self.config.interfaces.iter().filter_map(row).collect()
+    }
+
+    fn drops(&self, view: &View) -> Vec<DropRow> {
+        let mut rows = Vec::new();
+        for (name, port) in &self.state.ports {
+            let own = view.counters.since_clear(port.id, &(view.raw)(port.id));
+            let mut push = |reason: &str, count: u64, why: &str| {
+                if count > 0 {
+                    let (reason, why) = (reason.to_string(), why.to_string());
+                    rows.push(DropRow { reason, interface: Some(*name), count, why });
+                }
+            };
+            for reason in Drop::ALL {
+                push(reason.name(), own.dropped(*reason), reason.why());
+            }
+            if let Some(count) = self.state.reserved.get(&port.id) {
+                push(Drop::ReservedAddress.name(), *count, Drop::ReservedAddress.why());
+            }
+            for (loss, count) in &own.kernel {
+                push(loss, *count, why_lost(loss));
+            }
+        }
+        for (worker, loss, count) in view.losses.iter().filter(|(_, _, count)| *count > 0) {
+            let why = format!("worker {worker}: {}", why_lost(loss));
+            rows.push(DropRow { reason: loss.to_string(), interface: None, count: *count, why });
+        }
+        if self.learn.full > 0 {
+            let why = "addresses that were not learned because the table was full".into();
+            rows.push(DropRow { reason: "fdb_full".into(), interface: None, count: self.learn.full, why });
+        }
+        rows
+    }
+}
+
+/// What a loss in the kernel means.
+fn why_lost(name: &str) -> &'static str {
+    match name {
+        "credit" => "the port sent more than its share of its worker's ring",
+        "ring_full" => "the worker's ring was full",
+        "backlog" => "the CPU's backlog queue was full",
+        "tx_dropped" => "the device dropped what was sent to it",
+        "rx_dropped" => "the device had no room for what came in",
+        "rx_ring_full" => "the socket's receive ring was full",
+        "fill_ring_empty" => "no free frame was left to receive into",
+        "invalid_descs" => "the kernel refused a descriptor",
+        _ => "lost in the kernel before a worker saw it",
+    }
+}

@@ -1,0 +1,99 @@
+//! What the network said: devices as the kernel describes them, and the ports that interfaces were given.
+
+use crate::input::Device;
+use mona_datapath::switching::Opened;
+use mona_model::config::{InterfaceConfig, Io};
+use mona_model::names::InterfaceName;
+use mona_wire::PortId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything the outside told.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Netdevs by name.
+    pub devices: BTreeMap<String, Device>,
+    /// Interfaces whose device is there.
+    pub ports: BTreeMap<InterfaceName, Port>,
+    /// Interfaces whose device could not be opened: tried again only when the device or the wish changes.
+    pub failed: BTreeMap<InterfaceName, Failed>,
+    /// Interfaces that hooks bound to their device.
+    pub hooked: BTreeSet<InterfaceName>,
+    /// Frames to reserved addresses, by port: no bridge relays them, and no protocol here takes them yet.
+    pub reserved: BTreeMap<PortId, u64>,
+}
+
+/// An interface matched with its device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its number in the datapath.
+    pub id: PortId,
+    /// The device.
+    pub device: String,
+    /// The device's kernel index when it was opened.
+    pub ifindex: u32,
+    /// The I/O that was asked for.
+    pub io: Io,
+    /// `None` while it is being opened.
+    pub opened: Option<Opened>,
+    /// Was the line up when we last looked?
+    pub up: bool,
+    /// The MTU that the device was last asked to have.
+    pub mtu_asked: Option<u32>,
+    /// Was the device asked to be up?
+    pub up_asked: bool,
+}
+
+/// Why there is no port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// The device.
+    pub device: String,
+    /// Its index then.
+    pub ifindex: u32,
+    /// The I/O that was asked for.
+    pub io: Io,
+    /// A sentence.
+    pub why: String,
+}
+
+impl State {
+    /// The interface a port number belongs to.
+    pub fn interface_of(&self, id: PortId) -> Option<InterfaceName> {
+        self.ports.iter().find(|(_, port)| port.id == id).map(|(name, _)| *name)
+    }
+
+    /// The lowest port number that is free.
+    pub fn free_port(&self) -> Option<PortId> {
+        let mut used = vec![false; PortId::COUNT];
+        self.ports.values().for_each(|port| used[port.id.index()] = true);
+        (1..PortId::COUNT).find(|n| !used[*n]).map(|n| PortId(n as u16))
+    }
+
+    /// Does the port carry frames, and if not, why?
+    pub fn line(&self, name: InterfaceName, interface: &InterfaceConfig) -> Result<(), String> {
+        let Some(device_name) = &interface.device else { return Err("no device".into()) };
+        if interface.shutdown {
+            return Err("administratively down".into());
+        }
+        if let Some(failed) = self.failed.get(&name) {
+            return Err(failed.why.clone());
+        }
+        let Some(device) = self.devices.get(device_name) else { return Err(format!("{device_name}: no such device")) };
+        match self.ports.get(&name) {
+            None => Err(format!("{device_name} is not opened")),
+            Some(Port { opened: None, .. }) => Err(format!("{device_name} is being opened")),
+            Some(_) if !device.admin_up => Err(format!("{device_name} is down: ip link set {device_name} up")),
+            Some(_) if !device.carrier => Err("no carrier".into()),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// Why a device cannot be a port at all, as far as the kernel tells before it is tried.
+pub fn obstacle(devices: &BTreeMap<String, Device>, device: &Device) -> Option<String> {
+    let master = device.master?;
+    let owner = devices.values().find(|d| d.ifindex == master).map_or("another device", |d| &d.name);
+    let kind = device.master_kind.as_deref().map(|k| format!("{k} ")).unwrap_or_default();
+    let name = &device.name;
+    Some(format!("{name} belongs to {kind}{owner}: remove it from there first (ip link set {name} nomaster)"))
+}

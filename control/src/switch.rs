@@ -1,0 +1,339 @@
+//! The whole control plane as one deterministic machine: [`Switch::step`] takes what happened and says what is to be done.
+//! No clock, socket, thread, randomness or hash order inside.
+//!
+//! ```text
+//!   Line ──parse──▶ clone ▶ edit ▶ swap ─┐
+//!   Device, Opened ──────────▶ State ────┼─▶ match_ports ─▶ compile ─▶ Publish
+//!   Seen, Idle ──────────────▶ Fdb       └─▶ Open, Close, SetUp, Log, Keep, Reply
+//! ```
+
+use crate::compile::compile;
+use crate::hooks::Waiting;
+use crate::input::{Input, Output, Session};
+use crate::learn::{Flush, Learn};
+use crate::log::Log;
+use crate::state::State;
+use mona_datapath::fdb::Origin;
+use mona_datapath::switching::IoChoice;
+use mona_datapath::{Fdb, Snapshot};
+use mona_model::api::{LineError, Reply};
+use mona_model::config::Config;
+use mona_model::grammar::{Parsed, parse};
+use mona_model::names::InterfaceName;
+use mona_model::print::print;
+use mona_model::rows::Action;
+use mona_model::shown::Shown;
+use mona_wire::{Instant, Mac, PortId, VlanId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The switch.
+pub struct Switch {
+    /// What the operator said.
+    pub config: Config,
+    /// What the network said.
+    pub state: State,
+    /// The log.
+    pub log: Log,
+    /// What learning remembers.
+    pub learn: Learn,
+    /// The stations: `learn.rs` alone writes them.
+    pub fdb: Arc<Fdb>,
+    /// What workers do.
+    pub snapshot: Arc<Snapshot>,
+    /// What `io auto` means.
+    pub(crate) default_io: IoChoice,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) waiting: BTreeMap<InterfaceName, Vec<Waiting>>,
+    /// Something that the snapshot is made of changed.
+    pub(crate) changed: bool,
+    statics: BTreeMap<(VlanId, Mac), PortId>,
+    kept: String,
+    next_epoch: Instant,
+}
+
+impl Switch {
+    /// A switch without configuration, whose stations are in `fdb` and whose `io auto` is `default_io`.
+    pub fn new(fdb: Arc<Fdb>, default_io: IoChoice) -> Switch {
+        Switch {
+            config: Config::default(),
+            state: State::default(),
+            log: Log::default(),
+            learn: Learn::default(),
+            snapshot: Arc::new(Snapshot::empty(fdb.clone())),
+            fdb,
+            default_io,
+            outputs: Vec::new(),
+            waiting: BTreeMap::new(),
+            changed: true,
+            statics: BTreeMap::new(),
+            kept: String::new(),
+            next_epoch: Instant::default(),
+        }
+    }
+
+    /// Takes one input and says what is to be done about it.
+    pub fn step(&mut self, now: Instant, input: Input) -> Vec<Output> {
+        match input {
+            Input::Time => {}
+            Input::Wall(micros) => self.log.wall = micros,
+            Input::Startup(text) => self.load(now, &text, "startup-config"),
+            Input::Restore(text) => self.restore(now, &text),
+            Input::Line { session, id, context, line } => self.line(now, session, id, context, &line),
+            Input::Device(device) => {
+                let old = self.state.devices.iter().find(|(n, d)| d.ifindex == device.ifindex && **n != device.name);
+                if let Some(old) = old.map(|(name, _)| name.clone()) {
+                    self.device_gone(now, &old);
+                }
+                self.state.devices.insert(device.name.clone(), device);
+                self.changed = true;
+            }
+            Input::DeviceGone { ifindex, name } => {
+                if self.state.devices.get(&name).is_some_and(|d| d.ifindex == ifindex) {
+                    self.device_gone(now, &name);
+                }
+            }
+            Input::Opened { port, device, result } => self.opened(now, port, &device, result),
+            Input::Seen(seen) => self.learn.seen(now, &seen, &self.snapshot, &self.state, &mut self.log),
+            Input::Idle(idle) => {
+                for (vlan, mac) in idle {
+                    if self.fdb.lookup(vlan, mac).is_some_and(|s| s.origin == Origin::Dynamic) {
+                        self.fdb.remove(vlan, mac);
+                    }
+                }
+            }
+            // No protocol takes them yet; they are counted where they came in.
+            Input::Frame { port, .. } => *self.state.reserved.entry(port).or_default() += 1,
+            Input::Saved { session, id, result } => match result {
+                Ok(()) => {
+                    let lines = ["Building configuration...", "[OK]"].map(String::from).to_vec();
+                    self.reply(session, id, &[], vec![Shown::Text(lines)]);
+                }
+                Err(text) => self.reject(session, id, &[], LineError::Rejected { text }),
+            },
+        }
+        self.age(now);
+        self.finish(now)
+    }
+
+    /// When [`Input::Time`] is due next.
+    pub fn deadline(&self) -> Option<Instant> {
+        (self.config.mac.aging_secs > 0).then_some(self.next_epoch)
+    }
+
+    /// What follows from any input: ports, stations, snapshot, kept ports, log.
+    fn finish(&mut self, now: Instant) -> Vec<Output> {
+        if self.changed {
+            self.match_ports(now);
+            self.publish();
+        }
+        let kept = self.kept();
+        if kept != self.kept {
+            self.kept.clone_from(&kept);
+            self.outputs.push(Output::Keep(kept));
+        }
+        let fresh = self.log.take_fresh();
+        self.outputs.extend(fresh.into_iter().map(Output::Log));
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// Compiles and publishes; static stations follow.
+    pub(crate) fn publish(&mut self) {
+        let number = self.snapshot.number + 1;
+        let snapshot = Arc::new(compile(&self.config, &self.state, &self.snapshot, number));
+        for vlan in (1..4095).filter_map(VlanId::new) {
+            // What was learned in a VLAN that is gone must not be there when it returns.
+            if self.snapshot.vlan(vlan).is_some() && snapshot.vlan(vlan).is_none() {
+                self.learn.flush(&self.fdb, Flush::Vlan(vlan), number);
+            }
+        }
+        let port_of = |name: &InterfaceName| self.state.ports.get(name).filter(|p| p.opened.is_some()).map(|p| p.id);
+        let statics: BTreeMap<_, _> = self
+            .config
+            .mac
+            .statics
+            .iter()
+            .filter(|((vlan, _), _)| snapshot.vlan(*vlan).is_some())
+            .filter_map(|(key, name)| Some((*key, port_of(name)?)))
+            .collect();
+        if statics != self.statics {
+            self.learn.set_statics(&self.fdb, &statics);
+            self.statics = statics;
+        }
+        self.snapshot = snapshot.clone();
+        self.changed = false;
+        self.outputs.push(Output::Publish(snapshot));
+    }
+
+    /// How long an epoch lasts, and after how many a station is idle: between the ageing time and a sixteenth (at least a
+    /// second) more.
+    fn epochs(&self) -> (Duration, u16) {
+        let aging = u64::from(self.config.mac.aging_secs);
+        let tick = (aging / 16).clamp(1, 3600);
+        (Duration::from_secs(tick), aging.div_ceil(tick).min(u64::from(u16::MAX / 2)) as u16)
+    }
+
+    fn age(&mut self, now: Instant) {
+        if self.config.mac.aging_secs == 0 || now < self.next_epoch {
+            return;
+        }
+        let (tick, limit) = self.epochs();
+        self.next_epoch = now + tick;
+        self.fdb.set_epoch(self.fdb.epoch().wrapping_add(1));
+        self.outputs.push(Output::Scan { limit });
+    }
+
+    fn device_gone(&mut self, now: Instant, name: &str) {
+        self.state.devices.remove(name);
+        self.changed = true;
+        let hooked = self.state.hooked.iter().copied().find(|interface| {
+            self.config.interfaces.get(interface).is_some_and(|i| i.device.as_deref() == Some(name))
+        });
+        if let Some(interface) = hooked {
+            self.refuse_waiting(interface, &format!("{name} vanished while it was being opened"));
+            self.unplug(now, interface);
+        }
+    }
+
+    /// Puts a new configuration in the place of the old one.
+    pub(crate) fn set_config(&mut self, now: Instant, config: Config) {
+        if config.mac.aging_secs != self.config.mac.aging_secs {
+            self.next_epoch = now;
+        }
+        self.log.resize(config.logging.buffered);
+        self.config = config;
+        self.match_ports(now);
+        self.publish();
+    }
+
+    /// Reads a whole configuration as one transaction: what is unusable is reported with its number, the rest applies.
+    pub(crate) fn load(&mut self, now: Instant, text: &str, what: &str) {
+        let mut config = self.config.clone();
+        let start = vec!["configure terminal".to_string()];
+        let mut context = start.clone();
+        for (index, line) in text.lines().enumerate() {
+            let problem = match parse(&config, &context, 15, line) {
+                Ok(Parsed::Config(command)) => {
+                    // A line that is refused leaves what the lines before it made.
+                    let tried = command.apply(&mut config);
+                    tried.map(|applied| context = applied.context).err()
+                }
+                Ok(Parsed::Context(_)) => {
+                    context.clone_from(&start);
+                    None
+                }
+                Ok(Parsed::Local(_)) => None,
+                Ok(Parsed::Exec(_)) => Some("this is no configuration line".to_string()),
+                Err(error) => Some(sentence(&error)),
+            };
+            if let Some(problem) = problem {
+                let line: String = line.trim().chars().take(80).collect();
+                self.log.add(now, "%SYS-4-CONFIG_LINE", &format!("{what} line {}: \"{line}\": {problem}", index + 1));
+            }
+        }
+        self.set_config(now, config);
+    }
+
+    fn line(&mut self, now: Instant, session: Session, id: u64, context: Vec<String>, line: &str) {
+        if !context.is_empty() && session.privilege < 15 {
+            let text = "Configuring needs privilege 15: a member of mona-admin or root has it".into();
+            return self.reject(session.id, id, &[], LineError::Denied { text });
+        }
+        match parse(&self.config, &context, session.privilege, line) {
+            Err(error) => self.reject(session.id, id, &context, error),
+            Ok(Parsed::Local(_)) => self.reply(session.id, id, &context, Vec::new()),
+            Ok(Parsed::Context(to)) => {
+                if to.is_empty() && !context.is_empty() {
+                    let text = format!("Configured from console by {} on {}", session.user, session.origin);
+                    self.log.add(now, "%SYS-5-CONFIG_I", &text);
+                }
+                self.reply(session.id, id, &to, Vec::new());
+            }
+            Ok(Parsed::Config(command)) => {
+                let mut config = self.config.clone();
+                match command.apply_in_place(&mut config) {
+                    Err(text) => self.reject(session.id, id, &context, LineError::Rejected { text }),
+                    Ok(applied) => {
+                        if config != self.config {
+                            self.set_config(now, config);
+                        }
+                        let shown = match applied.messages.is_empty() {
+                            true => Vec::new(),
+                            false => vec![Shown::Text(applied.messages)],
+                        };
+                        self.reply(session.id, id, &applied.context, shown);
+                    }
+                }
+            }
+            Ok(Parsed::Exec(action)) => self.act(now, session, id, context, action),
+        }
+    }
+
+    fn act(&mut self, now: Instant, session: Session, id: u64, context: Vec<String>, action: Action) {
+        match action {
+            Action::Save => {
+                let text = print(&self.config, true).join("\n") + "\n";
+                self.outputs.push(Output::Save { session: session.id, id, text });
+            }
+            Action::ClearMac(filter) => {
+                let port = filter.interface.map(|name| self.state.ports.get(&name).map(|port| port.id));
+                self.learn.clear(&self.fdb, self.snapshot.number + 1, |station| {
+                    filter.address.is_none_or(|mac| mac == station.mac)
+                        && filter.vlan.is_none_or(|vlan| vlan == station.vlan)
+                        && port.is_none_or(|port| port == Some(station.port))
+                });
+                self.changed = true;
+                self.reply(session.id, id, &context, Vec::new());
+            }
+            Action::ClearCounters(interface) => {
+                let chosen = self.state.ports.iter().filter(|(name, _)| interface.is_none_or(|i| i == **name));
+                let ids: Vec<PortId> = chosen.map(|(_, port)| port.id).collect();
+                for port in &ids {
+                    self.state.reserved.remove(port);
+                }
+                self.outputs.extend(ids.into_iter().map(Output::ClearCounters));
+                self.reply(session.id, id, &context, Vec::new());
+            }
+            Action::ClearLogging => {
+                self.log.clear();
+                self.reply(session.id, id, &context, Vec::new());
+            }
+            Action::Monitor(on) => {
+                self.outputs.push(Output::Monitor { session: session.id, on });
+                self.reply(session.id, id, &context, Vec::new());
+            }
+            Action::AddPort(wish) => self.add_port(now, &session, id, &wish),
+            Action::RemovePort { device } => self.remove_port(now, &session, id, &device),
+            show => self.outputs.push(Output::Show { session, id, context, action: show }),
+        }
+    }
+
+    pub(crate) fn reply(&mut self, session: u64, id: u64, context: &[String], shown: Vec<Shown>) {
+        let reply =
+            Reply { id, hostname: self.config.hostname.clone(), error: None, context: context.to_vec(), shown };
+        self.outputs.push(Output::Reply { session, reply });
+    }
+
+    pub(crate) fn reject(&mut self, session: u64, id: u64, context: &[String], error: LineError) {
+        let reply = Reply {
+            id,
+            hostname: self.config.hostname.clone(),
+            error: Some(error),
+            context: context.to_vec(),
+            shown: Vec::new(),
+        };
+        self.outputs.push(Output::Reply { session, reply });
+    }
+}
+
+/// An error as a sentence of one line, for the log.
+pub fn sentence(error: &LineError) -> String {
+    match error {
+        LineError::Invalid { at } => format!("Invalid input at column {}", at + 1),
+        LineError::Incomplete => "Incomplete command".into(),
+        LineError::Ambiguous { .. } => "Ambiguous command".into(),
+        LineError::Unknown => "Unknown command".into(),
+        LineError::Rejected { text } | LineError::Denied { text } | LineError::Protocol { text } => text.clone(),
+    }
+}
