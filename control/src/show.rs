@@ -294,7 +294,7 @@ impl Switch {
                 push(reason.name(), own.dropped(*reason), reason.why());
             }
             if let Some(count) = self.state.reserved.get(&port.id) {
-                push(Drop::ReservedAddress.name(), *count, Drop::ReservedAddress.why());
+                push("reserved_address", *count, "the destination is one of 01-80-C2-00-00-00..0F, which no bridge relays");
             }
             for (loss, count) in &own.kernel {
                 push(loss, *count, why_lost(loss));
