@@ -124,9 +124,14 @@ impl Session {
         let mut done = Done::default();
         let reply = self.request(line, &mut done.notes).map_err(Refusal::Connection)?;
         if reply.error.is_none() {
-            self.place.context = reply.context;
-            if let Ok(Parsed::Exec(Action::Monitor(on))) = parsed {
-                self.monitor = on;
+            match parsed {
+                // An exec command leaves the mode alone, whatever the reply says (saving is answered without it).
+                Ok(Parsed::Exec(action)) => {
+                    if let Action::Monitor(on) = action {
+                        self.monitor = on;
+                    }
+                }
+                _ => self.place.context = reply.context,
             }
         }
         done.shown = reply.shown;
