@@ -1,2 +1,40 @@
-//! skeleton
-fn main() {}
+//! `switchd`: the rim. It reads the clock, the sockets and the workers' reports, feeds them to [`Switch::step`] as inputs, and
+//! does what the outputs say. Nothing is decided here.
+
+mod arguments;
+mod rim;
+
+use arguments::Arguments;
+use clap::Parser;
+use mona_control::privilege;
+use rim::Rim;
+
+fn main() {
+    let arguments = Arguments::parse();
+    if arguments.man {
+        return print!("{}", arguments::man());
+    }
+    if let Err(why) = run(arguments) {
+        eprintln!("switchd: {why}");
+        std::process::exit(1);
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), String> {
+    // Before any thread is started: all of them leave signals to this one.
+    let signals = rim::block_signals()?;
+    privilege::check()?;
+    privilege::warnings().iter().for_each(|warning| eprintln!("switchd: {warning}"));
+    if let Err(warning) = privilege::raise_memlock() {
+        eprintln!("switchd: {warning}");
+    }
+    let mut rim = Rim::start(arguments, signals)?;
+    privilege::drop_rest()?;
+    privilege::go_first();
+    rim.boot()?;
+    eprintln!("switchd: ready");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    rim.run();
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    Ok(())
+}

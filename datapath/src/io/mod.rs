@@ -5,7 +5,9 @@
 #![allow(unsafe_code)]
 
 pub mod mem;
+pub mod peer;
 pub mod raw;
+pub mod sched;
 pub mod set;
 pub mod tap;
 

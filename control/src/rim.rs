@@ -1,0 +1,338 @@
+//! The loop around the machine: wait, gather inputs, step, carry out.
+
+use crate::arguments::Arguments;
+use mona_control::counters::Counters;
+use mona_control::input::{Input, Output, Session};
+use mona_control::journal::{Entry, Journal};
+use mona_control::netlink::{self, Netlink};
+use mona_control::save::{Job, Saver, keep};
+use mona_control::server::{Asked, Server};
+use mona_control::show::View;
+use mona_control::switch::Switch;
+use mona_datapath::fdb::Origin;
+use mona_datapath::switching::{Datapath, IoChoice, Options, Report};
+use mona_model::api::{LineError, Reply};
+use mona_model::shown::{User, Version};
+use mona_wire::{Instant, Mac};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::time::{ClockId, clock_gettime};
+use std::collections::VecDeque;
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+/// How often counters are sampled for the rates.
+const SAMPLE: Duration = Duration::from_secs(5);
+/// Reports taken in one turn: lines and devices wait no longer than these take.
+const REPORTS: usize = 4096;
+
+/// Everything that touches the outside.
+pub struct Rim {
+    // Dropped in this order: no client, then no port.
+    server: Server,
+    datapath: Datapath,
+    switch: Switch,
+    netlink: Netlink,
+    saver: Saver,
+    journal: Option<Journal>,
+    counters: Counters,
+    signals: SignalFd,
+    /// CLOCK_MONOTONIC at switch time zero, nanoseconds.
+    zero: u64,
+    config: PathBuf,
+    kept: PathBuf,
+    workers: usize,
+    next_sample: Instant,
+    /// A snapshot was published that not every worker may have seen.
+    unsynchronised: bool,
+    reports: Vec<Report>,
+}
+
+/// Signals come as something to read; SIGHUP and SIGPIPE mean nothing here.
+pub fn block_signals() -> Result<SignalFd, String> {
+    let mut set = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        set.add(signal);
+    }
+    set.thread_block().map_err(|e| e.to_string())?;
+    SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(|e| e.to_string())
+}
+
+impl Rim {
+    /// Opens everything that needs privilege.
+    pub fn start(arguments: Arguments, signals: SignalFd) -> Result<Rim, String> {
+        let workers = arguments.workers();
+        let io = IoChoice::from(arguments.io);
+        let options = Options { workers, stations: arguments.stations as usize, name: arguments.name.clone() };
+        let server = Server::listen(&arguments.socket)?;
+        let datapath = Datapath::start(options).map_err(|e| e.0)?;
+        let netlink = Netlink::open().map_err(|e| format!("netlink: {e}"))?;
+        let start = Entry::Start { stations: arguments.stations as usize, io };
+        let journal = arguments.record.as_deref().map(|path| Journal::create(path, &start)).transpose()?;
+        let switch = Switch::new(datapath.fdb().clone(), io);
+        let saver = Saver::start(arguments.config.clone())?;
+        Ok(Rim {
+            server,
+            datapath,
+            switch,
+            netlink,
+            saver,
+            journal,
+            counters: Counters::default(),
+            signals,
+            zero: monotonic(),
+            config: arguments.config,
+            kept: arguments.run.join("ports"),
+            workers,
+            next_sample: Instant::default(),
+            unsynchronised: false,
+            reports: Vec::with_capacity(REPORTS),
+        })
+    }
+
+    /// Devices, then the startup-config, then what hooks had added.
+    pub fn boot(&mut self) -> Result<(), String> {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.feed(Input::Wall(wall.as_micros() as u64));
+        let devices = self.netlink.refresh().map_err(|e| format!("netlink: {e}"))?;
+        self.feed_all(devices);
+        match fs::read(&self.config) {
+            Ok(bytes) => self.feed(Input::Startup(String::from_utf8_lossy(&bytes).into_owned())),
+            // None yet: the switch starts empty.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => eprintln!("switchd: {}: {e}: the switch starts without configuration", self.config.display()),
+        }
+        if let Ok(text) = fs::read_to_string(&self.kept) {
+            self.feed(Input::Restore(text));
+        }
+        self.synchronise();
+        Ok(())
+    }
+
+    /// Until a signal says to end.
+    pub fn run(&mut self) {
+        loop {
+            self.wait();
+            if let Ok(Some(signal)) = self.signals.read_signal()
+                && signal.ssi_signo != Signal::SIGHUP as u32
+            {
+                return;
+            }
+            let inputs = self.netlink.events();
+            self.feed_all(inputs);
+            self.take_reports();
+            for Asked { client, request } in self.server.serve(&self.switch.config.hostname) {
+                let Some(asker) = self.server.clients().get(&client) else { continue };
+                let privilege = request.privilege.map_or(asker.granted, |asked| asked.min(asker.granted));
+                let origin = if request.origin.is_empty() { "vty0".into() } else { request.origin };
+                let session = Session { id: client, privilege, user: asker.user.clone(), origin };
+                self.feed(Input::Line { session, id: request.id, context: request.context, line: request.line });
+            }
+            for (session, id, result) in self.saver.done() {
+                self.feed(Input::Saved { session, id, result });
+            }
+            let now = self.now();
+            if self.switch.deadline().is_some_and(|at| at <= now) {
+                self.feed(Input::Time);
+            }
+            if now >= self.next_sample {
+                self.next_sample = now + SAMPLE;
+                for port in self.switch.state.ports.values() {
+                    self.counters.sample(now, port.id, &self.datapath.port_counters(port.id));
+                }
+            }
+            self.synchronise();
+            // What was answered in this turn and did not fit at once.
+        }
+    }
+
+    fn wait(&self) {
+        let now = self.now();
+        let until = self.switch.deadline().map_or(self.next_sample, |at| at.min(self.next_sample));
+        // Rounded up: a turn too early would find nothing due.
+        let millis = until.since(now).as_nanos().div_ceil(1_000_000).min(60_000) as u16;
+        let mut fds = vec![
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(netlink::borrowed(&self.netlink), PollFlags::POLLIN),
+            PollFd::new(self.datapath.wakeup(), PollFlags::POLLIN),
+            PollFd::new(self.saver.fd(), PollFlags::POLLIN),
+        ];
+        fds.extend(self.server.fds().map(|(fd, writes)| {
+            let flags = if writes { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
+            PollFd::new(fd, flags)
+        }));
+        let _ = poll(&mut fds, PollTimeout::from(millis));
+    }
+
+    fn take_reports(&mut self) {
+        let mut reports = std::mem::take(&mut self.reports);
+        self.datapath.reports(REPORTS, &mut reports);
+        let mut seen = Vec::new();
+        for report in reports.drain(..) {
+            match report {
+                Report::Seen(one) => seen.push(one),
+                Report::Frame(port, bytes) => self.feed(Input::Frame { port, bytes }),
+            }
+        }
+        self.reports = reports;
+        if !seen.is_empty() {
+            self.feed(Input::Seen(seen));
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant(monotonic().saturating_sub(self.zero))
+    }
+
+    fn feed_all(&mut self, inputs: Vec<Input>) {
+        inputs.into_iter().for_each(|input| self.feed(input));
+    }
+
+    /// Steps the machine with an input and with those that carrying out its outputs makes.
+    fn feed(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let now = self.now();
+            if let Some(journal) = &mut self.journal
+                && let Err(e) = journal.write(&Entry::Input { now, input: input.clone() })
+            {
+                eprintln!("switchd: the record ends here: {e}");
+                self.journal = None;
+            }
+            for output in self.switch.step(now, input) {
+                inputs.extend(self.carry_out(now, output));
+            }
+        }
+    }
+
+    /// Does what the machine asks; returns what came of it, if that matters to it.
+    fn carry_out(&mut self, now: Instant, output: Output) -> Option<Input> {
+        match output {
+            Output::Reply { session, reply } => {
+                // What was promised holds for the very next frame.
+                self.synchronise();
+                self.server.reply(session, reply);
+            }
+            Output::Show { session, id, context, action } => {
+                let result = self.view(session.id, |switch, view| switch.show(now, &action, view));
+                let (shown, error) = match result {
+                    Ok(shown) => (shown, None),
+                    Err(text) => (Vec::new(), Some(LineError::Rejected { text })),
+                };
+                let hostname = self.switch.config.hostname.clone();
+                self.server.reply(session.id, Reply { id, hostname, error, context, shown });
+            }
+            Output::Open { port, device, io } => {
+                let result = self.datapath.open(port, &device, io).map_err(|e| e.0);
+                self.counters.forget(port);
+                return Some(Input::Opened { port, device, result });
+            }
+            Output::Close { port, .. } => {
+                self.synchronise();
+                self.datapath.close(port);
+                self.counters.forget(port);
+            }
+            Output::SetUp { device, up } => {
+                if let Err(e) = self.netlink.set_up(&device, up) {
+                    eprintln!("switchd: {device} could not be set {}: {e}", if up { "up" } else { "down" });
+                }
+            }
+            Output::SetMtu { device, mtu } => {
+                if let Err(e) = self.netlink.set_mtu(&device, mtu) {
+                    eprintln!("switchd: the MTU of {device} could not be set to {mtu}: {e}");
+                }
+            }
+            Output::Publish(snapshot) => {
+                self.datapath.publish(snapshot);
+                self.unsynchronised = true;
+            }
+            Output::Log(line) => {
+                eprintln!("{line}");
+                self.server.log(&line);
+            }
+            Output::Save { session, id, text } => self.saver.save(Job { session, id, text }),
+            Output::Keep(text) => {
+                if let Err(why) = keep(&self.kept, &text) {
+                    eprintln!("switchd: {why}");
+                }
+            }
+            Output::Monitor { session, on } => self.server.monitor(session, on),
+            Output::ClearCounters(port) => {
+                let raw = self.datapath.port_counters(port);
+                self.counters.clear(now, port, raw);
+            }
+            Output::Scan { limit } => {
+                let fdb = self.datapath.fdb();
+                let epoch = fdb.epoch();
+                let idle: Vec<_> = fdb
+                    .iter()
+                    .filter(|s| s.origin == Origin::Dynamic && epoch.wrapping_sub(s.epoch) > limit)
+                    .map(|s| (s.vlan, s.mac))
+                    .collect();
+                return (!idle.is_empty()).then_some(Input::Idle(idle));
+            }
+        }
+        None
+    }
+
+    fn synchronise(&mut self) {
+        if std::mem::take(&mut self.unsynchronised) {
+            self.datapath.synchronise();
+        }
+    }
+
+    fn view<T>(&self, session: u64, look: impl FnOnce(&Switch, &View) -> T) -> T {
+        let clients = self.server.clients();
+        let users = clients.iter().map(|(id, client)| User {
+            me: *id == session,
+            line: format!("{id} {}", if client.origin.is_empty() { "vty 0" } else { &client.origin }),
+            user: client.user.clone(),
+            pid: client.pid,
+            idle_secs: client.idle().as_secs(),
+        });
+        let raw = |port| self.datapath.port_counters(port);
+        let view = View {
+            raw: &raw,
+            counters: &self.counters,
+            clock: monotonic(),
+            losses: self.datapath.losses(),
+            version: self.version(),
+            startup: fs::read_to_string(&self.config)
+                .map_err(|e| format!("startup-config is not present: {}: {e}", self.config.display())),
+            users: users.collect(),
+            monitors: clients.values().filter(|c| c.monitor).count(),
+            privilege: clients.get(&session).map_or(1, |c| c.granted),
+        };
+        look(&self.switch, &view)
+    }
+
+    fn version(&self) -> Version {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let memory = read("/proc/meminfo");
+        let memory_kib = memory.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+        let macs = self.switch.state.devices.values().filter(|d| d.name != "lo").filter_map(|d| d.mac);
+        let serial: String = read("/etc/machine-id").trim().chars().take(11).collect();
+        Version {
+            version: env!("CARGO_PKG_VERSION").into(),
+            hostname: String::new(),
+            uptime_secs: 0,
+            restarted: String::new(),
+            image: std::env::current_exe().map_or_else(|_| "switchd".into(), |p| p.display().to_string()),
+            kernel: read("/proc/sys/kernel/osrelease").trim().into(),
+            machine: std::env::consts::ARCH.into(),
+            memory_kib,
+            workers: self.workers,
+            interfaces: 0,
+            mac: macs.min().unwrap_or(Mac([2, 0, 0, 0, 0, 1])),
+            serial: if serial.is_empty() { "0".into() } else { serial.to_uppercase() },
+        }
+    }
+}
+
+/// CLOCK_MONOTONIC, nanoseconds: the clock the datapath stamps with.
+fn monotonic() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
+}

@@ -1,0 +1,98 @@
+//! Writing the configuration so that whatever happens one whole file is there: a new file, to the disk, in the old one's
+//! place. It may wait for the disk, so a thread of its own does it.
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// Something to save, and who asked: session and request.
+pub struct Job {
+    /// Who asked.
+    pub session: u64,
+    /// Of the request.
+    pub id: u64,
+    /// The text.
+    pub text: String,
+}
+
+/// The thread that writes.
+pub struct Saver {
+    jobs: Sender<Job>,
+    done: Receiver<(u64, u64, Result<(), String>)>,
+    bell: Arc<EventFd>,
+}
+
+impl Saver {
+    /// Starts the thread; it writes to `path`.
+    pub fn start(path: PathBuf) -> Result<Saver, String> {
+        let bell = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC).map_err(|e| e.to_string())?;
+        let bell = Arc::new(bell);
+        let (jobs, todo) = channel::<Job>();
+        let (finished, done) = channel();
+        let ring = bell.clone();
+        std::thread::Builder::new()
+            .name("save".into())
+            .spawn(move || {
+                for job in todo {
+                    let result = save(&path, &job.text);
+                    if finished.send((job.session, job.id, result)).is_err() {
+                        return;
+                    }
+                    let _ = ring.write(1);
+                }
+            })
+            .map_err(|e| e.to_string())?;
+        Ok(Saver { jobs, done, bell })
+    }
+
+    /// Asks for something to be written.
+    pub fn save(&self, job: Job) {
+        // The thread ends only with us.
+        let _ = self.jobs.send(job);
+    }
+
+    /// Readable when something was written.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+
+    /// What was written, or could not be.
+    pub fn done(&self) -> Vec<(u64, u64, Result<(), String>)> {
+        let _ = self.bell.read();
+        self.done.try_iter().collect()
+    }
+}
+
+/// Replaces `path` by a file of this text. On an error, which says what and why, the old file is as it was.
+pub fn save(path: &Path, text: &str) -> Result<(), String> {
+    let say = |what: &Path, e: std::io::Error| format!("the configuration was not saved: {}: {e}", what.display());
+    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or_else(|| format!("{} is no file name", path.display()))?;
+    fs::create_dir_all(dir).map_err(|e| say(dir, e))?;
+    let temporary = dir.join(format!(".{}.new", name.to_string_lossy()));
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(dir)?.sync_all()
+    };
+    write().map_err(|e| {
+        let _ = fs::remove_file(&temporary);
+        say(path, e)
+    })
+}
+
+/// Replaces a file that need not survive the machine (of `/run`).
+pub fn keep(path: &Path, text: &str) -> Result<(), String> {
+    let temporary = path.with_extension("new");
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(dir)
+        .and_then(|()| fs::write(&temporary, text))
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(|e| format!("the ports that hooks added are not kept: {}: {e}", path.display()))
+}
