@@ -217,7 +217,7 @@ impl Rim {
                 self.server.reply(session, reply);
             }
             Output::Show { session, id, context, action } => {
-                let result = self.view(session.id, |switch, view| switch.show(now, &action, view));
+                let result = self.view(&session, |switch, view| switch.show(now, &action, view));
                 let (shown, error) = match result {
                     Ok(shown) => (shown, None),
                     Err(text) => (Vec::new(), Some(LineError::Rejected { text })),
@@ -284,10 +284,10 @@ impl Rim {
         }
     }
 
-    fn view<T>(&self, session: u64, look: impl FnOnce(&Switch, &View) -> T) -> T {
+    fn view<T>(&self, session: &Session, look: impl FnOnce(&Switch, &View) -> T) -> T {
         let clients = self.server.clients();
         let users = clients.iter().map(|(id, client)| User {
-            me: *id == session,
+            me: *id == session.id,
             line: format!("{id} {}", if client.origin.is_empty() { "vty 0" } else { &client.origin }),
             user: client.user.clone(),
             pid: client.pid,
@@ -304,7 +304,7 @@ impl Rim {
                 .map_err(|e| format!("startup-config is not present: {}: {e}", self.config.display())),
             users: users.collect(),
             monitors: clients.values().filter(|c| c.monitor).count(),
-            privilege: clients.get(&session).map_or(1, |c| c.granted),
+            privilege: session.privilege,
         };
         look(&self.switch, &view)
     }
