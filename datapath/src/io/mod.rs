@@ -4,7 +4,10 @@
 //! copying (or, where rx and tx share memory, by handing on) what the frame holds.
 #![allow(unsafe_code)]
 
+pub mod backplane;
+pub mod link;
 pub mod mem;
+pub mod packet;
 pub mod peer;
 pub mod raw;
 pub mod sched;

@@ -1,0 +1,504 @@
+//! One end of the backplane: the raw socket on the far end of a veth pair (packet(7), TPACKET_V2), through which all
+//! `packet` ports of one worker come and go. A ring receives, so that 64 KiB super-frames are seen without a copy. What
+//! is sent is copied by `sendmmsg` and not put into a ring: a ring's pages would hang on the frame until its last
+//! reader is done, while the slot is free again as soon as the receiver's stack disowns the frame.
+
+#![allow(unsafe_code)]
+
+use super::set::Egress;
+use super::{CsumStart, Gso, GsoKind, Offload, RxFrame};
+use crate::Drop;
+use crate::offload::Leaving;
+use mona_wire::PortId;
+use std::io;
+use std::mem::{size_of, size_of_val, zeroed};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// `struct virtio_net_hdr` (virtio 1.2, 5.1.6) without `num_buffers`.
+const VNET: usize = 10;
+/// The tag that carries the port's number.
+const TAG: usize = 4;
+const TPID_S: u16 = 0x88a8;
+/// Frames sent by one system call.
+const BATCH: usize = 64;
+/// What is longer is sent at once, so that the queue's memory stays small.
+const SMALL: usize = 2048;
+/// The longest frame: 64 KiB of IP packet, addresses, EtherType, two tags.
+const LARGEST: usize = 65535 + 14 + 8;
+/// Entries of a worker in the tables of credit, as in mona.bpf.c.
+pub(super) const PORTS: usize = 4096;
+
+/// The shape of a ring.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub frame: usize,
+    pub block: usize,
+    pub blocks: usize,
+}
+
+impl Shape {
+    /// Slots for super-frames. An odd number of cache lines: at a power of two all slots would share the same sets.
+    pub(super) const DATA: Shape = Shape { frame: 65856, block: 1 << 20, blocks: 35 };
+    /// Slots for bridge protocols, the longest of which (LLDP) fill an Ethernet frame.
+    pub(super) const URGENT: Shape = Shape { frame: 2112, block: 1 << 16, blocks: 8 };
+
+    fn per_block(self) -> usize {
+        self.block / self.frame
+    }
+
+    pub(super) fn slots(self) -> usize {
+        self.per_block() * self.blocks
+    }
+}
+
+/// A shared mapping that is undone with its owner.
+pub(super) struct Mapped {
+    at: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the mapping belongs to no thread; whoever reads or writes it does so by atomics or by the ring's protocol.
+unsafe impl Send for Mapped {}
+
+impl Mapped {
+    pub(super) fn new(fd: RawFd, len: usize) -> io::Result<Mapped> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping of `len` bytes where the kernel likes.
+        let at = unsafe { libc::mmap(ptr::null_mut(), len, protection, libc::MAP_SHARED, fd, 0) };
+        if at == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        NonNull::new(at.cast()).map(|at| Mapped { at, len }).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+    }
+}
+
+impl std::ops::Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made by `new`.
+        unsafe { libc::munmap(self.at.as_ptr().cast(), self.len) };
+    }
+}
+
+/// A worker's share of the tables by which ports are admitted to its ring.
+pub(super) struct Credit {
+    pub admitted: Mapped,
+    pub consumed: Mapped,
+    pub base: usize,
+    /// `admitted` as it was when the ring was at `since`.
+    pub mark: Vec<u64>,
+    pub since: u64,
+}
+
+impl Credit {
+    fn word(map: &Mapped, index: usize) -> &AtomicU64 {
+        debug_assert!((index + 1) * 8 <= map.len);
+        // SAFETY: inside the mapping, which holds u64 at multiples of 8 that the kernel accesses atomically.
+        unsafe { &*map.at.as_ptr().cast::<AtomicU64>().add(index) }
+    }
+
+    /// Only this worker writes `consumed`.
+    fn add(&self, port: usize, frames: u64) {
+        let word = Credit::word(&self.consumed, self.base + port);
+        word.store(word.load(Ordering::Relaxed) + frames, Ordering::Relaxed);
+    }
+
+    /// What was admitted a whole turn of the ring (and the kernel's queue before it) ago has come out since or is lost:
+    /// its credit is given back.
+    fn reconcile(&mut self, received: u64) {
+        let mut total = 0;
+        for port in 1..PORTS {
+            let word = Credit::word(&self.consumed, self.base + port);
+            let (out, past) = (word.load(Ordering::Relaxed), self.mark[port]);
+            if out < past {
+                word.store(past, Ordering::Relaxed);
+                total += past - out;
+            }
+            self.mark[port] = Credit::word(&self.admitted, self.base + port).load(Ordering::Relaxed);
+        }
+        self.add(0, total);
+        self.since = received;
+    }
+}
+
+/// A frame waiting to be sent.
+#[repr(C)]
+struct Waiting {
+    len: usize,
+    bytes: [u8; VNET + TAG + SMALL],
+}
+
+/// All `packet` ports of one worker. Owned by its thread.
+pub struct Backplane {
+    fd: OwnedFd,
+    shape: Shape,
+    ring: Mapped,
+    /// The slot the next frame comes in.
+    next: usize,
+    /// Slots handed out before `next`.
+    held: usize,
+    received: u64,
+    credit: Option<Credit>,
+    waiting: Box<[Waiting]>,
+    queued: usize,
+    large: Box<[u8]>,
+    tx_full: u64,
+    tx_error: u64,
+    cut: u64,
+    ring_full: u64,
+}
+
+impl Backplane {
+    /// Opens the raw socket on the far end with this index.
+    pub(super) fn open(far: u32, shape: Shape, credit: Option<Credit>) -> io::Result<Backplane> {
+        // SAFETY: no pointers; the descriptor is owned from here on.
+        let fd = unsafe {
+            let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            OwnedFd::from_raw_fd(fd)
+        };
+        set(&fd, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V2 as i32))?;
+        set(&fd, libc::PACKET_VNET_HDR, &1i32)?;
+        set(&fd, libc::PACKET_IGNORE_OUTGOING, &1i32)?;
+        set(&fd, libc::PACKET_QDISC_BYPASS, &1i32)?;
+        let request = libc::tpacket_req {
+            tp_block_size: shape.block as u32,
+            tp_block_nr: shape.blocks as u32,
+            tp_frame_size: shape.frame as u32,
+            tp_frame_nr: shape.slots() as u32,
+        };
+        set(&fd, libc::PACKET_RX_RING, &request)?;
+        let ring = Mapped::new(fd.as_raw_fd(), shape.block * shape.blocks)?;
+        // SAFETY: sockaddr_ll is plain data for which all zeros is a value.
+        let mut address: libc::sockaddr_ll = unsafe { zeroed() };
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+        address.sll_ifindex = far as i32;
+        // SAFETY: `address` lives through the call and its length is its own.
+        let bound = unsafe {
+            libc::bind(fd.as_raw_fd(), (&raw const address).cast(), size_of_val(&address) as libc::socklen_t)
+        };
+        if bound < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let waiting = (0..BATCH).map(|_| Waiting { len: 0, bytes: [0; VNET + TAG + SMALL] }).collect();
+        Ok(Backplane {
+            fd,
+            shape,
+            ring,
+            next: 0,
+            held: 0,
+            received: 0,
+            credit,
+            waiting,
+            queued: 0,
+            large: vec![0; VNET + TAG + LARGEST].into_boxed_slice(),
+            tx_full: 0,
+            tx_error: 0,
+            cut: 0,
+            ring_full: 0,
+        })
+    }
+
+    fn slot(&self, index: usize) -> NonNull<u8> {
+        let per_block = self.shape.per_block();
+        let offset = index / per_block * self.shape.block + index % per_block * self.shape.frame;
+        debug_assert!(offset + self.shape.frame <= self.ring.len);
+        // SAFETY: `index` < slots, so the offset is inside the mapping.
+        unsafe { self.ring.at.add(offset) }
+    }
+
+    /// The word by which a slot changes hands between the kernel and us.
+    fn status(&self, index: usize) -> &AtomicU32 {
+        // SAFETY: tp_status is the first word of the slot, aligned to 16; both sides access it whole.
+        unsafe { self.slot(index).cast::<AtomicU32>().as_ref() }
+    }
+
+    fn after(&self, index: usize) -> usize {
+        if index + 1 < self.shape.slots() { index + 1 } else { 0 }
+    }
+
+    /// Appends at most `max` frames; returns how many. They stay until [`Backplane::release`].
+    #[inline]
+    pub fn receive(&mut self, into: &mut Vec<RxFrame>, max: usize) -> usize {
+        let before = into.len();
+        let mut run = (0, 0);
+        for _ in 0..max {
+            if self.held == self.shape.slots() {
+                break;
+            }
+            let slot = self.slot(self.next);
+            let status = self.status(self.next).load(Ordering::Acquire);
+            if status & libc::TP_STATUS_USER == 0 {
+                break;
+            }
+            // SAFETY: the kernel has filled the slot and handed it over (acquired above); it begins with this header.
+            let header = unsafe { slot.cast::<libc::tpacket2_hdr>().as_ref() };
+            let number = header.tp_vlan_tci & 0xfff;
+            if status & libc::TP_STATUS_VLAN_VALID != 0 && number != 0 {
+                let port = usize::from(number);
+                if let Some(credit) = &self.credit {
+                    if run.0 != port {
+                        credit.add(run.0, run.1);
+                        credit.add(0, run.1);
+                        run = (port, 0);
+                    }
+                    run.1 += 1;
+                }
+                if header.tp_snaplen == header.tp_len {
+                    // SAFETY: the kernel put the frame and, before it, the virtio header inside the slot.
+                    let at = unsafe { slot.add(usize::from(header.tp_mac)) };
+                    // SAFETY: as above.
+                    let (vnet, bytes) = unsafe {
+                        let vnet = at.sub(VNET).cast::<[u8; VNET]>().as_ref();
+                        (vnet, std::slice::from_raw_parts(at.as_ptr(), header.tp_len as usize))
+                    };
+                    into.push(RxFrame {
+                        rx: PortId(number),
+                        at,
+                        len: header.tp_len,
+                        offload: described(vnet, bytes),
+                        chunk: self.next as u64,
+                    });
+                } else {
+                    self.cut += 1;
+                }
+            }
+            self.held += 1;
+            self.received += 1;
+            self.next = self.after(self.next);
+        }
+        if let Some(credit) = &mut self.credit {
+            if run.1 > 0 {
+                credit.add(run.0, run.1);
+                credit.add(0, run.1);
+            }
+            // Two turns: one for the ring, one for what waited in the kernel before it.
+            if self.received - credit.since > 2 * self.shape.slots() as u64 {
+                credit.reconcile(self.received);
+            }
+        }
+        into.len() - before
+    }
+
+    /// Nothing came for a while (the caller is about to sleep): whatever was admitted before is lost.
+    pub fn idle(&mut self) {
+        if let Some(credit) = &mut self.credit {
+            credit.reconcile(self.received);
+        }
+    }
+
+    /// Gives the slots of all frames received back to the kernel.
+    #[inline]
+    pub fn release(&mut self) {
+        let slots = self.shape.slots();
+        let mut index = (self.next + slots - self.held) % slots;
+        for _ in 0..self.held {
+            self.status(index).store(libc::TP_STATUS_KERNEL, Ordering::Release);
+            index = self.after(index);
+        }
+        self.held = 0;
+    }
+
+    /// Is there a frame to receive?
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        self.status(self.next).load(Ordering::Relaxed) & libc::TP_STATUS_USER != 0
+    }
+
+    /// Queues a copy for `port`; it goes at the latest with [`Backplane::flush`].
+    #[inline]
+    pub fn send(&mut self, port: PortId, egress: &Egress<'_>) -> Result<(), Drop> {
+        let leaving = Leaving::new(egress.bytes, &egress.offload, egress.tag)?;
+        if leaving.len() > LARGEST {
+            return Err(Drop::Oversize);
+        }
+        if leaving.len() > SMALL {
+            // What was queued before goes before.
+            self.flush();
+            let len = write(&leaving, port, &mut self.large)?;
+            // SAFETY: pointer and length are of one buffer.
+            let sent =
+                unsafe { libc::send(self.fd.as_raw_fd(), self.large.as_ptr().cast(), len, libc::MSG_DONTWAIT) };
+            return if sent < 0 { Err(self.refused()) } else { Ok(()) };
+        }
+        if self.queued == BATCH {
+            self.flush();
+        }
+        let waiting = &mut self.waiting[self.queued];
+        waiting.len = write(&leaving, port, &mut waiting.bytes)?;
+        self.queued += 1;
+        Ok(())
+    }
+
+    /// Sends what is queued.
+    #[inline]
+    pub fn flush(&mut self) {
+        if self.queued == 0 {
+            return;
+        }
+        // SAFETY: iovec and mmsghdr are plain data for which all zeros is a value.
+        let (mut parts, mut messages): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) = unsafe { zeroed() };
+        for ((waiting, part), message) in self.waiting.iter_mut().zip(&mut parts).zip(&mut messages).take(self.queued) {
+            *part = libc::iovec { iov_base: waiting.bytes.as_mut_ptr().cast(), iov_len: waiting.len };
+            message.msg_hdr.msg_iov = part;
+            message.msg_hdr.msg_iovlen = 1;
+        }
+        let mut done = 0;
+        while done < self.queued {
+            let left = (self.queued - done) as u32;
+            // SAFETY: `left` messages from `done`, each with one part, all in arrays that outlive the call.
+            let sent = unsafe {
+                libc::sendmmsg(self.fd.as_raw_fd(), messages[done..].as_mut_ptr(), left, libc::MSG_DONTWAIT as _)
+            };
+            if sent > 0 {
+                done += sent as usize;
+            } else {
+                // The first of the rest is refused: it is lost, those behind it may go.
+                self.refused();
+                done += 1;
+            }
+        }
+        self.queued = 0;
+    }
+
+    /// Counts a frame that the kernel did not take, and says why it did not.
+    fn refused(&mut self) -> Drop {
+        match io::Error::last_os_error().raw_os_error() {
+            Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) => {
+                self.tx_full += 1;
+                Drop::TxFull
+            }
+            _ => {
+                self.tx_error += 1;
+                Drop::TxError
+            }
+        }
+    }
+
+    /// What to sleep on.
+    pub fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// Frames lost here, by name.
+    pub fn losses(&mut self) -> Vec<(&'static str, u64)> {
+        let mut stats = [0u32; 2];
+        let mut len = size_of_val(&stats) as libc::socklen_t;
+        // SAFETY: tpacket_stats is two words: packets, drops. Reading resets them.
+        let done = unsafe {
+            libc::getsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_STATISTICS,
+                stats.as_mut_ptr().cast(),
+                &raw mut len,
+            )
+        };
+        if done == 0 {
+            self.ring_full += u64::from(stats[1]);
+        }
+        vec![
+            ("ring_full", self.ring_full),
+            ("frame_cut", self.cut),
+            ("tx_queue_full", self.tx_full),
+            ("tx_error", self.tx_error),
+        ]
+    }
+}
+
+/// Writes the virtio header and the frame with the port's tag outermost; returns the length of both.
+fn write(leaving: &Leaving<'_>, port: PortId, into: &mut [u8]) -> Result<usize, Drop> {
+    // The frame first, 4 bytes further back than it belongs; then its addresses move before the port's tag.
+    let len = leaving.write(&mut into[VNET + TAG..]).ok_or(Drop::Oversize)?;
+    into.copy_within(VNET + TAG..VNET + TAG + 12, VNET);
+    into[VNET + 12..VNET + 14].copy_from_slice(&TPID_S.to_be_bytes());
+    into[VNET + 14..VNET + 16].copy_from_slice(&port.0.to_be_bytes());
+    let offload = &leaving.offload;
+    let mut vnet = [0; VNET];
+    if let Some(csum) = offload.csum {
+        vnet[0] = 1; // VIRTIO_NET_HDR_F_NEEDS_CSUM
+        vnet[6..8].copy_from_slice(&(csum.start + TAG as u16).to_ne_bytes());
+        vnet[8..10].copy_from_slice(&csum.offset.to_ne_bytes());
+    }
+    if let Some(gso) = offload.gso {
+        let kind = match gso.kind {
+            GsoKind::Tcp4 => 1,
+            GsoKind::Tcp6 => 4,
+            GsoKind::Udp => 5,
+        };
+        vnet[1] = kind | if gso.ecn { 0x80 } else { 0 };
+        vnet[2..4].copy_from_slice(&(gso.header + TAG as u16).to_ne_bytes());
+        vnet[4..6].copy_from_slice(&gso.size.to_ne_bytes());
+    }
+    into[..VNET].copy_from_slice(&vnet);
+    Ok(VNET + TAG + len)
+}
+
+/// What the virtio header says of the frame. Its `hdr_len` is only a hint (the kernel gives the linear part), so the
+/// headers are measured.
+#[inline]
+fn described(vnet: &[u8; VNET], bytes: &[u8]) -> Offload {
+    if vnet[0] & 1 == 0 {
+        return Offload::default();
+    }
+    let word = |at: usize| u16::from_ne_bytes([vnet[at], vnet[at + 1]]);
+    let csum = CsumStart { start: word(6), offset: word(8) };
+    let kind = match vnet[1] & 0x7f {
+        1 => Some(GsoKind::Tcp4),
+        4 => Some(GsoKind::Tcp6),
+        5 => Some(GsoKind::Udp),
+        _ => None,
+    };
+    let gso = kind.map(|kind| {
+        let upper = match kind {
+            GsoKind::Udp => 8,
+            _ => bytes.get(usize::from(csum.start) + 12).map_or(20, |offset| u16::from(offset >> 4) * 4),
+        };
+        Gso { kind, ecn: vnet[1] & 0x80 != 0, size: word(4), header: csum.start.saturating_add(upper) }
+    });
+    Offload { csum: Some(csum), gso }
+}
+
+fn set<T>(fd: &OwnedFd, option: i32, value: &T) -> io::Result<()> {
+    // SAFETY: pointer and size are of one value of the type that the option takes.
+    let done = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_PACKET,
+            option,
+            ptr::from_ref(value).cast(),
+            size_of::<T>() as libc::socklen_t,
+        )
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// A socket whose memberships keep netdevs promiscuous, and let go of them with it.
+pub(super) struct Promiscuous {
+    fd: OwnedFd,
+}
+
+impl Promiscuous {
+    pub(super) fn open() -> io::Result<Promiscuous> {
+        // SAFETY: no pointers; the descriptor is owned from here on. Protocol 0: it receives nothing.
+        unsafe {
+            let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
+            if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(Promiscuous { fd: OwnedFd::from_raw_fd(fd) }) }
+        }
+    }
+
+    pub(super) fn set(&self, index: u32, on: bool) -> io::Result<()> {
+        let option = if on { libc::PACKET_ADD_MEMBERSHIP } else { libc::PACKET_DROP_MEMBERSHIP };
+        let request = libc::packet_mreq {
+            mr_ifindex: index as i32,
+            mr_type: libc::PACKET_MR_PROMISC as u16,
+            mr_alen: 0,
+            mr_address: [0; 8],
+        };
+        set(&self.fd, option, &request)
+    }
+}

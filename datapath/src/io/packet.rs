@@ -1,0 +1,344 @@
+//! `packet` ports: the backplane, DSA-style. A TC program at each port's ingress steers every frame, tagged (802.1ad)
+//! with the port's number, into its worker's veth pair, whose far end the worker reads and writes by one raw socket.
+//! This is the side of control: it loads the programs, makes the pairs, opens and closes ports.
+
+#![allow(unsafe_code)]
+
+pub use super::backplane::Backplane;
+use super::backplane::{Credit, Mapped, PORTS, Promiscuous, Shape};
+use super::link::{Link, Links};
+use aya::maps::{Array, HashMap, MapData};
+use aya::programs::links::LinkOrder;
+use aya::programs::tc::{SchedClassifierLink, TcAttachOptions};
+use aya::programs::{SchedClassifier, TcAttachType};
+use aya::{Ebpf, EbpfLoader};
+use mona_wire::PortId;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::{fs, io};
+
+const OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/mona.bpf.o");
+/// What the pairs are marked with, so that those a killed switch left are known.
+const MARK: &str = "mona backplane";
+/// Above any port's.
+const MTU: u32 = 65535;
+/// Super-frames that a virtio header cannot describe: the kernel cuts them before they cross.
+const UNDESCRIBED: [&str; 10] = [
+    "tx-gre-segmentation",
+    "tx-gre-csum-segmentation",
+    "tx-ipxip4-segmentation",
+    "tx-ipxip6-segmentation",
+    "tx-udp_tnl-segmentation",
+    "tx-udp_tnl-csum-segmentation",
+    "tx-sctp-segmentation",
+    "tx-esp-segmentation",
+    "tx-tunnel-remcsum-segmentation",
+    "tx-gso-list",
+];
+/// An accelerated tag would travel beside the frame, where XDP on the peer cannot see it; LRO loses what it merged.
+const CHANGED: [&str; 3] = ["tx-vlan-hw-insert", "tx-vlan-stag-hw-insert", "rx-lro"];
+
+/// Why a port or the backplane cannot be opened: a sentence for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenError(pub String);
+
+impl Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// Where frames for 01-80-C2-00-00-0X come in: a ring of their own, read before the others.
+pub type Urgent = Backplane;
+
+/// A port that was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The device's index.
+    pub ifindex: u32,
+}
+
+struct Open {
+    device: Link,
+    ipv6_was_off: Option<String>,
+    /// Features that were on and are off now.
+    features: Vec<&'static str>,
+    was_up: bool,
+    _links: [SchedClassifierLink; 2],
+}
+
+/// The control side of all `packet` ports.
+pub struct PacketPorts {
+    links: Links,
+    bpf: Ebpf,
+    ports: HashMap<MapData, u32, [u32; 4]>,
+    devices: Array<MapData, u32>,
+    refused: Array<MapData, u64>,
+    promiscuous: Promiscuous,
+    /// Indices of the near ends, by worker.
+    near: Vec<u32>,
+    urgent: u32,
+    open: BTreeMap<PortId, Open>,
+    _far: Vec<SchedClassifierLink>,
+    /// Tells others of this namespace that the switch of this name lives.
+    _alive: UnixListener,
+}
+
+impl PacketPorts {
+    /// Loads the programs and makes a backplane for each worker. `name` begins the names of its netdevs.
+    pub fn start(name: &str, workers: usize) -> Result<(PacketPorts, Vec<Backplane>, Urgent), OpenError> {
+        if name.is_empty() || name.len() > 10 || workers == 0 {
+            return Err(OpenError(format!("`{name}` is no name for a switch: 1 to 10 characters")));
+        }
+        let address = SocketAddr::from_abstract_name(format!("mona/{name}")).map_err(|e| sentence("the lock", e))?;
+        let alive = UnixListener::bind_addr(&address)
+            .map_err(|_| OpenError(format!("a switch named `{name}` runs here already; choose another --name")))?;
+        let links = Links::open().map_err(|e| sentence("netlink", e))?;
+
+        let (slots, entries) = (Shape::DATA.slots() as u32, (PORTS * workers) as u32);
+        let mut bpf = EbpfLoader::new()
+            .override_global("slots", &slots, true)
+            .map_max_entries("admitted", entries)
+            .map_max_entries("consumed", entries)
+            .load(OBJECT)
+            .map_err(|e| sentence("loading the BPF programs (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)", e))?;
+        for program in ["port_in", "port_out", "near_in", "far_in"] {
+            classifier(&mut bpf, program)?.load().map_err(|e| sentence(program, e))?;
+        }
+        let mut far_links = Vec::new();
+        let mut near_indices = Vec::new();
+        let mut backplanes = Vec::new();
+        for worker in 0..=workers {
+            let last = worker == workers;
+            let end = |letter| if last { format!("{name}-{letter}u") } else { format!("{name}-{letter}{worker}") };
+            let (near_name, far_name) = (end('b'), end('w'));
+            for left in [&near_name, &far_name] {
+                remove_leftover(&links, left)?;
+            }
+            let made = links.create_veth(&near_name, &far_name, MTU, MARK);
+            let (near, far) = made.map_err(|e| sentence(&format!("making {near_name}"), e))?;
+            let ready = || -> io::Result<()> {
+                for device in [&near_name, &far_name] {
+                    quiet(device)?;
+                    links.set_features(device, false, |name| UNDESCRIBED.contains(&name))?;
+                }
+                for index in [near, far] {
+                    let flags = libc::IFF_UP | libc::IFF_NOARP;
+                    links.set_flags(index, flags, flags)?;
+                }
+                Ok(())
+            };
+            ready().map_err(|e| sentence(&format!("setting {near_name} up"), e))?;
+            far_links.push(attach(&mut bpf, "near_in", &near_name, TcAttachType::Ingress)?);
+            far_links.push(attach(&mut bpf, "far_in", &far_name, TcAttachType::Ingress)?);
+            let credit = if last { None } else { Some(credit(&bpf, worker, entries)?) };
+            let shape = if last { Shape::URGENT } else { Shape::DATA };
+            let backplane = Backplane::open(far, shape, credit).map_err(|e| sentence(&far_name, e))?;
+            near_indices.push(near);
+            backplanes.push(backplane);
+        }
+        let (Some(urgent), Some(urgent_near)) = (backplanes.pop(), near_indices.pop()) else {
+            unreachable!("the loop runs at least twice");
+        };
+        let ports = PacketPorts {
+            ports: HashMap::try_from(take(&mut bpf, "ports")?).map_err(|e| sentence("ports", e))?,
+            devices: Array::try_from(take(&mut bpf, "devices")?).map_err(|e| sentence("devices", e))?,
+            refused: Array::try_from(take(&mut bpf, "refused")?).map_err(|e| sentence("refused", e))?,
+            promiscuous: Promiscuous::open().map_err(|e| sentence("a raw socket (CAP_NET_RAW)", e))?,
+            links,
+            bpf,
+            near: near_indices,
+            urgent: urgent_near,
+            open: BTreeMap::new(),
+            _far: far_links,
+            _alive: alive,
+        };
+        Ok((ports, backplanes, urgent))
+    }
+
+    /// Makes `device` the port of this number, served by `worker`.
+    pub fn open(&mut self, port: PortId, device: &str, worker: u8) -> Result<Opened, OpenError> {
+        if port == PortId::SELF || port.index() >= PortId::COUNT {
+            return Err(OpenError(format!("{port} is no number of a port")));
+        }
+        if self.open.contains_key(&port) {
+            return Err(OpenError(format!("{port} is open already")));
+        }
+        let near = *self.near.get(usize::from(worker)).ok_or_else(|| OpenError(format!("there is no worker {worker}")))?;
+        let link = self.links.get(device).map_err(|e| match e.raw_os_error() {
+            Some(libc::ENODEV) => OpenError(format!("there is no device {device}")),
+            _ => sentence(device, e),
+        })?;
+        if link.flags & libc::IFF_LOOPBACK as u32 != 0 {
+            return Err(OpenError(format!("{device} is the loopback device, which cannot be a port")));
+        }
+        if link.alias == MARK {
+            return Err(OpenError(format!("{device} is part of a switch's backplane")));
+        }
+        if link.master.is_some() {
+            return Err(OpenError(format!("{device} belongs to a bridge or bond; take it out of there first")));
+        }
+        let attached = SchedClassifier::query_tcx(device, TcAttachType::Ingress).map_err(|e| sentence(device, e))?;
+        if attached.1.iter().any(|program| program.name_as_str() == Some("port_in")) {
+            return Err(OpenError(format!("{device} is a port of a switch already")));
+        }
+        // From here on something changes. The map is complete before the first frame is steered by it.
+        let entry = [near, self.urgent, u32::from(worker), u32::from(port.0)];
+        self.ports.insert(link.index, entry, 0).map_err(|e| sentence(device, e))?;
+        self.devices.set(u32::from(port.0), link.index, 0).map_err(|e| sentence(device, e))?;
+        match self.take_over(device, &link) {
+            Ok(open) => {
+                let ifindex = link.index;
+                self.open.insert(port, open);
+                Ok(Opened { ifindex })
+            }
+            Err(error) => {
+                self.forget(port, link.index);
+                Err(error)
+            }
+        }
+    }
+
+    fn take_over(&mut self, device: &str, link: &Link) -> Result<Open, OpenError> {
+        let attached = [
+            attach(&mut self.bpf, "port_in", device, TcAttachType::Ingress)?,
+            attach(&mut self.bpf, "port_out", device, TcAttachType::Egress)?,
+        ];
+        let mut open = Open {
+            device: link.clone(),
+            ipv6_was_off: fs::read_to_string(ipv6_off(device)).ok(),
+            features: Vec::new(),
+            was_up: link.flags & libc::IFF_UP as u32 != 0,
+            _links: attached,
+        };
+        let mut change = || -> io::Result<()> {
+            quiet(device)?;
+            for feature in CHANGED {
+                if self.links.feature(device, feature)? == Some(true) {
+                    open.features.push(feature);
+                }
+            }
+            self.links.set_features(device, false, |name| CHANGED.contains(&name))?;
+            self.promiscuous.set(link.index, true)?;
+            self.links.set_flags(link.index, libc::IFF_UP, libc::IFF_UP)
+        };
+        match change() {
+            Ok(()) => Ok(open),
+            Err(error) => {
+                self.restore(&open);
+                Err(sentence(device, error))
+            }
+        }
+    }
+
+    /// Gives the device back as it was; it may be gone or have another name.
+    pub fn close(&mut self, port: PortId) {
+        if let Some(open) = self.open.remove(&port) {
+            self.restore(&open);
+            self.forget(port, open.device.index);
+        }
+    }
+
+    fn restore(&self, open: &Open) {
+        // Each step by itself: a device that is half gone is given back as far as it is there.
+        let _ = self.promiscuous.set(open.device.index, false);
+        let Some(device) = name_of(open.device.index) else { return };
+        let _ = self.links.set_features(&device, true, |name| open.features.contains(&name));
+        if let Some(value) = &open.ipv6_was_off {
+            let _ = fs::write(ipv6_off(&device), value);
+        }
+        if !open.was_up {
+            let _ = self.links.set_flags(open.device.index, 0, libc::IFF_UP);
+        }
+    }
+
+    fn forget(&mut self, port: PortId, index: u32) {
+        // Absent entries are what is wanted.
+        let _ = self.ports.remove(&index);
+        let _ = self.devices.set(u32::from(port.0), 0, 0);
+    }
+
+    /// Frames of this port that the kernel dropped before they reached a worker, by reason.
+    pub fn kernel_losses(&self, port: PortId) -> Vec<(&'static str, u64)> {
+        vec![("credit", self.refused.get(&u32::from(port.0), 0).unwrap_or(0))]
+    }
+}
+
+impl Drop for PacketPorts {
+    fn drop(&mut self) {
+        for port in self.open.keys().copied().collect::<Vec<_>>() {
+            self.close(port);
+        }
+        for near in self.near.iter().chain([&self.urgent]) {
+            // Gone already is as good.
+            let _ = self.links.delete(*near);
+        }
+    }
+}
+
+fn sentence(what: &str, error: impl Display) -> OpenError {
+    OpenError(format!("{what}: {error}"))
+}
+
+fn ipv6_off(device: &str) -> String {
+    format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6")
+}
+
+/// IPv6 off, so that the host says nothing of its own there. A kernel without IPv6 has nothing to turn off.
+fn quiet(device: &str) -> io::Result<()> {
+    match fs::write(ipv6_off(device), "1") {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn name_of(index: u32) -> Option<String> {
+    nix::net::if_::if_indextoname(index).ok()?.into_string().ok()
+}
+
+/// Removes what a killed switch of this name left; the lock is ours, so nobody uses it.
+fn remove_leftover(links: &Links, device: &str) -> Result<(), OpenError> {
+    let Ok(link) = links.get(device) else { return Ok(()) };
+    if link.alias != MARK {
+        return Err(OpenError(format!("{device} is in the way; remove it or choose another --name")));
+    }
+    links.delete(link.index).map_err(|e| sentence(device, e))
+}
+
+fn take(bpf: &mut Ebpf, map: &str) -> Result<aya::maps::Map, OpenError> {
+    bpf.take_map(map).ok_or_else(|| OpenError(format!("the BPF object has no map {map}")))
+}
+
+fn classifier<'a>(bpf: &'a mut Ebpf, program: &str) -> Result<&'a mut SchedClassifier, OpenError> {
+    let found = bpf.program_mut(program).ok_or_else(|| OpenError(format!("the BPF object has no {program}")))?;
+    found.try_into().map_err(|e| sentence(program, e))
+}
+
+fn attach(bpf: &mut Ebpf, program: &str, device: &str, to: TcAttachType) -> Result<SchedClassifierLink, OpenError> {
+    let program = classifier(bpf, program)?;
+    let link = program
+        .attach_with_options(device, to, TcAttachOptions::TcxOrder(LinkOrder::first()))
+        .map_err(|e| sentence(&format!("attaching to {device} (kernel 6.6 or later)"), e))?;
+    program.take_link(link).map_err(|e| sentence(device, e))
+}
+
+fn credit(bpf: &Ebpf, worker: usize, entries: u32) -> Result<Credit, OpenError> {
+    let map = |name: &str| -> Result<Mapped, OpenError> {
+        let Some(aya::maps::Map::Array(data)) = bpf.map(name) else {
+            return Err(OpenError(format!("the BPF object has no array {name}")));
+        };
+        Mapped::new(data.fd().as_fd().as_raw_fd(), entries as usize * 8).map_err(|e| sentence(name, e))
+    };
+    Ok(Credit {
+        admitted: map("admitted")?,
+        consumed: map("consumed")?,
+        base: worker * PORTS,
+        mark: vec![0; PORTS],
+        since: 0,
+    })
+}
