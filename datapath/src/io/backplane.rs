@@ -321,8 +321,7 @@ impl Backplane {
             self.flush();
             let len = write(&leaving, port, &mut self.large)?;
             // SAFETY: pointer and length are of one buffer.
-            let sent =
-                unsafe { libc::send(self.fd.as_raw_fd(), self.large.as_ptr().cast(), len, libc::MSG_DONTWAIT) };
+            let sent = unsafe { libc::send(self.fd.as_raw_fd(), self.large.as_ptr().cast(), len, libc::MSG_DONTWAIT) };
             return if sent < 0 { Err(self.refused()) } else { Ok(()) };
         }
         if self.queued == BATCH {

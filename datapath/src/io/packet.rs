@@ -169,7 +169,8 @@ impl PacketPorts {
         if self.open.contains_key(&port) {
             return Err(OpenError(format!("{port} is open already")));
         }
-        let near = *self.near.get(usize::from(worker)).ok_or_else(|| OpenError(format!("there is no worker {worker}")))?;
+        let near =
+            *self.near.get(usize::from(worker)).ok_or_else(|| OpenError(format!("there is no worker {worker}")))?;
         let link = self.links.get(device).map_err(|e| match e.raw_os_error() {
             Some(libc::ENODEV) => OpenError(format!("there is no device {device}")),
             _ => sentence(device, e),
