@@ -62,12 +62,16 @@ impl Switch {
         }
         let mut config = self.config.clone();
         let bound = config.interfaces.iter().find(|(_, i)| i.device.as_ref() == Some(device)).map(|(name, _)| *name);
-        let tagged = wish.tag.as_ref().and_then(|tag| {
-            config.interfaces.iter().find(|(_, i)| i.tag.as_ref() == Some(tag)).map(|(name, _)| *name)
-        });
+        let tagged = wish
+            .tag
+            .as_ref()
+            .and_then(|tag| config.interfaces.iter().find(|(_, i)| i.tag.as_ref() == Some(tag)).map(|(name, _)| *name));
         let name = match (wish.interface, tagged, bound) {
             (Some(name), Some(other), _) if name != other => {
-                return Err(format!("the tag {} belongs to {other}: leave --interface out", wish.tag.as_deref().unwrap_or("")));
+                return Err(format!(
+                    "the tag {} belongs to {other}: leave --interface out",
+                    wish.tag.as_deref().unwrap_or("")
+                ));
             }
             (Some(name), ..) | (None, Some(name), _) | (None, None, Some(name)) => name,
             (None, None, None) => free_name(&config).ok_or("all of GigabitEthernet1/1 to 1/4094 are in use")?,

@@ -128,7 +128,8 @@ impl Switch {
     /// once; `mtu` is set when it differs.
     fn ask_devices(&mut self) {
         for (name, port) in &mut self.state.ports {
-            let (Some(interface), Some(device)) = (self.config.interfaces.get(name), self.state.devices.get(&port.device))
+            let (Some(interface), Some(device)) =
+                (self.config.interfaces.get(name), self.state.devices.get(&port.device))
             else {
                 continue;
             };

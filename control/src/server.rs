@@ -127,7 +127,8 @@ impl Server {
             closing: false,
         };
         if granted == 0 {
-            let text = format!("user {} is in neither of the groups mona and mona-admin: ask for membership", client.user);
+            let text =
+                format!("user {} is in neither of the groups mona and mona-admin: ask for membership", client.user);
             client.fail(hostname, LineError::Denied { text });
         } else if self.clients.len() >= CLIENTS {
             let text = format!("{CLIENTS} clients are connected already: end one of them first");
@@ -227,7 +228,8 @@ impl Client {
                     asked(request);
                 }
                 Ok(Request { v, .. }) => {
-                    let text = format!("this daemon speaks protocol version {VERSION}, not {v}: install both from one build");
+                    let text =
+                        format!("this daemon speaks protocol version {VERSION}, not {v}: install both from one build");
                     return self.fail(hostname, LineError::Protocol { text });
                 }
                 Err(e) => {

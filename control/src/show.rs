@@ -84,21 +84,27 @@ impl Switch {
             None => print(&self.config, false),
             Some(name) => {
                 self.configured(name)?;
-                let part = if all { print_interface_all(&self.config, name) } else { print_interface(&self.config, name) };
+                let part =
+                    if all { print_interface_all(&self.config, name) } else { print_interface(&self.config, name) };
                 std::iter::once("!".to_string()).chain(part).chain(["end".to_string()]).collect()
             }
         };
         let bytes: usize = body.iter().map(|line| line.len() + 1).sum();
-        let head = ["Building configuration...".into(), String::new(), format!("Current configuration : {bytes} bytes")];
+        let head =
+            ["Building configuration...".into(), String::new(), format!("Current configuration : {bytes} bytes")];
         Ok(head.into_iter().chain(body).collect())
     }
 
     fn configured(&self, name: InterfaceName) -> Result<&InterfaceConfig, String> {
-        self.config.interfaces.get(&name).ok_or_else(|| format!("There is no {name}: `show interfaces status` lists them"))
+        self.config
+            .interfaces
+            .get(&name)
+            .ok_or_else(|| format!("There is no {name}: `show interfaces status` lists them"))
     }
 
     fn vlans(&self, brief: bool, id: Option<VlanId>, name: Option<&str>) -> Result<Shown, String> {
-        let wanted = |vlan: VlanId| id.is_none_or(|v| v == vlan) && name.is_none_or(|n| self.config.vlan_name(vlan) == n);
+        let wanted =
+            |vlan: VlanId| id.is_none_or(|v| v == vlan) && name.is_none_or(|n| self.config.vlan_name(vlan) == n);
         let vlans: Vec<VlanRow> =
             self.config.vlans.keys().filter(|v| wanted(**v)).map(|vlan| self.vlan_row(*vlan)).collect();
         match (vlans.is_empty(), id, name) {
@@ -294,7 +300,11 @@ impl Switch {
                 push(reason.name(), own.dropped(*reason), reason.why());
             }
             if let Some(count) = self.state.reserved.get(&port.id) {
-                push("reserved_address", *count, "the destination is one of 01-80-C2-00-00-00..0F, which no bridge relays");
+                push(
+                    "reserved_address",
+                    *count,
+                    "the destination is one of 01-80-C2-00-00-00..0F, which no bridge relays",
+                );
             }
             for (loss, count) in &own.kernel {
                 push(loss, *count, why_lost(loss));

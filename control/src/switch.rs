@@ -187,9 +187,10 @@ impl Switch {
     fn device_gone(&mut self, now: Instant, name: &str) {
         self.state.devices.remove(name);
         self.changed = true;
-        let hooked = self.state.hooked.iter().copied().find(|interface| {
-            self.config.interfaces.get(interface).is_some_and(|i| i.device.as_deref() == Some(name))
-        });
+        let hooked =
+            self.state.hooked.iter().copied().find(|interface| {
+                self.config.interfaces.get(interface).is_some_and(|i| i.device.as_deref() == Some(name))
+            });
         if let Some(interface) = hooked {
             self.refuse_waiting(interface, &format!("{name} vanished while it was being opened"));
             self.unplug(now, interface);
@@ -310,8 +311,7 @@ impl Switch {
     }
 
     pub(crate) fn reply(&mut self, session: u64, id: u64, context: &[String], shown: Vec<Shown>) {
-        let reply =
-            Reply { id, hostname: self.config.hostname.clone(), error: None, context: context.to_vec(), shown };
+        let reply = Reply { id, hostname: self.config.hostname.clone(), error: None, context: context.to_vec(), shown };
         self.outputs.push(Output::Reply { session, reply });
     }
 

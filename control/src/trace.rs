@@ -46,7 +46,9 @@ pub(crate) fn trace(switch: &Switch, interface: InterfaceName, frame: &[u8]) -> 
     for (name, vid) in &out {
         let (text, setting) = match vid {
             Some(vid) => (format!("leaves by {name} with tag {vid}"), Setting::AllowedVlans),
-            None if tracer.is_trunk(*name) => (format!("leaves by {name} without a tag: native VLAN"), Setting::NativeVlan),
+            None if tracer.is_trunk(*name) => {
+                (format!("leaves by {name} without a tag: native VLAN"), Setting::NativeVlan)
+            }
             None => (format!("leaves by {name} without a tag"), Setting::AccessVlan),
         };
         steps.push(TraceStep { phase: "egress".into(), text, config: sources(&switch.config, *name, setting) });
@@ -94,7 +96,9 @@ impl Tracer<'_> {
             Note::Station(port, is_static) => {
                 let name = self.port_name(*port);
                 match is_static {
-                    true => ("lookup", format!("the destination is a static address of {name}"), self.static_lines(*port)),
+                    true => {
+                        ("lookup", format!("the destination is a static address of {name}"), self.static_lines(*port))
+                    }
                     false => ("lookup", format!("the destination was learned on {name}"), Vec::new()),
                 }
             }

@@ -1,6 +1,6 @@
 //! `swcli`: the shell of the switch, on a terminal, for one line, or for lines on stdin.
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use mona_swcli::shell;
 use mona_swcli::terminal::Style;
 use std::path::PathBuf;
@@ -19,10 +19,20 @@ struct Args {
     /// Start at this privilege, 1 to 15, instead of the highest that is granted
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=15))]
     privilege: Option<u8>,
+    /// Print the manual page
+    #[arg(long, hide = true)]
+    man: bool,
+    /// Print the manual page of the commands
+    #[arg(long, hide = true)]
+    man_commands: bool,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if args.man || args.man_commands {
+        print!("{}", if args.man { man() } else { mona_model::reference::man() });
+        return ExitCode::SUCCESS;
+    }
     let done = match Style::detect() {
         _ if !args.lines.is_empty() => {
             let lines = args.lines.iter().flat_map(|text| text.lines()).map(str::to_owned);
@@ -39,4 +49,12 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// The manual page, roff.
+fn man() -> String {
+    let mut page = Vec::new();
+    // Writing to memory does not fail.
+    let _ = clap_mangen::Man::new(Args::command()).section("1").render(&mut page);
+    String::from_utf8_lossy(&page).into_owned()
 }

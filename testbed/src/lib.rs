@@ -2,5 +2,6 @@
 //! everything; nothing knows it.
 
 pub mod netns;
+pub mod replay;
 pub mod transcript;
 pub mod wire;

@@ -114,6 +114,13 @@ impl Kind {
         }
     }
 
+    /// Is it the name of a kind, and no choice of words?
+    pub(crate) fn of_any(text: &str) -> bool {
+        const KINDS: [&str; 10] =
+            ["vlan", "vlans", "interface", "range", "mac", "word", "line", "ethertype", "hex", "number"];
+        KINDS.contains(&text) || text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+    }
+
     /// How `?` shows the place.
     pub fn shown(&self) -> String {
         match self {

@@ -15,6 +15,7 @@ pub mod grammar;
 pub mod modes;
 pub mod names;
 pub mod print;
+pub mod reference;
 pub mod rows;
 pub mod shown;
 pub mod sources;

@@ -1,0 +1,59 @@
+//! `testbed replay FILE`: runs a record of `switchd --record` through the same machine and prints what it would have done.
+
+use mona_control::input::Output;
+use mona_control::journal::{Entry, read};
+use mona_control::switch::Switch;
+use mona_datapath::Fdb;
+use mona_datapath::switching::IoChoice;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// The outputs of a record, one line each with the time of its input. An error names the line that cannot be read.
+pub fn replay(text: &str) -> Result<String, String> {
+    let mut out = String::new();
+    let mut switch = Switch::new(Arc::new(Fdb::with_capacity_and_seed(131_072, [1, 2])), IoChoice::Auto);
+    for entry in read(text)? {
+        match entry {
+            Entry::Start { stations, io } => {
+                switch = Switch::new(Arc::new(Fdb::with_capacity_and_seed(stations, [1, 2])), io);
+            }
+            Entry::Input { now, input } => {
+                for output in switch.step(now, input) {
+                    let _ = writeln!(out, "{:>12.6} {}", now.0 as f64 / 1e9, describe(&output));
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// An output as a line.
+pub fn describe(output: &Output) -> String {
+    match output {
+        Output::Reply { session, reply } => match &reply.error {
+            None => format!("reply to {session}: {}", serde_json::to_string(&reply.shown).unwrap_or_default()),
+            Some(error) => format!("reply to {session}: {}", serde_json::to_string(error).unwrap_or_default()),
+        },
+        Output::Open { port, device, io } => format!("open {device} as {port}, io {io:?}"),
+        Output::Close { port, device } => format!("close {device}, {port}"),
+        Output::SetUp { device, up } => format!("set {device} {}", if *up { "up" } else { "down" }),
+        Output::SetMtu { device, mtu } => format!("set {device} mtu {mtu}"),
+        Output::Publish(snapshot) => {
+            let up: Vec<String> = snapshot
+                .ports
+                .iter()
+                .enumerate()
+                .filter(|(_, port)| port.as_ref().is_some_and(|p| p.up))
+                .map(|(index, _)| format!("p{index}"))
+                .collect();
+            format!("publish {}: up {}", snapshot.number, up.join(" "))
+        }
+        Output::Log(line) => format!("log {line}"),
+        Output::Save { text, .. } => format!("save {} bytes", text.len()),
+        Output::Keep(text) => format!("keep {} bytes", text.len()),
+        Output::Monitor { session, on } => format!("monitor {session} {on}"),
+        Output::ClearCounters(port) => format!("clear counters of {port}"),
+        Output::Show { session, action, .. } => format!("show to {}: {action:?}", session.id),
+        Output::Scan { limit } => format!("scan for stations idle {limit} epochs"),
+    }
+}
