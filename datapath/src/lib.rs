@@ -29,6 +29,7 @@ pub mod sleep;
 pub mod snapshot;
 pub mod stats;
 pub mod switching;
+mod wiring;
 pub mod worker;
 
 pub use batch::Batch;

@@ -18,6 +18,12 @@ impl Counter {
         self.0.store(self.0.load(Relaxed).wrapping_add(by), Relaxed);
     }
 
+    /// Takes over a value that somebody else counts; only the one writer may call it.
+    #[inline]
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
     /// The value now.
     #[inline]
     pub fn get(&self) -> u64 {

@@ -4,32 +4,28 @@
 
 use crate::Fdb;
 use crate::io::mem::{self, MemHost};
-use crate::io::set::{IoSet, Own};
+use crate::io::packet::PacketPorts;
+use crate::io::set::{LOSSES, Own};
 use crate::out::Seen;
-use crate::ring::{self, Bell, FrameReader, FrameWriter, Label};
+use crate::ring::{Bell, Label};
 use crate::snapshot::{Home, Snapshot};
 use crate::stats::{PortCounters, VlanCounters};
-use crate::worker::{Crossing, Desk, Ends, Order, Shared, Worker};
+use crate::wiring::{Link, Start, employ, no_descriptor};
+use crate::worker::{Order, Shared};
 use arc_swap::ArcSwap;
 use crossbeam::utils::CachePadded;
 use mona_wire::{Eth, PortId, Tci, VlanId};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
-use rtrb::{Consumer, Producer, RingBuffer};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::iter::{once, repeat_with};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Workers there may be at most: each has a ring to each other one.
 const WORKERS: usize = 32;
-/// Reports of sources one worker may be ahead of control: at 64 k addresses in 100 ms, twelve milliseconds.
-const SEEN: usize = 8192;
-/// Ports changing hands at once.
-const ORDERS: usize = 256;
 /// How long [`Datapath::synchronise`] waits for a worker: longer only while other threads have its CPU.
 const PATIENCE: Duration = Duration::from_millis(1);
 /// How long closing a port waits for its worker before it lets the worker keep what it has until the end.
@@ -92,21 +88,10 @@ pub enum Report {
     Frame(PortId, Vec<u8>),
 }
 
-/// What control keeps of one worker.
-struct Link {
-    desk: Arc<Desk>,
-    injected: FrameWriter,
-    punts: FrameReader,
-    seen: Consumer<Seen>,
-    orders: Producer<Order>,
-    returned: Consumer<(PortId, Option<Own>)>,
-    thread: Option<JoinHandle<()>>,
-}
-
 /// How an open port is held.
 struct Held {
     kind: Kind,
-    /// The workers that own queues of it; none for `packet`, which belongs to all.
+    /// The workers that receive from it.
     workers: Vec<u8>,
     /// What the counters said when its owner came.
     start: PortCounters,
@@ -114,6 +99,7 @@ struct Held {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
+    Packet,
     Mem,
 }
 
@@ -131,6 +117,8 @@ pub struct Datapath {
     /// here: freeing is too slow for a worker.
     retired: Vec<(u64, Arc<Snapshot>)>,
     ports: BTreeMap<PortId, Held>,
+    /// None in memory.
+    packet: Option<PacketPorts>,
     /// Frames of the switch itself that found the ring full or their port gone.
     inject_lost: u64,
 }
@@ -139,12 +127,20 @@ impl Datapath {
     /// Loads programs, makes the backplanes, starts the workers. Leftovers of a killed predecessor of the same name are
     /// recognised and removed first.
     pub fn start(options: Options) -> Result<Datapath, OpenError> {
-        Datapath::start_in_memory(options)
+        let workers = options.workers.clamp(1, WORKERS);
+        let (packet, backplanes, urgent) = PacketPorts::start(&options.name, workers)?;
+        let urgent = once(Some(urgent)).chain(repeat_with(|| None));
+        let ios = backplanes.into_iter().map(Some).zip(urgent).collect();
+        Datapath::employing(options, ios, Some(packet))
     }
 
     /// Only the workers, which needs no privilege: ports are those of [`Datapath::open_in_memory`].
     pub fn start_in_memory(options: Options) -> Result<Datapath, OpenError> {
         let workers = options.workers.clamp(1, WORKERS);
+        Datapath::employing(options, (0..workers).map(|_| (None, None)).collect(), None)
+    }
+
+    fn employing(options: Options, ios: Vec<Start>, packet: Option<PacketPorts>) -> Result<Datapath, OpenError> {
         let fdb = Arc::new(Fdb::with_capacity(options.stations));
         let current = Arc::new(Snapshot::empty(fdb));
         let shared = Arc::new(Shared {
@@ -163,57 +159,11 @@ impl Datapath {
             current,
             retired: Vec::new(),
             ports: BTreeMap::new(),
+            packet,
             inject_lost: 0,
         };
-        datapath.employ(workers, &options.name)?;
+        employ(&datapath.shared, &datapath.bell, ios, &options.name, &mut datapath.links)?;
         Ok(datapath)
-    }
-
-    /// Makes the rings and starts the threads, each on a CPU of its own as far as there are any.
-    fn employ(&mut self, workers: usize, name: &str) -> Result<(), OpenError> {
-        let desks =
-            (0..workers).map(|_| Desk::new().map(Arc::new)).collect::<Result<Vec<_>, _>>().map_err(no_descriptor)?;
-        let mut crossing: Vec<Vec<Option<Crossing>>> = Vec::new();
-        let mut arriving: Vec<Vec<FrameReader>> = (0..workers).map(|_| Vec::new()).collect();
-        for from in 0..workers {
-            let to_others = (0..workers).map(|to| {
-                let (ring, reader) = (from != to).then(|| ring::frames(ring::FRAMES, ring::BYTES))?;
-                arriving[to].push(reader);
-                Some(Crossing { ring, bell: Arc::clone(&desks[to].bell), written: false })
-            });
-            crossing.push(to_others.collect());
-        }
-        let cpus = allowed_cpus();
-        for (me, ((desk, crossing), mut arriving)) in desks.into_iter().zip(crossing).zip(arriving).enumerate() {
-            let (injected, injected_out) = ring::frames(ring::FRAMES, ring::BYTES);
-            arriving.push(injected_out);
-            let (punts, punts_out) = ring::frames(ring::FRAMES, ring::BYTES);
-            let (seen, seen_out) = RingBuffer::new(SEEN);
-            let (orders, orders_out) = RingBuffer::new(ORDERS);
-            let (returned, returned_out) = RingBuffer::new(ORDERS);
-            let control = Arc::clone(&self.bell);
-            let ends = Ends { arriving, crossing, punts, seen, orders: orders_out, returned, control };
-            let io = IoSet::new(&desk.bell).map_err(no_descriptor)?;
-            let worker = Worker::new(Arc::clone(&self.shared), Arc::clone(&desk), io, ends);
-            let cpu = cpus.get(me % cpus.len().max(1)).copied();
-            let thread = thread::Builder::new()
-                .name(format!("{name}-{me}"))
-                .spawn(move || {
-                    pin(cpu);
-                    worker.run();
-                })
-                .map_err(|error| OpenError(format!("cannot start worker {me}: {error}")))?;
-            self.links.push(Link {
-                desk,
-                injected,
-                punts: punts_out,
-                seen: seen_out,
-                orders,
-                returned: returned_out,
-                thread: Some(thread),
-            });
-        }
-        Ok(())
     }
 
     /// The table of stations.
@@ -224,8 +174,29 @@ impl Datapath {
     /// Makes `device` the port `port`. The device's settings are remembered and restored by [`Datapath::close`].
     /// Frames of the port are dropped until a snapshot that holds it is published.
     pub fn open(&mut self, port: PortId, device: &str, io: IoChoice) -> Result<Opened, OpenError> {
-        let _ = (port, io);
-        Err(OpenError(format!("{device} cannot be opened: this datapath has ports in memory only")))
+        self.check(port)?;
+        match io {
+            IoChoice::Auto | IoChoice::Packet => self.open_packet(port, device),
+            IoChoice::Xdp => {
+                Err(OpenError(format!("{device} cannot be an xdp port: this build has no AF_XDP; use packet")))
+            }
+        }
+    }
+
+    fn open_packet(&mut self, port: PortId, device: &str) -> Result<Opened, OpenError> {
+        let worker = self.least_busy();
+        let packet = self.packet.as_mut().ok_or_else(in_memory_only)?;
+        packet.open(port, device, worker)?;
+        self.hold(port, Kind::Packet, vec![worker]);
+        Ok(Opened {
+            io: "packet".into(),
+            attach: "tcx".into(),
+            memory: "ring".into(),
+            queues: 1,
+            workers: vec![worker],
+            why: "asked for".into(),
+            home: Some(Home::Backplane),
+        })
     }
 
     /// Makes a port in memory, owned by the worker that has the fewest; the host's end of it is returned.
@@ -250,11 +221,16 @@ impl Datapath {
     /// Gives the device back as it was found. Fine if the device is gone, or if there is no such port.
     pub fn close(&mut self, port: PortId) {
         let Some(held) = self.ports.remove(&port) else { return };
-        for worker in held.workers {
-            self.take_back(worker, port);
+        if held.kind != Kind::Packet {
+            held.workers.iter().for_each(|worker| self.take_back(*worker, port));
         }
-        match held.kind {
-            Kind::Mem => {}
+        self.release(port, held.kind);
+    }
+
+    /// Gives the device back, its queues being closed.
+    fn release(&mut self, port: PortId, kind: Kind) {
+        if let (Kind::Packet, Some(packet)) = (kind, &mut self.packet) {
+            packet.close(port);
         }
     }
 
@@ -319,14 +295,14 @@ impl Datapath {
 
     /// Sends a frame that the switch itself made, as it is, by `port`.
     pub fn inject(&mut self, port: PortId, frame: &[u8]) {
-        let worker = match self.current.port(port).map(|port| port.home) {
-            Some(Home::Worker(worker)) => usize::from(worker),
-            Some(Home::Backplane) => port.index() % self.links.len(),
-            None => return self.inject_lost += 1,
+        // The worker that also receives from the port: nothing of its own overtakes.
+        let Some(&worker) = self.ports.get(&port).and_then(|held| held.workers.first()) else {
+            self.inject_lost += 1;
+            return;
         };
         let label =
             Label { from: PortId::SELF, to: port, vlan: None, tag: own_tag(frame), offload: Default::default() };
-        if let Some(link) = self.links.get_mut(worker)
+        if let Some(link) = self.links.get_mut(usize::from(worker))
             && link.injected.push(label, frame)
         {
             link.desk.bell.ring();
@@ -347,6 +323,10 @@ impl Datapath {
     fn all_counted(&self, port: PortId) -> PortCounters {
         let mut sum = PortCounters::default();
         self.links.iter().for_each(|link| link.desk.counters.add_port(port, &mut sum));
+        sum.kernel = match (self.ports.get(&port).map(|held| held.kind), &self.packet) {
+            (Some(Kind::Packet), Some(packet)) => packet.kernel_losses(port),
+            _ => Vec::new(),
+        };
         sum
     }
 
@@ -359,8 +339,12 @@ impl Datapath {
 
     /// Losses that belong to no single port: (worker, name, count).
     pub fn losses(&self) -> Vec<(u8, &'static str, u64)> {
-        let seen = |(worker, link): (usize, &Link)| (worker as u8, "report_ring_full", link.desk.seen_lost.get());
-        let mut losses: Vec<_> = self.links.iter().enumerate().map(seen).collect();
+        let mut losses = Vec::new();
+        for (worker, link) in self.links.iter().enumerate() {
+            losses.push((worker as u8, "report_ring_full", link.desk.seen_lost.get()));
+            let kernel = LOSSES.iter().zip(&link.desk.losses);
+            losses.extend(kernel.map(|(name, counter)| (worker as u8, *name, counter.get())));
+        }
         losses.push((0, "inject_failed", self.inject_lost));
         losses
     }
@@ -376,14 +360,22 @@ impl Datapath {
     }
 
     fn hold(&mut self, port: PortId, kind: Kind, workers: Vec<u8>) {
-        let start = self.all_counted(port);
+        let start = PortCounters::default();
         self.ports.insert(port, Held { kind, workers, start });
+        let start = self.all_counted(port);
+        self.ports.entry(port).and_modify(|held| held.start = start);
     }
 
-    /// The worker that owns the fewest queues.
-    fn least_busy(&self) -> u8 {
+    /// The workers, the one that receives from the fewest ports first.
+    fn by_load(&self) -> Vec<u8> {
         let load = |worker: &u8| self.ports.values().filter(|held| held.workers.contains(worker)).count();
-        (0..self.links.len() as u8).min_by_key(load).unwrap_or(0)
+        let mut workers: Vec<u8> = (0..self.links.len() as u8).collect();
+        workers.sort_by_key(load);
+        workers
+    }
+
+    fn least_busy(&self) -> u8 {
+        self.by_load()[0]
     }
 
     fn hand(&mut self, worker: u8, order: Order) -> Result<(), OpenError> {
@@ -418,6 +410,9 @@ impl std::ops::Drop for Datapath {
             // A worker that panicked has said so on stderr.
             let _ = thread.join();
         }
+        for (port, held) in std::mem::take(&mut self.ports) {
+            self.release(port, held.kind);
+        }
     }
 }
 
@@ -429,24 +424,8 @@ impl std::fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-fn no_descriptor(errno: nix::Error) -> OpenError {
-    OpenError(format!("the kernel gives no file descriptor for waking workers ({errno}): raise the limit (ulimit -n)"))
-}
-
-/// The CPUs this process may run on.
-fn allowed_cpus() -> Vec<usize> {
-    let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap_or_default();
-    (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect()
-}
-
-/// Binds this thread to a CPU. One that went offline meanwhile leaves the thread unbound, which is slower, not wrong.
-fn pin(cpu: Option<usize>) {
-    let mut set = CpuSet::new();
-    if let Some(cpu) = cpu
-        && set.set(cpu).is_ok()
-    {
-        let _ = sched_setaffinity(Pid::from_raw(0), &set);
-    }
+fn in_memory_only() -> OpenError {
+    OpenError("this datapath was started in memory: it has no ports on devices".into())
 }
 
 /// The tag a frame already has.

@@ -10,7 +10,7 @@
 
 use crate::batch::{BATCH, Batch};
 use crate::io::RxFrame;
-use crate::io::set::{Egress, IoSet, Own};
+use crate::io::set::{Egress, IoSet, LOSSES, Own};
 use crate::offload::MIN_FRAME;
 use crate::ring::{Bell, FrameReader, FrameWriter, Label};
 use crate::snapshot::{Home, Snapshot};
@@ -35,6 +35,9 @@ const CARRY: usize = 4 * BATCH;
 /// spanning tree and LACP send, and little enough that one port cannot fill the ring.
 const PUNTS: u16 = 32;
 
+/// How often a worker asks the kernel what was lost, in nanoseconds.
+const ASK: u64 = 100_000_000;
+
 /// What control says to all workers.
 pub struct Shared {
     /// Written by control, read by workers when the generation says so.
@@ -55,6 +58,8 @@ pub struct Desk {
     pub acknowledged: CachePadded<AtomicU64>,
     /// Reports that found the ring to control full; written by the worker.
     pub seen_lost: Counter,
+    /// Losses between the kernel and the worker, by [`LOSSES`]; written by the worker.
+    pub losses: [Counter; LOSSES.len()],
 }
 
 impl Desk {
@@ -65,6 +70,7 @@ impl Desk {
             counters: Counters::default(),
             acknowledged: CachePadded::default(),
             seen_lost: Counter::default(),
+            losses: Default::default(),
         })
     }
 }
@@ -134,6 +140,8 @@ struct Exits {
     punted: Box<[(u64, u16)]>,
     /// The coarse clock at this round.
     now: u64,
+    /// When the kernel was asked for losses.
+    asked: u64,
 }
 
 impl Worker {
@@ -142,7 +150,19 @@ impl Worker {
         let Ends { arriving, crossing, punts, seen, orders, returned, control } = ends;
         let punted = vec![(0, 0); PortId::COUNT].into_boxed_slice();
         let snapshot = shared.snapshot.load_full();
-        let exits = Exits { desk, io, crossing, punts, seen, control, reported: false, tx: Runs::NONE, punted, now: 0 };
+        let exits = Exits {
+            desk,
+            io,
+            crossing,
+            punts,
+            seen,
+            control,
+            reported: false,
+            tx: Runs::NONE,
+            punted,
+            now: 0,
+            asked: 0,
+        };
         Worker {
             shared,
             snapshot,
@@ -244,6 +264,7 @@ impl Worker {
             || self.exits.io.is_ready();
         if !ready {
             self.exits.io.sleep();
+            self.exits.now = clock();
         }
         bell.disarm();
         self.idle_since = None;
@@ -262,10 +283,10 @@ impl Exits {
                 self.punt(label, frame.bytes());
                 continue;
             }
-            let Some(port) = snapshot.port(send.port) else { continue };
-            match port.home {
-                Home::Worker(other) if !self.io.owns(send.port) => self.cross(other, label, frame.bytes()),
-                _ => self.leave(label, frame.bytes()),
+            let Some(home) = snapshot.port(send.port).map(|port| port.home) else { continue };
+            match home {
+                Home::Worker(other) if !self.io.reaches(send.port, home) => self.cross(other, label, frame.bytes()),
+                _ => self.leave(home, label, frame.bytes(), Some(frame)),
             }
         }
     }
@@ -275,18 +296,17 @@ impl Exits {
     #[inline]
     fn deliver(&mut self, snapshot: &Snapshot, label: Label, bytes: &[u8]) {
         match snapshot.port(label.to).map(|port| port.home) {
-            Some(Home::Backplane) => self.leave(label, bytes),
-            Some(Home::Worker(_)) if self.io.owns(label.to) => self.leave(label, bytes),
+            Some(home) if self.io.reaches(label.to, home) => self.leave(home, label, bytes, None),
             _ => self.desk.counters.dropped(label.from, Drop::PortDown),
         }
     }
 
     /// By a port of this worker's own.
     #[inline]
-    fn leave(&mut self, label: Label, bytes: &[u8]) {
+    fn leave(&mut self, home: Home, label: Label, bytes: &[u8], from: Option<&RxFrame>) {
         let Exits { desk, io, tx, now, .. } = self;
         let egress = Egress { bytes, tag: label.tag, offload: label.offload };
-        match io.send(label.to, &egress) {
+        match io.send(label.to, home, &egress, from) {
             Ok(()) => {
                 let run = tx.of((label.to, label.vlan), |(port, vlan), run| desk.counters.sent(port, vlan, run, *now));
                 run.add(bytes, leaving_len(bytes, label.tag), &label.offload);
@@ -374,6 +394,16 @@ impl Exits {
         if std::mem::take(&mut self.reported) {
             self.control.ring();
         }
+        if self.now - self.asked > ASK {
+            self.ask();
+        }
+    }
+
+    /// Asks the kernel what was lost.
+    #[cold]
+    fn ask(&mut self) {
+        self.asked = self.now;
+        self.io.losses(&self.desk.losses);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::offload::Leaving;
 use mona_wire::PortId;
 use std::io;
 use std::mem::{size_of, size_of_val, zeroed};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -406,6 +406,12 @@ impl Backplane {
             ("tx_queue_full", self.tx_full),
             ("tx_error", self.tx_error),
         ]
+    }
+}
+
+impl AsFd for Backplane {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -7,6 +7,7 @@
 pub use super::backplane::Backplane;
 use super::backplane::{Credit, Mapped, PORTS, Promiscuous, Shape};
 use super::link::{Link, Links};
+use crate::switching::OpenError;
 use aya::maps::{Array, HashMap, MapData};
 use aya::programs::links::LinkOrder;
 use aya::programs::tc::{SchedClassifierLink, TcAttachOptions};
@@ -40,18 +41,6 @@ const UNDESCRIBED: [&str; 10] = [
 ];
 /// An accelerated tag would travel beside the frame, where XDP on the peer cannot see it; LRO loses what it merged.
 const CHANGED: [&str; 3] = ["tx-vlan-hw-insert", "tx-vlan-stag-hw-insert", "rx-lro"];
-
-/// Why a port or the backplane cannot be opened: a sentence for the operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenError(pub String);
-
-impl Display for OpenError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for OpenError {}
 
 /// Where frames for 01-80-C2-00-00-0X come in: a ring of their own, read before the others.
 pub type Urgent = Backplane;

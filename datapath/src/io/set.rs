@@ -1,15 +1,33 @@
 //! All that one worker receives from and sends to, whatever kind of I/O it is, and the place where it sleeps.
 
+#![allow(unsafe_code)]
+
 use super::mem::{MemPort, MemSet};
+use super::packet::{Backplane, Urgent};
 use super::{Offload, RxFrame};
 use crate::Drop;
 use crate::ring::Bell;
+use crate::snapshot::Home;
+use crate::stats::Counter;
 use mona_wire::{PortId, Tci};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use std::os::fd::{AsFd, AsRawFd};
+use nix::sys::socket::{getsockopt, sockopt::SocketError};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 /// A sleeper that nobody wakes looks around after this many milliseconds all the same.
 const NAP_MS: u16 = 1000;
+
+/// Losses of a worker's backplane, and of the ring of its reserved addresses, as [`Backplane::losses`] orders them.
+pub const LOSSES: [&str; 8] = [
+    "ring_full",
+    "frame_cut",
+    "tx_queue_full",
+    "tx_error",
+    "urgent_ring_full",
+    "urgent_frame_cut",
+    "urgent_tx_queue_full",
+    "urgent_tx_error",
+];
 
 /// A frame that leaves.
 pub struct Egress<'a> {
@@ -29,16 +47,25 @@ pub enum Own {
 
 /// The I/Os of one worker.
 pub struct IoSet {
+    /// The reserved addresses of `packet` ports; one worker has them.
+    urgent: Option<Urgent>,
+    backplane: Option<Backplane>,
     mem: MemSet,
     epoll: Epoll,
 }
 
 impl IoSet {
     /// `bell` is what the worker sleeps on beside its I/Os.
-    pub fn new(bell: &Bell) -> nix::Result<IoSet> {
+    pub fn new(bell: &Bell, backplane: Option<Backplane>, urgent: Option<Urgent>) -> nix::Result<IoSet> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(bell.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, bell.as_fd().as_raw_fd() as u64))?;
-        Ok(IoSet { mem: MemSet::default(), epoll })
+        watch(&epoll, bell.as_fd())?;
+        if let Some(backplane) = &backplane {
+            watch(&epoll, backplane.as_fd())?;
+        }
+        if let Some(urgent) = &urgent {
+            watch(&epoll, urgent.as_fd())?;
+        }
+        Ok(IoSet { urgent, backplane, mem: MemSet::default(), epoll })
     }
 
     /// Takes a port's queue in.
@@ -53,10 +80,13 @@ impl IoSet {
         self.mem.remove(port).map(Own::Mem)
     }
 
-    /// Does the port have a queue here?
+    /// Can it send by the port itself?
     #[inline]
-    pub fn owns(&self, port: PortId) -> bool {
-        self.mem.has(port)
+    pub fn reaches(&self, port: PortId, home: Home) -> bool {
+        match home {
+            Home::Backplane => self.backplane.is_some(),
+            Home::Worker(_) => self.mem.has(port),
+        }
     }
 
     /// Is there something to receive of which no descriptor tells?
@@ -64,28 +94,74 @@ impl IoSet {
         self.mem.is_ready()
     }
 
-    /// Appends what came in, at most `max` frames of each ring, until [`IoSet::flush`].
+    /// Appends what came in, at most `max` frames of each ring, until [`IoSet::flush`]. Reserved addresses come first.
     #[inline]
     pub fn receive(&mut self, frames: &mut Vec<RxFrame>, max: usize) {
+        if let Some(urgent) = &mut self.urgent {
+            urgent.receive(frames, max);
+        }
+        if let Some(backplane) = &mut self.backplane {
+            backplane.receive(frames, max);
+        }
         self.mem.receive(frames, max);
     }
 
-    /// Sends a copy by `port`, which is here or behind the backplane.
+    /// Sends a copy by `port`, which it [reaches](IoSet::reaches). `from` is the frame where it came in, if it came in
+    /// here: its memory may go out as it is.
     #[inline]
-    pub fn send(&mut self, port: PortId, egress: &Egress<'_>) -> Result<(), Drop> {
-        self.mem.send(port, egress)
+    pub fn send(&mut self, port: PortId, home: Home, egress: &Egress<'_>, _from: Option<&RxFrame>) -> Result<(), Drop> {
+        match (home, &mut self.backplane) {
+            (Home::Backplane, Some(backplane)) => backplane.send(port, egress),
+            (Home::Backplane, None) => Err(Drop::PortDown),
+            _ => self.mem.send(port, egress),
+        }
     }
 
     /// What was sent goes, what was received is given back.
     #[inline]
     pub fn flush(&mut self) {
+        if let Some(backplane) = &mut self.backplane {
+            backplane.flush();
+            backplane.release();
+        }
+        if let Some(urgent) = &mut self.urgent {
+            urgent.release();
+        }
         self.mem.release();
+    }
+
+    /// What was lost between the kernel and here, by the names of [`LOSSES`], into the worker's counters.
+    pub fn losses(&mut self, counters: &[Counter; LOSSES.len()]) {
+        for (ring, first) in [(&mut self.backplane, 0), (&mut self.urgent, LOSSES.len() / 2)] {
+            let losses = ring.iter_mut().flat_map(Backplane::losses);
+            for (counter, (_, count)) in counters[first..].iter().zip(losses) {
+                counter.set(count);
+            }
+        }
     }
 
     /// Sleeps until something comes in or the bell rings.
     pub fn sleep(&mut self) {
-        let mut events = [EpollEvent::empty(); 8];
+        if let Some(backplane) = &mut self.backplane {
+            backplane.idle();
+        }
+        let mut events = [EpollEvent::empty(); 16];
         // Interrupted or refused: the worker looks around.
-        let _ = self.epoll.wait(&mut events, EpollTimeout::from(NAP_MS));
+        let ready = self.epoll.wait(&mut events, EpollTimeout::from(NAP_MS)).unwrap_or(0);
+        for event in &events[..ready] {
+            // A device that is gone or down. The descriptor would wake the worker for ever: its error is fetched, once,
+            // and whoever owns the port hears of it from netlink. A hang-up stays, so it is no longer waited for.
+            if event.events().intersects(EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP) {
+                // SAFETY: a descriptor that is reported is open: the I/Os own it, and only this thread takes them out.
+                let fd = unsafe { BorrowedFd::borrow_raw(event.data() as RawFd) };
+                if getsockopt(&fd, SocketError).is_err() || event.events().contains(EpollFlags::EPOLLHUP) {
+                    let _ = self.epoll.delete(fd);
+                }
+            }
+        }
     }
+}
+
+fn watch(epoll: &Epoll, fd: BorrowedFd<'_>) -> nix::Result<()> {
+    epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, fd.as_raw_fd() as u64))
 }
