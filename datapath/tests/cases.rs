@@ -10,34 +10,6 @@ use mona_wire::{PortId, VlanId};
 use world::{Line, World, check, line, mac};
 
 #[test]
-fn l2_01_two_hosts_in_one_vlan() {
-    check(
-        "vlan 10\n p1 access 10\n p2 access 10",
-        "p1 a>* => p2 learn 10 a
-         p2 b>a => p1 learn 10 b
-         p1 a>b => p2
-         p2 b>a => p1",
-    );
-    // The same through a trunk.
-    check(
-        "vlan 10\n p1 access 10\n p2 trunk 10",
-        "p1    a>* => p2:10 learn 10 a
-         p2 10 b>a => p1 learn 10 b
-         p1    a>b => p2:10",
-    );
-}
-
-#[test]
-fn l2_02_learning() {
-    check(
-        "vlan 10\n p1 access 10 block-unicast\n p2 access 10",
-        "p2 b>m => drop unknown_unicast_blocked learn 10 b
-         p1 m>* => p2 learn 10 m
-         p2 b>m => p1",
-    );
-}
-
-#[test]
 fn l2_03_a_frame_from_a_station_refreshes_it_and_a_frame_to_it_does_not() {
     let world = World::new("vlan 10\n p1 access 10\n p2 access 10\n station 10 a p1\n station 10 b p2");
     let fdb = &world.snapshot.fdb;
@@ -51,42 +23,6 @@ fn l2_03_a_frame_from_a_station_refreshes_it_and_a_frame_to_it_does_not() {
 }
 
 #[test]
-fn l2_04_learning_off() {
-    check(
-        "vlan 10\n vlan 20 no-learning\n p1 access 10 no-learning\n p2 access 10\n p3 access 20\n p4 access 20",
-        "p1 a>b => p2
-         p2 b>a => p1 learn 10 b
-         p3 c>d => p4",
-    );
-}
-
-#[test]
-fn l2_05_unknown_unicast() {
-    check(
-        "vlan 10\n p1 access 10\n p2 access 10\n p3 trunk 10\n p4 access 10 block-unicast",
-        "p1 a>x => p2 p3:10 learn 10 a
-         p4 d>x => p1 p2 p3:10 learn 10 d
-         p2 b>d => p4 learn 10 b
-         p2 b>* => p1 p3:10 p4",
-    );
-    check("vlan 10\n p1 access 10\n p2 access 10 block-unicast", "p1 a>x => drop unknown_unicast_blocked learn 10 a");
-}
-
-#[test]
-fn l2_06_unregistered_multicast() {
-    check(
-        "vlan 10\n p1 access 10\n p2 access 10\n p3 access 10 block-multicast",
-        "p1 a>g => p2 learn 10 a
-         p1 a>* => p2 p3
-         p1 a>x => p2 p3",
-    );
-    check(
-        "vlan 10\n p1 access 10\n p2 access 10 block-multicast",
-        "p1 a>g => drop unknown_multicast_blocked learn 10 a",
-    );
-}
-
-#[test]
 fn l2_07_the_native_vlan_does_not_mind_others() {
     for allowed in ["1", "1,10", "1"] {
         check(
@@ -95,33 +31,6 @@ fn l2_07_the_native_vlan_does_not_mind_others() {
              p2 b>a => p1 learn 1 b",
         );
     }
-}
-
-#[test]
-fn l2_08_a_static_station_stays_where_it_is() {
-    check(
-        "vlan 10\n p1 access 10\n p2 access 10\n p3 access 10\n station 10 s p1 static",
-        "p2 s>* => p1 p3
-         p3 c>s => p1 learn 10 c
-         p1 s>c => p3
-         p2 s>c => p3
-         p2 s>s => p1",
-    );
-}
-
-#[test]
-fn l2_09_protected_ports() {
-    check(
-        "vlan 10\n p1 access 10 protected\n p2 access 10 protected\n p3 access 10",
-        "p1 a>* => p3 learn 10 a
-         p2 b>a => drop port_isolation learn 10 b
-         p2 b>* => p3
-         p1 a>b => drop port_isolation
-         p3 c>* => p1 p2 learn 10 c
-         p1 a>c => p3
-         p3 c>a => p1",
-    );
-    check("vlan 10\n p1 access 10 protected\n p2 access 10 protected", "p1 a>* => drop port_isolation learn 10 a");
 }
 
 #[test]
@@ -160,29 +69,6 @@ fn l2_13_reserved_addresses() {
 }
 
 #[test]
-fn l2_14_sources_that_are_no_station() {
-    check(
-        "vlan 10\n p1 access 10\n p2 access 10",
-        "p1 g>b => drop source_mac_is_multicast
-         p1 *>b => drop source_mac_is_multicast
-         p1 0000.0000.0000>b => drop source_mac_is_zero
-         p1 g>0180.c200.0000 => drop source_mac_is_multicast",
-    );
-}
-
-#[test]
-fn l2_15_the_newest_port_wins() {
-    check(
-        "vlan 10\n p1 access 10\n p2 access 10\n p3 access 10",
-        "p1 a>* => p2 p3 learn 10 a
-         p3 c>a => p1 learn 10 c
-         p2 a>c => p3 learn 10 a
-         p3 c>a => p2
-         p1 c>a => p2 learn 10 c",
-    );
-}
-
-#[test]
 fn l2_17_flood_with_one_other_member_and_never_back() {
     check("vlan 10\n p7 access 10\n p9 access 10", "p7 a>* => p9 learn 10 a\n p9 b>* => p7 learn 10 b");
     check("vlan 10\n p7 access 10", "p7 a>* => drop tx_list_is_empty learn 10 a");
@@ -208,24 +94,6 @@ fn l2_18_a_port_that_is_gone_or_down() {
          p1 a>* => p3",
     );
     check("vlan 10\n p1 access 10\n p2 access 10 down", "p1 a>* => drop tx_list_is_empty learn 10 a");
-}
-
-#[test]
-fn l2_20_sizes() {
-    check(
-        "vlan 10\n p1 access 10\n p2 trunk 10\n p3 access 10 mtu 1400\n station 10 c p3",
-        "p1 a>* 0          => p2:10 p3 learn 10 a
-         p1 a>* 1400       => p2:10 p3
-         p1 a>* 1401       => p2:10
-         p1 a>* 1500       => p2:10
-         p1 a>* 1501       => drop mtu_value_is_too_small
-         p2 10 b>* 1500    => p1 learn 10 b
-         p2 10 b>* 1501    => drop mtu_value_is_too_small
-         p1 a>c 1400       => p3
-         p1 a>c 1401       => drop mtu_value_is_too_small
-         p3 c>a 1401       => drop mtu_value_is_too_small",
-    );
-    check("vlan 10\n p1 access 10\n p2 access 10 mtu 100", "p1 a>* 200 => drop mtu_value_is_too_small learn 10 a");
 }
 
 #[test]
@@ -323,18 +191,6 @@ fn vl_02_the_drop_eligible_bit_is_kept_too() {
 }
 
 #[test]
-fn vl_05_independent_learning() {
-    check(
-        "vlan 10 20\n p1 access 10\n p2 access 20\n p3 trunk 10,20",
-        "p1    a>* => p3:10 learn 10 a
-         p2    a>* => p3:20 learn 20 a
-         p3 10 c>a => p1 learn 10 c
-         p3 20 c>a => p2 learn 20 c",
-    );
-}
-
-/// Each note that a trace can show is provoked, and shows in the order of the decisions.
-#[test]
 fn notes() {
     let world = World::new(
         "vlan 10 20\n vlan 30 no-learning
@@ -385,10 +241,7 @@ fn print_note(note: &Note) -> String {
 
 #[test]
 fn different_reasons_for_every_member_are_an_empty_list() {
-    check(
-        "vlan 10\n p1 access 10 protected\n p2 access 10 protected\n p3 access 10 block-unicast",
-        "p1 a>x => drop tx_list_is_empty learn 10 a",
-    );
+    
 }
 
 fn fixed(text: &str) -> RxFrame {
@@ -470,4 +323,19 @@ fn each_reason_is_provoked() {
     .collect();
     let names: Vec<&str> = Drop::ALL.iter().map(|why| why.name()).take_while(|name| *name != "tx_queue_full").collect();
     assert_eq!(got, names);
+}
+
+/// The tables that a real switchd is tried with too: `testbed/cases/l2.cases`.
+#[test]
+fn the_catalogue() {
+    let text = include_str!("../../testbed/cases/l2.cases");
+    let mut cases = 0;
+    for case in text.split("\n== ").skip(1) {
+        let (title, case) = case.split_once('\n').expect("a title and a case");
+        let (world, script) = case.split_once("\n--\n").expect("a switch, --, and frames");
+        println!("{title}");
+        check(world, script);
+        cases += 1;
+    }
+    assert!(cases >= 20, "{cases} cases were read");
 }
