@@ -240,9 +240,7 @@ fn print_note(note: &Note) -> String {
 }
 
 #[test]
-fn different_reasons_for_every_member_are_an_empty_list() {
-    
-}
+fn different_reasons_for_every_member_are_an_empty_list() {}
 
 fn fixed(text: &str) -> RxFrame {
     let line = line(text);
