@@ -39,7 +39,7 @@ pub struct Arguments {
 }
 
 /// `--io`
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Io {
     /// xdp for physical NICs whose driver has native XDP, packet for all else.
     Auto,

@@ -4,7 +4,7 @@
 mod arguments;
 mod rim;
 
-use arguments::Arguments;
+use arguments::{Arguments, Io};
 use clap::Parser;
 use mona_control::privilege;
 use rim::Rim;
@@ -25,15 +25,13 @@ fn run(arguments: Arguments) -> Result<(), String> {
     let signals = rim::block_signals()?;
     privilege::check()?;
     privilege::warnings().iter().for_each(|warning| eprintln!("switchd: {warning}"));
-    if let Err(warning) = privilege::raise_memlock() {
+    if let Some(warning) = privilege::raise_limits(arguments.io != Io::Packet) {
         eprintln!("switchd: {warning}");
     }
     let mut rim = Rim::start(arguments, signals)?;
-    privilege::drop_rest()?;
     privilege::go_first();
+    privilege::drop_rest()?;
     rim.boot()?;
-    eprintln!("switchd: ready");
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     rim.run();
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     Ok(())

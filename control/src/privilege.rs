@@ -1,7 +1,7 @@
 //! Least privilege: what the daemon may do, said plainly where something is missing, and dropped once it is not needed.
 
 use caps::{CapSet, Capability, CapsHashSet};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
 /// What it runs on.
 const KEPT: [Capability; 3] = [Capability::CAP_NET_ADMIN, Capability::CAP_NET_RAW, Capability::CAP_BPF];
@@ -31,26 +31,36 @@ pub fn warnings() -> Vec<String> {
     warnings
 }
 
-/// Memory of maps and rings is locked: as much as there is need for.
-pub fn raise_memlock() -> Result<(), String> {
-    // On kernels that account BPF memory to cgroups it matters for AF_XDP only.
-    match setrlimit(Resource::RLIMIT_MEMLOCK, nix::libc::RLIM_INFINITY, nix::libc::RLIM_INFINITY) {
-        Ok(()) => Ok(()),
-        Err(e) => Err(format!("RLIMIT_MEMLOCK stays as it is ({e}): large AF_XDP memory may be refused")),
-    }
+/// Enough for eight AF_XDP ports of eight queues.
+const MEMLOCK: u64 = 512 << 20;
+
+/// AF_XDP memory is locked, and a thousand ports have two thousand descriptors: as much as there is need for, or as is
+/// allowed. Says so if `xdp` ports may be refused for it.
+pub fn raise_limits(xdp: bool) -> Option<String> {
+    let raise = |resource, to: u64| {
+        let (_, hard) = getrlimit(resource).unwrap_or((0, 0));
+        // Beyond the hard limit needs CAP_SYS_RESOURCE.
+        let _ = setrlimit(resource, to, hard.max(to)).or_else(|_| setrlimit(resource, hard.min(to), hard));
+        getrlimit(resource).map_or(0, |(soft, _)| soft)
+    };
+    raise(Resource::RLIMIT_NOFILE, 1 << 16);
+    let memory = raise(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY);
+    // BPF memory is accounted to cgroups (since 5.11).
+    (xdp && memory < MEMLOCK).then(|| {
+        format!(
+            "CAP_SYS_RESOURCE missing: only {} KiB of memory may be locked (ulimit -l), and xdp ports may be refused",
+            memory >> 10
+        )
+    })
 }
 
 /// Learning waits for the control thread: it goes first when all CPUs are busy.
 pub fn go_first() {
     // Without CAP_SYS_NICE it stays where it is, a little slower.
-    let _ = nice(-10);
+    let _ = mona_datapath::io::sched::nice(-10);
 }
 
-fn nice(by: i32) -> std::io::Result<()> {
-    mona_datapath::io::sched::nice(by)
-}
-
-/// Keeps what it runs on and drops the rest, in this thread and those it starts.
+/// Keeps what it runs on and drops the rest, in this thread and those it starts. Workers have resigned by themselves.
 pub fn drop_rest() -> Result<(), String> {
     let permitted = caps::read(None, CapSet::Permitted).map_err(|e| e.to_string())?;
     let keep: CapsHashSet = KEPT.into_iter().filter(|cap| permitted.contains(cap)).collect();

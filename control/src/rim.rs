@@ -6,6 +6,7 @@ use mona_control::input::{Input, Output, Session};
 use mona_control::journal::{Entry, Journal};
 use mona_control::netlink::{self, Netlink};
 use mona_control::save::{Job, Saver, keep};
+use mona_control::say::Stderr;
 use mona_control::server::{Asked, Server};
 use mona_control::show::View;
 use mona_control::switch::Switch;
@@ -37,6 +38,7 @@ pub struct Rim {
     switch: Switch,
     netlink: Netlink,
     saver: Saver,
+    stderr: Stderr,
     journal: Option<Journal>,
     counters: Counters,
     signals: SignalFd,
@@ -80,6 +82,7 @@ impl Rim {
             switch,
             netlink,
             saver,
+            stderr: Stderr::start()?,
             journal,
             counters: Counters::default(),
             signals,
@@ -103,7 +106,9 @@ impl Rim {
             Ok(bytes) => self.feed(Input::Startup(String::from_utf8_lossy(&bytes).into_owned())),
             // None yet: the switch starts empty.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => eprintln!("switchd: {}: {e}: the switch starts without configuration", self.config.display()),
+            Err(e) => self
+                .stderr
+                .say(format!("switchd: {}: {e}: the switch starts without configuration", self.config.display())),
         }
         if let Ok(text) = fs::read_to_string(&self.kept) {
             self.feed(Input::Restore(text));
@@ -112,8 +117,10 @@ impl Rim {
         Ok(())
     }
 
-    /// Until a signal says to end.
+    /// Says that it is ready, and does what is asked until a signal says to end.
     pub fn run(&mut self) {
+        self.stderr.say("switchd: ready");
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         loop {
             self.wait();
             if let Ok(Some(signal)) = self.signals.read_signal()
@@ -145,7 +152,7 @@ impl Rim {
                 }
             }
             self.synchronise();
-            // What was answered in this turn and did not fit at once.
+            self.server.part();
         }
     }
 
@@ -160,10 +167,8 @@ impl Rim {
             PollFd::new(self.datapath.wakeup(), PollFlags::POLLIN),
             PollFd::new(self.saver.fd(), PollFlags::POLLIN),
         ];
-        fds.extend(self.server.fds().map(|(fd, writes)| {
-            let flags = if writes { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
-            PollFd::new(fd, flags)
-        }));
+        fds.extend(self.server.fds().map(|(fd, flags)| PollFd::new(fd, flags)));
+        let millis = if self.server.has_more() { 0 } else { millis };
         let _ = poll(&mut fds, PollTimeout::from(millis));
     }
 
@@ -199,7 +204,7 @@ impl Rim {
             if let Some(journal) = &mut self.journal
                 && let Err(e) = journal.write(&Entry::Input { now, input: input.clone() })
             {
-                eprintln!("switchd: the record ends here: {e}");
+                self.stderr.say(format!("switchd: the record ends here: {e}"));
                 self.journal = None;
             }
             for output in self.switch.step(now, input) {
@@ -237,12 +242,13 @@ impl Rim {
             }
             Output::SetUp { device, up } => {
                 if let Err(e) = self.netlink.set_up(&device, up) {
-                    eprintln!("switchd: {device} could not be set {}: {e}", if up { "up" } else { "down" });
+                    self.stderr
+                        .say(format!("switchd: {device} could not be set {}: {e}", if up { "up" } else { "down" }));
                 }
             }
             Output::SetMtu { device, mtu } => {
                 if let Err(e) = self.netlink.set_mtu(&device, mtu) {
-                    eprintln!("switchd: the MTU of {device} could not be set to {mtu}: {e}");
+                    self.stderr.say(format!("switchd: the MTU of {device} could not be set to {mtu}: {e}"));
                 }
             }
             Output::Publish(snapshot) => {
@@ -250,13 +256,13 @@ impl Rim {
                 self.unsynchronised = true;
             }
             Output::Log(line) => {
-                eprintln!("{line}");
                 self.server.log(&line);
+                self.stderr.say(line);
             }
             Output::Save { session, id, text } => self.saver.save(Job { session, id, text }),
             Output::Keep(text) => {
                 if let Err(why) = keep(&self.kept, &text) {
-                    eprintln!("switchd: {why}");
+                    self.stderr.say(format!("switchd: {why}"));
                 }
             }
             Output::Monitor { session, on } => self.server.monitor(session, on),

@@ -1,6 +1,7 @@
 //! Writing the configuration so that whatever happens one whole file is there: a new file, to the disk, in the old one's
 //! place. It may wait for the disk, so a thread of its own does it.
 
+use mona_datapath::io::sched;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::fs::{self, File};
 use std::io::Write;
@@ -37,6 +38,9 @@ impl Saver {
         std::thread::Builder::new()
             .name("save".into())
             .spawn(move || {
+                // It writes a file of its own user, no more urgently than others; resigning cannot fail.
+                let _ = sched::resign();
+                let _ = sched::nice(0);
                 for job in todo {
                     let result = save(&path, &job.text);
                     if finished.send((job.session, job.id, result)).is_err() {

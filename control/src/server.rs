@@ -2,24 +2,29 @@
 
 use mona_datapath::io::peer;
 use mona_model::api::{LineError, Message, REQUEST_LIMIT, Reply, Request, VERSION};
+use nix::poll::PollFlags;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{Group, Uid, User};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Clients at once; the next is refused with a sentence.
 const CLIENTS: usize = 128;
-/// Bytes that may wait for a client that does not read: the largest answer (a MAC table of a million) fits, a client
-/// that lets more pile up is dropped.
+/// Of them, those that may be taken by who may only read: they cannot lock the others out.
+const READERS: usize = 96;
+/// Accepted in one turn: a crowd at the door does not keep those inside waiting.
+const WELCOMES: usize = 16;
+/// Bytes that may wait for clients that do not read, all together: the largest answer (a MAC table of a million) fits.
+/// When more pile up, who has the most is dropped.
 const BACKLOG: usize = 256 << 20;
-/// Log lines are not kept for a client that is this far behind.
-const LOG_BACKLOG: usize = 1 << 20;
+/// A client that is this far behind is asked nothing more, and dropped if it wants log lines.
+const BEHIND: usize = 1 << 20;
 
 /// The socket and its clients.
 pub struct Server {
@@ -46,7 +51,11 @@ pub struct Client {
     pub monitor: bool,
     input: Vec<u8>,
     output: VecDeque<u8>,
+    /// Requests that are not answered yet.
+    unanswered: u32,
+    /// It says no more.
     eof: bool,
+    /// It is told no more than what is in `output`.
     closing: bool,
 }
 
@@ -68,9 +77,11 @@ impl Server {
         if UnixStream::connect(path).is_ok() {
             return Err(format!("{}: another switchd listens there: stop it, or choose --socket", path.display()));
         }
-        match fs::remove_file(path) {
-            Err(e) if e.kind() != ErrorKind::NotFound => return Err(wrong(e)),
-            _ => {}
+        match fs::symlink_metadata(path) {
+            Ok(file) if file.file_type().is_socket() => fs::remove_file(path).map_err(wrong)?,
+            Ok(_) => return Err(format!("{}: this is no socket: choose another --socket", path.display())),
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(wrong(e)),
         }
         let listener = UnixListener::bind(path).map_err(wrong)?;
         listener.set_nonblocking(true).map_err(wrong)?;
@@ -79,10 +90,20 @@ impl Server {
         Ok(Server { listener, path: path.into(), clients: BTreeMap::new(), next: 1 })
     }
 
-    /// The descriptors to wait for, with whether there is something to write; the listener comes first.
-    pub fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, bool)> {
-        let clients = self.clients.values().map(|c| (c.stream.as_fd(), !c.output.is_empty()));
-        std::iter::once((self.listener.as_fd(), false)).chain(clients)
+    /// The descriptors to wait for, and for what; the listener comes first.
+    pub fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+        let clients = self.clients.values().map(|client| {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::POLLIN, client.listened_to());
+            flags.set(PollFlags::POLLOUT, !client.output.is_empty());
+            (client.stream.as_fd(), flags)
+        });
+        std::iter::once((self.listener.as_fd(), PollFlags::POLLIN)).chain(clients)
+    }
+
+    /// Is there a request that was read already? Then waiting would be wrong.
+    pub fn has_more(&self) -> bool {
+        self.clients.values().any(|client| client.has_line() && client.is_asked())
     }
 
     /// The clients by number.
@@ -93,19 +114,27 @@ impl Server {
     /// Accepts, reads and writes as far as it goes without waiting; returns what was asked. A client is greeted with
     /// `hostname`.
     pub fn serve(&mut self, hostname: &str) -> Vec<Asked> {
-        while let Ok((stream, _)) = self.listener.accept() {
+        for _ in 0..WELCOMES {
+            let Ok((stream, _)) = self.listener.accept() else { break };
             self.welcome(stream, hostname);
         }
         let mut asked = Vec::new();
         for (id, client) in &mut self.clients {
-            client.closing |= client.eof;
-            if !client.closing {
-                client.read(hostname, |request| asked.push(Asked { client: *id, request }));
-            }
             client.write();
+            if client.listened_to() {
+                client.read(hostname);
+            }
+            asked.extend(client.next(hostname).map(|request| Asked { client: *id, request }));
         }
-        self.clients.retain(|_, client| !(client.closing && client.output.is_empty()));
         asked
+    }
+
+    /// Ends with the clients that have been told all they are going to be told.
+    pub fn part(&mut self) {
+        self.clients.retain(|_, client| {
+            let done = client.eof && client.unanswered == 0 && !client.has_line();
+            !((client.closing || done) && client.output.is_empty())
+        });
     }
 
     fn welcome(&mut self, stream: UnixStream, hostname: &str) {
@@ -123,6 +152,7 @@ impl Server {
             monitor: false,
             input: Vec::new(),
             output: VecDeque::new(),
+            unanswered: 0,
             eof: false,
             closing: false,
         };
@@ -130,8 +160,8 @@ impl Server {
             let text =
                 format!("user {} is in neither of the groups mona and mona-admin: ask for membership", client.user);
             client.fail(hostname, LineError::Denied { text });
-        } else if self.clients.len() >= CLIENTS {
-            let text = format!("{CLIENTS} clients are connected already: end one of them first");
+        } else if self.clients.len() >= if granted > 1 { CLIENTS } else { READERS } {
+            let text = format!("{} clients are connected already: end one of them first", self.clients.len());
             client.fail(hostname, LineError::Denied { text });
         } else {
             client.say(&Message::Hello { v: VERSION, hostname: hostname.into(), privilege: granted });
@@ -142,15 +172,23 @@ impl Server {
 
     /// Answers a client, if it is still there.
     pub fn reply(&mut self, client: u64, reply: Reply) {
-        if let Some(client) = self.clients.get_mut(&client) {
-            client.say(&Message::Reply(reply));
-            client.write();
+        let Some(client) = self.clients.get_mut(&client) else { return };
+        client.unanswered = client.unanswered.saturating_sub(1);
+        client.say(&Message::Reply(reply));
+        client.write();
+        while self.clients.values().map(|client| client.output.len()).sum::<usize>() > BACKLOG {
+            if let Some(fattest) = self.clients.values_mut().max_by_key(|client| client.output.len()) {
+                fattest.hang_up();
+            }
         }
     }
 
     /// Shows a log line to those who asked for it.
     pub fn log(&mut self, line: &str) {
-        for client in self.clients.values_mut().filter(|c| c.monitor && c.output.len() < LOG_BACKLOG) {
+        for client in self.clients.values_mut().filter(|client| client.monitor) {
+            if client.output.len() > BEHIND {
+                client.hang_up();
+            }
             client.say(&Message::Log { line: line.into() });
             client.write();
         }
@@ -177,11 +215,6 @@ impl Client {
         }
         let Ok(mut line) = serde_json::to_vec(message) else { return };
         line.push(b'\n');
-        if self.output.len() + line.len() > BACKLOG {
-            self.output.clear();
-            self.closing = true;
-            return;
-        }
         self.output.extend(line);
     }
 
@@ -192,62 +225,78 @@ impl Client {
         self.closing = true;
     }
 
-    fn read(&mut self, hostname: &str, mut asked: impl FnMut(Request)) {
+    /// Ends it without another word.
+    fn hang_up(&mut self) {
+        self.output = VecDeque::new();
+        self.closing = true;
+    }
+
+    /// Is there anything it could say that would be read now?
+    fn listened_to(&self) -> bool {
+        self.is_asked() && !self.eof && !self.has_line()
+    }
+
+    /// May it ask something? Who does not read the answers may not.
+    fn is_asked(&self) -> bool {
+        !self.closing && self.output.len() <= BEHIND
+    }
+
+    fn has_line(&self) -> bool {
+        self.input.contains(&b'\n')
+    }
+
+    fn read(&mut self, hostname: &str) {
         let mut buffer = [0u8; 16 * 1024];
-        loop {
+        while self.input.len() <= REQUEST_LIMIT && !self.has_line() {
             match self.stream.read(&mut buffer) {
                 // It said all it had to say; what it asked is still answered. What was begun and never ended with a
                 // newline was no request.
                 Ok(0) => {
                     self.eof = true;
-                    break;
-                }
-                Ok(size) => self.input.extend(&buffer[..size]),
-                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
-                Err(_) => {
-                    self.closing = true;
-                    self.output.clear();
+                    if !self.input.is_empty() {
+                        let text = "a request ends with a newline: this one was cut off".into();
+                        self.fail(hostname, LineError::Protocol { text });
+                    }
                     return;
                 }
+                Ok(size) => self.input.extend(&buffer[..size]),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => return self.hang_up(),
             }
-            if self.input.len() > REQUEST_LIMIT {
-                break;
-            }
-        }
-        let mut rest = std::mem::take(&mut self.input);
-        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-            let line: Vec<u8> = rest.drain(..=end).collect();
-            if line.len() > REQUEST_LIMIT {
-                return self.too_long(hostname);
-            }
-            match serde_json::from_slice::<Request>(&line) {
-                Ok(request) if request.v == VERSION => {
-                    self.last = Instant::now();
-                    self.origin.clone_from(&request.origin);
-                    asked(request);
-                }
-                Ok(Request { v, .. }) => {
-                    let text =
-                        format!("this daemon speaks protocol version {VERSION}, not {v}: install both from one build");
-                    return self.fail(hostname, LineError::Protocol { text });
-                }
-                Err(e) => {
-                    let text = format!("a request is one JSON object on one line: {e}");
-                    return self.fail(hostname, LineError::Protocol { text });
-                }
-            }
-        }
-        self.input = rest;
-        if self.input.len() > REQUEST_LIMIT {
-            self.too_long(hostname);
         }
     }
 
-    fn too_long(&mut self, hostname: &str) {
-        self.input.clear();
-        let text = format!("a request has at most {REQUEST_LIMIT} bytes");
+    /// The next request. One at a time: who asks much waits for others.
+    fn next(&mut self, hostname: &str) -> Option<Request> {
+        if !self.is_asked() {
+            return None;
+        }
+        let end = self.input.iter().position(|b| *b == b'\n');
+        if end.unwrap_or(self.input.len()) >= REQUEST_LIMIT {
+            let text = format!("a request has at most {REQUEST_LIMIT} bytes");
+            self.fail(hostname, LineError::Protocol { text });
+            return None;
+        }
+        let line: Vec<u8> = self.input.drain(..=end?).collect();
+        let text = match serde_json::from_slice::<Request>(&line) {
+            Ok(request) if request.v == VERSION => {
+                self.last = Instant::now();
+                self.origin.clone_from(&request.origin);
+                self.unanswered += 1;
+                return Some(request);
+            }
+            Ok(Request { v, .. }) => other_version(v.into()),
+            // Another version may well have other fields.
+            Err(e) => {
+                match serde_json::from_slice::<serde_json::Value>(&line).ok().and_then(|r| r.get("v")?.as_u64()) {
+                    Some(v) if v != u64::from(VERSION) => other_version(v),
+                    _ => format!("a request is one JSON object on one line: {e}"),
+                }
+            }
+        };
         self.fail(hostname, LineError::Protocol { text });
+        None
     }
 
     fn write(&mut self) {
@@ -259,10 +308,7 @@ impl Client {
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => {
-                    self.output.clear();
-                    self.closing = true;
-                }
+                Err(_) => self.hang_up(),
             }
         }
     }
@@ -271,6 +317,10 @@ impl Client {
     pub fn idle(&self) -> Duration {
         self.last.elapsed()
     }
+}
+
+fn other_version(v: u64) -> String {
+    format!("this daemon speaks protocol version {VERSION}, not {v}: install both from one build")
 }
 
 /// Privilege, user name and process: root and members of `mona-admin` have 15, members of `mona` 1, others none.

@@ -2,6 +2,7 @@
 
 use crate::Seen;
 use crate::io::packet::{Backplane, Urgent};
+use crate::io::sched;
 use crate::io::set::{IoSet, Own};
 use crate::ring::{self, Bell, FrameReader, FrameWriter};
 use crate::switching::OpenError;
@@ -74,6 +75,8 @@ pub(crate) fn employ(
             .name(format!("{name}-{me}"))
             .spawn(move || {
                 pin(cpu);
+                // Its sockets are open, and it opens no other. Without the right to resign it has none to lose.
+                let _ = sched::resign();
                 worker.run();
             })
             .map_err(|error| OpenError(format!("cannot start worker {me}: {error}")))?;

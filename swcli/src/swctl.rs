@@ -1,7 +1,7 @@
 //! `swctl`: the hook that hypervisors call. Each verb is one line to the daemon.
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use mona_model::api::{Reply, SOCKET};
+use mona_model::api::{LineError, Reply, SOCKET};
 use mona_model::shown::Shown;
 use mona_swcli::client::Client;
 use mona_swcli::errors;
@@ -75,7 +75,7 @@ fn main() {
         let _ = Arguments::command().print_help();
         std::process::exit(2);
     };
-    if let Err(why) = run(&arguments.socket, &line(&verb)) {
+    if let Err(why) = line(&verb).and_then(|line| run(&arguments.socket, &line)) {
         eprintln!("swctl: {why}");
         std::process::exit(1);
     }
@@ -86,7 +86,7 @@ fn run(socket: &std::path::Path, line: &str) -> Result<(), String> {
     client.origin = "swctl".into();
     let Reply { error, shown, .. } = client.request(&[], line)?;
     if let Some(error) = error {
-        return Err(errors::sentence(Some(&error)));
+        return Err(refusal(&error, line));
     }
     for shown in shown {
         match shown {
@@ -99,12 +99,27 @@ fn run(socket: &std::path::Path, line: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The line for the daemon.
-fn line(verb: &Verb) -> String {
+/// Why, in words of the command line: the daemon's offsets are into a line that nobody typed.
+fn refusal(error: &LineError, line: &str) -> String {
+    match error {
+        LineError::Invalid { at } => {
+            let begin = line.get(..*at).and_then(|before| before.rfind(' ')).map_or(0, |space| space + 1);
+            let word = line[begin..].split(' ').next().unwrap_or_default();
+            let before = line[..begin].trim_end().rsplit(' ').next().unwrap_or_default();
+            format!("`{word}` is not valid after {before}: see swctl add-port --help")
+        }
+        error => errors::sentence(Some(error)),
+    }
+}
+
+/// The line for the daemon. A value is one word of it, and cannot become more.
+fn line(verb: &Verb) -> Result<String, String> {
+    let mut words = vec![("platform port", None)];
     match verb {
-        Verb::RemovePort { netdev } => format!("platform port remove {netdev}"),
+        Verb::RemovePort { netdev } => words.push(("remove", Some(netdev.clone()))),
         Verb::AddPort { netdev, interface, tag, profile, access_vlan, trunk, native_vlan, io, force } => {
             let io = io.and_then(|io| io.to_possible_value()).map(|value| value.get_name().to_string());
+            words.push(("add", Some(netdev.clone())));
             let options = [
                 ("interface", interface.clone()),
                 ("tag", tag.clone()),
@@ -114,15 +129,22 @@ fn line(verb: &Verb) -> String {
                 ("native-vlan", native_vlan.map(|v| v.to_string())),
                 ("io", io),
             ];
-            let mut line = format!("platform port add {netdev}");
-            for (word, value) in options {
-                if let Some(value) = value {
-                    line += &format!(" {word} {value}");
-                }
-            }
-            if *force { line + " force" } else { line }
+            words.extend(options.into_iter().filter(|(_, value)| value.is_some()));
+            words.extend(force.then_some(("force", None)));
         }
     }
+    let mut line = Vec::new();
+    for (word, value) in words {
+        line.push(word.to_string());
+        if let Some(value) = value {
+            // `?` and `|` mean something to the daemon too.
+            if value.is_empty() || value.contains(|c: char| c.is_whitespace() || c.is_control() || "?|".contains(c)) {
+                return Err(format!("`{value}` after {word} is not one word"));
+            }
+            line.push(value);
+        }
+    }
+    Ok(line.join(" "))
 }
 
 /// The manual page, roff.
