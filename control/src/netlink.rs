@@ -126,6 +126,11 @@ impl Netlink {
         inputs
     }
 
+    /// A device by its name, as it was when last heard of.
+    pub fn device(&self, name: &str) -> Option<&Device> {
+        self.links.values().find(|device| device.name == name)
+    }
+
     /// Sets a device up or down.
     pub fn set_up(&mut self, device: &str, up: bool) -> io::Result<()> {
         let mut link = LinkMessage::default();
@@ -142,8 +147,7 @@ impl Netlink {
     }
 
     fn set(&mut self, device: &str, mut link: LinkMessage) -> io::Result<()> {
-        let known = self.links.values().find(|d| d.name == device);
-        link.header.index = known.ok_or(io::ErrorKind::NotFound)?.ifindex;
+        link.header.index = self.device(device).ok_or(io::ErrorKind::NotFound)?.ifindex;
         self.send(RouteNetlinkMessage::SetLink(link), NLM_F_REQUEST | NLM_F_ACK)?;
         self.replies().map(|_| ())
     }

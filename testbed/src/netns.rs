@@ -144,9 +144,15 @@ impl World {
 
     /// Kills the switch (`SIGKILL`) and starts it again.
     pub fn crash(&mut self, switch: &mut Switch) {
+        self.crash_and(switch, "true");
+    }
+
+    /// Kills the switch, runs a line of shell in its namespace, and starts it again.
+    pub fn crash_and(&mut self, switch: &mut Switch, line: &str) {
         let child = &mut self.children[switch.index];
         child.kill().expect("it runs");
         child.wait().expect("it ends");
+        self.exec(&switch.namespace, line);
         switch.index = self.boot(switch);
     }
 
