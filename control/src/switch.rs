@@ -253,7 +253,7 @@ impl Switch {
             }
             Ok(Parsed::Config(command)) => {
                 let mut config = self.config.clone();
-                match command.apply_in_place(&mut config) {
+                match command.apply(&mut config) {
                     Err(text) => self.reject(session.id, id, &context, LineError::Rejected { text }),
                     Ok(applied) => {
                         if config != self.config {

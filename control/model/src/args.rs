@@ -114,13 +114,6 @@ impl Kind {
         }
     }
 
-    /// Is it the name of a kind, and no choice of words?
-    pub(crate) fn of_any(text: &str) -> bool {
-        const KINDS: [&str; 10] =
-            ["vlan", "vlans", "interface", "range", "mac", "word", "line", "ethertype", "hex", "number"];
-        KINDS.contains(&text) || text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
-    }
-
     /// How `?` shows the place.
     pub fn shown(&self) -> String {
         match self {
@@ -142,7 +135,7 @@ impl Kind {
     }
 
     /// The value of `text`; `config` finds interfaces by their netdev. `None`: not of this kind.
-    pub fn value(&self, text: &str, config: &Config) -> Option<Value> {
+    pub fn value(&self, text: &str, config: Option<&Config>) -> Option<Value> {
         match self {
             Kind::Vlan => vlan(text).map(Value::Vlan),
             Kind::Vlans => vlans(text).map(Value::Vlans),
@@ -169,6 +162,11 @@ impl Kind {
     }
 }
 
+/// One word that can be printed and read back.
+pub fn is_word(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
 fn number(text: &str) -> nom::IResult<&str, u16> {
     map_res(digit1, str::parse).parse(text)
 }
@@ -193,13 +191,14 @@ pub fn vlans(text: &str) -> Option<VlanSet> {
 }
 
 /// An interface by its name, abbreviated or not, or by the netdev bound to it.
-pub fn interface(text: &str, config: &Config) -> Option<InterfaceName> {
-    let by_device = || config.interfaces.iter().find(|(_, i)| i.device.as_deref() == Some(text)).map(|(name, _)| *name);
+pub fn interface(text: &str, config: Option<&Config>) -> Option<InterfaceName> {
+    let by_device =
+        || config?.interfaces.iter().find(|(_, i)| i.device.as_deref() == Some(text)).map(|(name, _)| *name);
     text.parse().ok().or_else(by_device)
 }
 
 /// `gi0/1 - 4 , gi0/7`: interfaces and runs of them in one slot.
-fn range(text: &str, config: &Config) -> Option<Vec<InterfaceName>> {
+fn range(text: &str, config: Option<&Config>) -> Option<Vec<InterfaceName>> {
     let mut names = Vec::new();
     for part in text.split(',') {
         // A netdev's name may hold a dash: only ` - ` or one between digits is a run.

@@ -77,14 +77,16 @@ pub enum Io {
 }
 
 /// `switchport …`, of an interface or a profile. The interface's own words win over its profile's, those over the
-/// default: see `Config::switchport`.
+/// default: see `Config::switchport`. So the default itself is kept only where an interface has a profile that may say
+/// otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Switchport {
     /// `switchport mode access|trunk`; default access.
     pub mode: Option<SwitchportMode>,
     /// `switchport access vlan N`; default 1.
     pub access_vlan: Option<VlanId>,
-    /// `switchport trunk allowed vlan LIST`; default all.
+    /// `switchport trunk allowed vlan LIST`; default all. The full set is kept only by an interface that has a profile:
+    /// there `all` says something.
     pub trunk_allowed: Option<VlanSet>,
     /// `switchport trunk native vlan N`; default 1.
     pub trunk_native: Option<VlanId>,
@@ -158,13 +160,16 @@ impl Default for Config {
             tag_native: false,
             profiles: BTreeMap::new(),
             interfaces: BTreeMap::new(),
-            mac: MacConfig { aging_secs: 300, no_learning: BTreeSet::new(), statics: BTreeMap::new() },
+            mac: MacConfig { aging_secs: Config::AGING_SECS, no_learning: BTreeSet::new(), statics: BTreeMap::new() },
             logging: LoggingConfig { buffered: None },
         }
     }
 }
 
 impl Config {
+    /// `mac address-table aging-time` unless something else is said.
+    pub const AGING_SECS: u32 = 300;
+
     /// The settings of an interface after its profile and the defaults.
     pub fn switchport(&self, interface: &InterfaceConfig) -> EffectiveSwitchport {
         let none = Switchport::default();
@@ -174,7 +179,12 @@ impl Config {
         EffectiveSwitchport {
             mode: own.mode.or(profile.mode).unwrap_or(SwitchportMode::Access),
             access_vlan: own.access_vlan.or(profile.access_vlan).unwrap_or(VlanId::DEFAULT),
-            trunk_allowed: own.trunk_allowed.clone().or_else(|| profile.trunk_allowed.clone()),
+            trunk_allowed: own
+                .trunk_allowed
+                .as_ref()
+                .or(profile.trunk_allowed.as_ref())
+                .filter(|v| !v.is_all())
+                .cloned(),
             trunk_native: own.trunk_native.or(profile.trunk_native).unwrap_or(VlanId::DEFAULT),
             protected: own.protected.or(profile.protected).unwrap_or(false),
             block_unicast: own.block_unicast.or(profile.block_unicast).unwrap_or(false),

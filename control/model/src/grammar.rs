@@ -6,7 +6,6 @@ use crate::config::Config;
 use crate::modes::{Mode, Place};
 use crate::rows::{Action, Does, Rejected, Row, rows_of};
 use crate::syntax::{Match, Stop, Walk};
-use crate::words;
 
 /// A line that was understood.
 #[derive(Debug)]
@@ -67,19 +66,14 @@ pub struct Applied {
 }
 
 impl ConfigLine {
-    /// Edits the configuration, all or nothing. Errors are a sentence that says what to do.
-    pub fn apply(&self, config: &mut Config) -> Result<Applied, Rejected> {
-        let Does::Set { set, .. } = self.row.does else {
-            return Ok(Applied { context: self.place.context(), messages: Vec::new() });
-        };
-        let mut edited = config.clone();
-        let done = set(&mut edited, &self.place, &self.args, self.no)?;
-        *config = edited;
-        Ok(Applied { context: done.enter.unwrap_or_else(|| self.place.clone()).context(), messages: done.messages })
+    /// The row that the line is.
+    pub fn row(&self) -> &'static Row {
+        self.row
     }
 
-    /// As [`ConfigLine::apply`] on a configuration that is thrown away if this fails: no copy is made.
-    pub fn apply_in_place(&self, config: &mut Config) -> Result<Applied, Rejected> {
+    /// Edits the configuration, all or nothing: a row checks before it writes, so that ten thousand lines need no copies.
+    /// An error is a sentence that says what to do.
+    pub fn apply(&self, config: &mut Config) -> Result<Applied, Rejected> {
         let Does::Set { set, .. } = self.row.does else {
             return Ok(Applied { context: self.place.context(), messages: Vec::new() });
         };
@@ -95,6 +89,13 @@ pub fn parse(config: &Config, context: &[String], privilege: u8, line: &str) -> 
     let text = line.trim();
     if text.is_empty() || text.starts_with('!') {
         return Ok(Parsed::Local(Local::Nothing));
+    }
+    // A line feed in a description would be a line of its own in the file.
+    if let Some(at) = text.find(|c: char| c.is_control() && c != '\t') {
+        return Err(LineError::Invalid { at: start + at });
+    }
+    if place.mode() != Mode::Exec && ["no", "do"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        return Err(LineError::Incomplete);
     }
     if let Some(rest) = after(line, "do")
         && place.mode() != Mode::Exec
@@ -145,7 +146,7 @@ impl From<Trouble> for LineError {
 
 fn find(config: &Config, mode: Mode, privilege: u8, line: &str, at: usize, no: bool) -> Result<Match, Trouble> {
     let mut walk = Walk::new(&rows_of(mode, privilege), no);
-    walk.follow(line, at, config).map_err(|stop| match stop {
+    walk.follow(line, at, Some(config)).map_err(|stop| match stop {
         Stop::Ambiguous => Trouble::Error(LineError::Ambiguous { line: line.trim().into() }),
         stop => Trouble::Stop(stop),
     })?;
@@ -166,15 +167,8 @@ fn run(found: Match, place: Place, context: &[String], no: bool) -> Result<Parse
 /// words that begin so.
 pub fn help(context: &[String], privilege: u8, line: &str) -> Result<Vec<(String, String)>, LineError> {
     let (walk, typed) = look(context, privilege, line)?;
-    let mut found: Vec<(String, String)> = walk
-        .iter()
-        .flat_map(|walk| walk.next(&typed))
-        .map(|(word, row, is_word)| {
-            let help = row.map_or("", |row| words::help(row, &word, is_word));
-            (word, help.to_string())
-        })
-        .collect();
-    found.dedup_by(|a, b| a.0 == b.0);
+    let mut found: Vec<(String, String)> =
+        walk.iter().flat_map(|walk| walk.next(&typed)).map(|next| (next.word, next.help.to_string())).collect();
     let at_start = line.trim_start()[..].split_whitespace().count() <= usize::from(!typed.is_empty());
     if at_start && Place::of(context) != Place::Exec {
         for (word, text) in
@@ -184,7 +178,9 @@ pub fn help(context: &[String], privilege: u8, line: &str) -> Result<Vec<(String
                 found.push((word.into(), text.into()));
             }
         }
-        found.sort();
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        // A word that the mode and its parent have means what it means here: the sort is stable.
+        found.dedup_by(|b, a| a.0 == b.0);
     }
     if found.is_empty() {
         return Err(if Place::of(context) == Place::Exec && at_start {
@@ -202,12 +198,8 @@ pub fn complete(context: &[String], privilege: u8, line: &str) -> Option<String>
     if typed.is_empty() {
         return None;
     }
-    let mut found: Vec<String> = walks
-        .iter()
-        .flat_map(|walk| walk.next(&typed))
-        .filter(|(_, _, is_word)| *is_word)
-        .map(|(word, ..)| word)
-        .collect();
+    let mut found: Vec<String> =
+        walks.iter().flat_map(|walk| walk.next(&typed)).filter(|next| next.is_word).map(|next| next.word).collect();
     if Place::of(context) != Place::Exec && line.trim_start() == typed {
         found.extend(["do", "no"].iter().filter(|w| w.starts_with(&typed)).map(|w| w.to_string()));
     }
@@ -237,13 +229,12 @@ fn look(context: &[String], privilege: u8, line: &str) -> Result<(Vec<Walk<'stat
     if before.trim().is_empty() {
         before = "";
     }
-    let config = Config::default();
     let mut walks = Vec::new();
     let mut error = None;
     let mut next = Some(mode);
     while let Some(mode) = next {
         let mut walk = Walk::new(&rows_of(mode, privilege), no);
-        match walk.follow(before, begin.min(before.len()), &config) {
+        match walk.follow(before, begin.min(before.len()), None) {
             Ok(()) => {
                 walks.push(walk);
                 // Once a word is said, the first mode that knows it has it.

@@ -1,7 +1,6 @@
 //! The modes, a declared tree, and the places a line may speak about.
 
 use crate::args::{self, Kind, Value};
-use crate::config::Config;
 use crate::names::{InterfaceName, VlanSet};
 
 /// A mode of the shell.
@@ -95,17 +94,17 @@ impl Place {
         let Some(head) = context.get(1) else {
             return if context.is_empty() { Place::Exec } else { Place::Global };
         };
-        let none = Config::default();
         let place = || {
             if let Some(text) = head.strip_prefix("interface range ") {
-                let Value::Range(names) = Kind::Range.value(text, &none)? else { return None };
+                let Value::Range(names) = Kind::Range.value(text, None)? else { return None };
                 return Some(Place::Range(names));
             }
             let (noun, text) = head.split_once(' ')?;
             match noun {
                 "interface" => text.parse().ok().map(Place::Interface),
                 "vlan" => args::vlans(text).map(Place::Vlan),
-                "port-profile" => Some(Place::Profile(text.into())),
+                // The name is printed: it must be one that the grammar reads back.
+                "port-profile" if args::is_word(text) => Some(Place::Profile(text.into())),
                 "line" => Some(Place::Line(text.into())),
                 _ => None,
             }

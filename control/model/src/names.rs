@@ -80,6 +80,18 @@ impl std::str::FromStr for InterfaceName {
     }
 }
 
+impl VlanSet {
+    /// 1-4094
+    pub fn all() -> VlanSet {
+        (1..=4094).filter_map(VlanId::new).collect()
+    }
+
+    /// Are all in it?
+    pub fn is_all(&self) -> bool {
+        self.0.len() == 4094
+    }
+}
+
 impl fmt::Display for VlanSet {
     /// As IOS lists them: `1-5,7`; runs of two are written `4,5`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,8 +7,10 @@ use crate::names::InterfaceName;
 use crate::rows::{self, Does, Row, Said};
 use crate::syntax::{Token, paths};
 
-/// Longest line of a list before it is continued with `add`.
-const WIDTH: usize = 80;
+/// Longest line of a list before it is continued with `add`, without the blank in front.
+const WIDTH: usize = 79;
+/// The one list that can be continued.
+const LIST: &str = "allowed vlan <vlans:vlans>";
 
 /// Prints the configuration as `show running-config` does (without `Building configuration...` and the byte count).
 /// `startup`: as it is saved: hot-plug interfaces left out, tagged ones without their device line.
@@ -72,7 +74,7 @@ pub fn print_all(config: &Config) -> Vec<String> {
     }
     let mut lines = print(&full, false);
     for (line, wanted) in [
-        ("mac address-table aging-time 300", config.mac.aging_secs == 300),
+        ("mac address-table aging-time 300", config.mac.aging_secs == Config::AGING_SECS),
         ("no vlan dot1q tag native", !config.tag_native),
         ("logging buffered 1000", config.logging.buffered.is_none()),
     ] {
@@ -120,14 +122,15 @@ fn with_defaults(config: &Config, name: InterfaceName) -> crate::config::Interfa
 
 /// The flags of an interface that are off.
 fn off_lines(config: &Config, interface: &crate::config::InterfaceConfig) -> Vec<String> {
+    let own = &interface.switchport;
     let effective = config.switchport(interface);
     [
         (" no shutdown", !interface.shutdown),
-        (" no switchport protected", !effective.protected),
-        (" no switchport block unicast", !effective.block_unicast),
-        (" no switchport block multicast", !effective.block_multicast),
-        (" mac address-table learning", effective.learning),
-        (" switchport trunk allowed vlan all", effective.trunk_allowed.is_none()),
+        (" no switchport protected", own.protected.is_none() && !effective.protected),
+        (" no switchport block unicast", own.block_unicast.is_none() && !effective.block_unicast),
+        (" no switchport block multicast", own.block_multicast.is_none() && !effective.block_multicast),
+        (" mac address-table learning", own.learning.is_none() && effective.learning),
+        (" switchport trunk allowed vlan all", own.trunk_allowed.is_none() && effective.trunk_allowed.is_none()),
     ]
     .into_iter()
     .filter(|(_, off)| *off)
@@ -139,9 +142,8 @@ fn off_lines(config: &Config, interface: &crate::config::InterfaceConfig) -> Vec
 fn section(config: &Config, place: &Place) -> Vec<String> {
     let head = place.context().pop().unwrap_or_default();
     let mut lines = vec![head];
-    for line in said_by(config, place.mode(), place, &|_| true) {
-        lines.extend(wrapped(&format!(" {line}")));
-    }
+    let said = said_by(config, place.mode(), place, &|_| true);
+    lines.extend(said.into_iter().map(|line| format!(" {line}")));
     lines
 }
 
@@ -151,10 +153,11 @@ fn said_by(config: &Config, mode: Mode, place: &Place, want: &dyn Fn(&Row) -> bo
     for row in rows::all().filter(|row| row.modes.contains(&mode) && !row.hidden && want(row)) {
         let Does::Set { get, .. } = row.does else { continue };
         for said in get(config, place) {
-            lines.push(match said {
-                Said::Yes(args) => spell(row, &args),
-                Said::No(args) => format!("no {}", spell(row, &args)),
-            });
+            match said {
+                Said::Yes(args) if row.syntax.ends_with(LIST) => lines.extend(wrapped(&spell(row, &args))),
+                Said::Yes(args) => lines.push(spell(row, &args)),
+                Said::No(args) => lines.push(format!("no {}", spell(row, &args))),
+            }
         }
     }
     lines

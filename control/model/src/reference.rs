@@ -28,45 +28,58 @@ pub fn man() -> String {
         for row in rows::all().filter(|row| !row.hidden && row.modes.contains(&mode)) {
             let no = match row.no {
                 No::Never => "",
-                No::Words | No::Full => "[\\fBno\\fR] ",
+                No::Words | No::Before(_) | No::Full => "[\\fBno\\fR] ",
             };
-            let _ = writeln!(page, ".TP\n{no}{}", row.syntax.split(' ').map(place).collect::<Vec<_>>().join(" "));
+            let _ =
+                writeln!(page, ".TP\n{no}{}", row.syntax.split_whitespace().map(place).collect::<Vec<_>>().join(" "));
             let who = if row.privilege > 1 && mode == Mode::Exec { " Needs privilege 15." } else { "" };
             let _ = writeln!(page, "{}.{who}", escape(about(row)));
+            for (name, meaning) in arguments(row) {
+                let _ = writeln!(page, ".br\n\\fI{}\\fR: {}.", escape(name), escape(meaning));
+            }
         }
     }
     page.push_str(".SH SEE ALSO\n.BR swcli (1),\n.BR switchd (8),\n.BR swctl (8)\n");
     page
 }
 
-/// What the row's last word means: that is what the row is for.
+/// What the row's last word that must be said means: that is what the row is for.
 fn about(row: &'static Row) -> &'static str {
+    let shortest = paths(row.syntax).into_iter().min_by_key(Vec::len).unwrap_or_default();
+    let words = shortest.iter().rev().filter_map(|token| match token {
+        Token::Word(word) => Some(words::word(row, word)),
+        Token::Arg(..) => None,
+    });
+    words.into_iter().next().unwrap_or("")
+}
+
+/// The arguments of the row, optional ones as well, and what they mean.
+fn arguments(row: &'static Row) -> Vec<(&'static str, &'static str)> {
     let longest = paths(row.syntax).into_iter().max_by_key(Vec::len).unwrap_or_default();
-    let says = |token: &Token| match token {
-        Token::Word(word) => words::help(row, word, true),
-        Token::Arg(_, Kind::Choice(all)) => words::help(row, all.first().copied().unwrap_or(""), true),
-        Token::Arg(_, kind) => words::help(row, &kind.shown(), false),
-    };
-    let words = longest.iter().rev().filter(|t| matches!(t, Token::Word(_)));
-    words.map(says).find(|help| !help.is_empty()).unwrap_or("")
+    let arguments = longest.into_iter().filter_map(|token| match token {
+        Token::Arg(_, Kind::Choice(_)) | Token::Word(_) => None,
+        Token::Arg(name, _) => Some((name, words::argument(row, name))),
+    });
+    arguments.collect()
 }
 
 /// One place of a syntax, in bold or italics.
-fn place(text: &str) -> String {
-    let open = text.starts_with('[');
-    let close = text.ends_with(']');
-    let inner = text.trim_start_matches('[').trim_end_matches(']');
+fn place(text: &'static str) -> String {
+    let inner = text.trim_matches(['[', ']']);
+    let (open, close) = text.split_once(inner).unwrap_or_default();
     let shown = match inner.strip_prefix(['<', '{']) {
         Some(rest) => {
             let (name, kind) = rest[..rest.len() - 1].split_once(':').unwrap_or((rest, rest));
-            match Kind::of_any(kind) {
-                true => format!("\\fI{}\\fR", escape(name)),
-                false => kind.split('|').map(|w| format!("\\fB{}\\fR", escape(w))).collect::<Vec<_>>().join("|"),
+            match Kind::of(kind) {
+                Kind::Choice(words) => {
+                    words.iter().map(|w| format!("\\fB{}\\fR", escape(w))).collect::<Vec<_>>().join("|")
+                }
+                _ => format!("\\fI{}\\fR", escape(name)),
             }
         }
         None => format!("\\fB{}\\fR", escape(inner)),
     };
-    format!("{}{shown}{}", if open { "[" } else { "" }, if close { "]" } else { "" })
+    format!("{open}{shown}{close}")
 }
 
 fn escape(text: &str) -> String {

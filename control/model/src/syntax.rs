@@ -2,9 +2,13 @@
 //! followed side by side, word by word.
 
 use crate::api::LineError;
-use crate::args::{Args, Kind};
+use crate::args::{Args, Kind, Value};
 use crate::config::Config;
 use crate::rows::{No, Row};
+use crate::words;
+
+/// What older clients write for `mac address-table`: taken wherever that is, shown nowhere.
+const OLD_TABLE: &str = "mac-address-table";
 
 /// One place of a syntax.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,23 +64,40 @@ fn closing(text: &str) -> usize {
     unreachable!("the options of a row's syntax are closed: {text}")
 }
 
+/// The way in the older spelling, if it goes through the table of addresses.
+fn old_spelling(path: &Path) -> Option<Path> {
+    let at = path.windows(2).position(|two| *two == [Token::Word("mac"), Token::Word("address-table")])?;
+    Some([&path[..at], &[Token::Word(OLD_TABLE)], &path[at + 2..]].concat())
+}
+
 /// A row that still fits, and how far.
 #[derive(Clone)]
 struct Thread<'a> {
     row: &'static Row,
     path: &'a Path,
     at: usize,
+    /// The kind of interface was said, its number not yet: `interface gi`.
+    half: bool,
     args: Args,
 }
 
 impl Thread<'_> {
     fn complete(&self, no: bool) -> bool {
         let first_arg = self.path.iter().position(|t| matches!(t, Token::Arg(..))).unwrap_or(self.path.len());
-        self.at == self.path.len() || no && self.row.no == No::Words && self.at >= first_arg
+        let early = match self.row.no {
+            No::Words => self.at >= first_arg,
+            No::Before(word) => self.next() == Some(&Token::Word(word)),
+            No::Never | No::Full => false,
+        };
+        !self.half && (self.at == self.path.len() || no && early)
     }
 
     fn next(&self) -> Option<&Token> {
         self.path.get(self.at)
+    }
+
+    fn hides(&self, word: &str) -> bool {
+        self.row.hidden || word == OLD_TABLE
     }
 }
 
@@ -89,7 +110,9 @@ pub struct Prepared {
 impl Prepared {
     /// Takes the row's syntax apart.
     pub fn new(row: &'static Row) -> Prepared {
-        Prepared { row, paths: paths(row.syntax) }
+        let mut paths = paths(row.syntax);
+        paths.extend(paths.iter().filter_map(old_spelling).collect::<Vec<_>>());
+        Prepared { row, paths }
     }
 
     /// The row.
@@ -110,6 +133,17 @@ pub struct Match {
 pub struct Walk<'a> {
     threads: Vec<Thread<'a>>,
     no: bool,
+}
+
+/// What may come next.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Next {
+    /// A word, or how the place of an argument is shown.
+    pub word: String,
+    /// What it means.
+    pub help: &'static str,
+    /// Can it be typed as it is shown?
+    pub is_word: bool,
 }
 
 /// Where a line stops fitting.
@@ -137,14 +171,13 @@ impl<'a> Walk<'a> {
     /// A walk from the beginning through these rows.
     pub fn new(rows: &[&'a Prepared], no: bool) -> Walk<'a> {
         let rows = rows.iter().filter(|prepared| !no || prepared.row.no != No::Never);
-        let threads = rows
-            .flat_map(|p| p.paths.iter().map(|path| Thread { row: p.row, path, at: 0, args: Args::default() }))
-            .collect();
+        let start = |row, path| Thread { row, path, at: 0, half: false, args: Args::default() };
+        let threads = rows.flat_map(|p| p.paths.iter().map(|path| start(p.row, path))).collect();
         Walk { threads, no }
     }
 
-    /// Follows the words of `line` from `start` on.
-    pub fn follow(&mut self, line: &str, start: usize, config: &Config) -> Result<(), Stop> {
+    /// Follows the words of `line` from `start` on. Without a configuration any netdev may be bound to an interface.
+    pub fn follow(&mut self, line: &str, start: usize, config: Option<&Config>) -> Result<(), Stop> {
         let mut at = start;
         let mut first = true;
         loop {
@@ -161,7 +194,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Follows one word at `at`; returns where the next begins.
-    fn step(&mut self, line: &str, at: usize, config: &Config) -> Result<usize, Stop> {
+    fn step(&mut self, line: &str, at: usize, config: Option<&Config>) -> Result<usize, Stop> {
         let word_end = at + line[at..].find(char::is_whitespace).unwrap_or(line.len() - at);
         let word = &line[at..word_end];
         let typed = word.to_ascii_lowercase();
@@ -184,7 +217,7 @@ impl<'a> Walk<'a> {
                     true
                 }
                 Some(Token::Arg(name, Kind::Choice(all))) if all.contains(&chosen) => {
-                    thread.args.0.push((*name, crate::args::Value::Word(chosen.to_string())));
+                    thread.args.0.push((*name, Value::Word(chosen.to_string())));
                     thread.at += 1;
                     true
                 }
@@ -203,13 +236,21 @@ impl<'a> Walk<'a> {
                 Kind::Interface => &line[at..joined_end],
                 _ => word,
             };
-            if let Some(value) = kind.value(text, config) {
+            let any_netdev =
+                || (config.is_none() && *kind == Kind::Interface && is_netdev(word)).then(|| Value::Word(word.into()));
+            let half =
+                is_kind(word) && matches!(kind, Kind::Interface | Kind::Range) && line[word_end..].trim().is_empty();
+            let mut thread = thread.clone();
+            if half {
+                thread.half = true;
+            } else if let Some(value) = kind.value(text, config).or_else(any_netdev) {
                 end = end.max(at + text.len());
-                let mut thread = thread.clone();
                 thread.args.0.push((*name, value));
                 thread.at += 1;
-                kept.push(thread);
+            } else {
+                continue;
             }
+            kept.push(thread);
         }
         if kept.is_empty() {
             let common = |w: &&str| w.bytes().zip(typed.bytes()).take_while(|(a, b)| a == b).count();
@@ -219,22 +260,19 @@ impl<'a> Walk<'a> {
         Ok(end)
     }
 
-    /// The words that may come next, with those of hidden rows or without.
+    /// The words that may come next, with the hidden ones or without.
     fn keywords(&self, hidden: bool) -> Vec<&'static str> {
         let mut words: Vec<&'static str> = Vec::new();
-        for thread in self.threads.iter().filter(|t| hidden || !t.row.hidden) {
-            match thread.next() {
-                Some(Token::Word(w)) if !words.contains(w) => words.push(w),
-                Some(Token::Arg(_, Kind::Choice(all))) => {
-                    all.iter().for_each(|w| {
-                        if !words.contains(w) {
-                            words.push(w)
-                        }
-                    });
-                }
-                _ => {}
-            }
+        for thread in &self.threads {
+            let next = match thread.next() {
+                Some(Token::Word(word)) => std::slice::from_ref(word),
+                Some(Token::Arg(_, Kind::Choice(all))) => all.as_slice(),
+                _ => &[],
+            };
+            words.extend(next.iter().filter(|word| hidden || !thread.hides(word)));
         }
+        words.sort_unstable();
+        words.dedup();
         words
     }
 
@@ -247,34 +285,53 @@ impl<'a> Walk<'a> {
         Ok(Match { row: thread.row, args: thread.args })
     }
 
-    /// What may come next that begins with `typed`, each with the row that says what it means; `<cr>` when the line may
-    /// end here.
-    pub fn next(&self, typed: &str) -> Vec<(String, Option<&'static Row>, bool)> {
+    /// What may come next that begins with `typed`; `<cr>` when the line may end here.
+    pub fn next(&self, typed: &str) -> Vec<Next> {
         let typed = typed.to_ascii_lowercase();
-        let mut found: Vec<(String, Option<&'static Row>, bool)> = Vec::new();
-        let mut push = |word: String, row, is_word| {
-            if !found.iter().any(|(w, _, _)| *w == word) {
-                found.push((word, row, is_word));
+        let mut found: Vec<Next> = Vec::new();
+        let mut push = |word: String, help, is_word| {
+            if !found.iter().any(|next| next.word == word) {
+                found.push(Next { word, help, is_word });
             }
         };
-        for thread in self.threads.iter().filter(|t| !t.row.hidden) {
-            match thread.next() {
-                Some(Token::Word(w)) if w.starts_with(&typed) => push(w.to_string(), Some(thread.row), true),
-                Some(Token::Arg(_, Kind::Choice(all))) => {
-                    all.iter()
-                        .filter(|w| w.starts_with(&typed))
-                        .for_each(|w| push(w.to_string(), Some(thread.row), true));
+        for thread in &self.threads {
+            let mut word = |word: &str| {
+                if word.starts_with(&typed) && !thread.hides(word) {
+                    push(word.to_string(), words::word(thread.row, word), true);
                 }
-                Some(Token::Arg(_, kind)) if typed.is_empty() => push(kind.shown(), Some(thread.row), false),
+            };
+            match thread.next() {
+                Some(Token::Word(w)) => word(w),
+                Some(Token::Arg(_, Kind::Choice(all))) => all.iter().for_each(|w| word(w)),
+                Some(Token::Arg(name, kind)) if !thread.row.hidden => {
+                    let help = words::argument(thread.row, name);
+                    match kind {
+                        _ if thread.half && typed.is_empty() => push("<0-9>/<1-4094>".into(), help, false),
+                        _ if typed.is_empty() => push(kind.shown(), help, false),
+                        // As far as it goes the name of an interface is a word, too.
+                        Kind::Interface | Kind::Range if is_kind(&typed) => push(kind.shown(), help, true),
+                        _ => {}
+                    }
+                }
                 _ => {}
             }
         }
-        found.sort_by(|a, b| a.0.cmp(&b.0));
+        found.sort();
         if typed.is_empty() && self.threads.iter().any(|t| t.complete(self.no)) {
-            found.push(("<cr>".into(), None, false));
+            found.push(Next { word: "<cr>".into(), help: "", is_word: false });
         }
         found
     }
+}
+
+/// Is it the kind of an interface, without the number?
+fn is_kind(word: &str) -> bool {
+    !word.is_empty() && "gigabitethernet".starts_with(&word.to_ascii_lowercase())
+}
+
+/// Could it be the name of a netdev (IFNAMSIZ, and what the kernel refuses)?
+fn is_netdev(word: &str) -> bool {
+    word.len() < 16 && word.starts_with(|c: char| c.is_ascii_alphabetic()) && !word.contains(['/', ':'])
 }
 
 /// The end of an interface name at `at`, when it is written in two words.

@@ -1,14 +1,13 @@
 //! What words mean that many rows share. A row says it itself where it means something else there.
 
-use crate::args::Kind;
 use crate::rows::Row;
-use crate::syntax::{Token, paths};
 
 static WORDS: &[(&str, &str)] = &[
     ("access", "Set access mode characteristics"),
     ("address", "An address of the table"),
     ("address-table", "MAC forwarding table"),
     ("all", "All"),
+    ("allowed", "Set allowed VLANs of the trunk"),
     ("auto", "Choose what fits the device"),
     ("buffered", "Log to a buffer"),
     ("clear", "Reset functions"),
@@ -26,7 +25,7 @@ static WORDS: &[(&str, &str)] = &[
     ("hostname", "Set system's network name"),
     ("id", "By number"),
     ("input", "Where the frame comes in"),
-    ("interface", "Select an interface"),
+    ("interface", "One interface"),
     ("interfaces", "Interface status and configuration"),
     ("io", "How frames of the device are received and sent"),
     ("learning", "Learning of addresses"),
@@ -34,7 +33,6 @@ static WORDS: &[(&str, &str)] = &[
     ("line", "Configure a terminal line"),
     ("logging", "Modify message logging facilities"),
     ("mac", "MAC configuration"),
-    ("mac-address-table", "MAC forwarding table"),
     ("memory", "Write to NV memory"),
     ("monitor", "Copy log messages to this terminal"),
     ("mtu", "Set the interface Maximum Transmission Unit (MTU)"),
@@ -63,28 +61,24 @@ static WORDS: &[(&str, &str)] = &[
 
 /// What an argument means, where the row does not say.
 static ARGUMENTS: &[(&str, &str)] = &[
+    ("device", "Name of the netdev"),
     ("interface", "GigabitEthernet IEEE 802.3z, or the name of a bound netdev"),
     ("mac", "48 bit mac address"),
+    ("profile", "Name of the profile"),
     ("vlan", "VLAN ID"),
-    ("name", "Name"),
-    ("range", "Interfaces: gi0/1 - 4, gi0/7"),
-    ("device", "Name of the netdev"),
-    ("tag", "Name"),
+    ("vlans", "VLAN IDs: 10 or 10,20-29"),
 ];
 
-/// What `word` means in `row`: the row's own help, else the common one. An argument is named by its place in the syntax.
-pub(crate) fn help(row: &'static Row, word: &str, is_word: bool) -> &'static str {
-    let find = |table: &'static [(&'static str, &'static str)], key: &str| {
-        table.iter().find(|(w, _)| *w == key).map(|(_, help)| *help)
-    };
-    if is_word {
-        return find(row.help, word).or_else(|| find(WORDS, word)).unwrap_or("");
-    }
-    let name = paths(row.syntax).into_iter().flatten().find_map(|token| match token {
-        Token::Arg(name, kind) if kind.shown() == word && !matches!(kind, Kind::Choice(_)) => Some(name),
-        _ => None,
-    });
-    // The last entry of that name: where an argument is called like a word, the row lists the word first.
-    let own = |name: &str| row.help.iter().rev().find(|(w, _)| *w == name).map(|(_, help)| *help);
-    name.and_then(|name| own(name).or_else(|| find(ARGUMENTS, name))).unwrap_or("")
+/// What a word means in `row`: the row's own help, else the common one.
+pub(crate) fn word(row: &Row, word: &str) -> &'static str {
+    find(row.help, word).or_else(|| find(WORDS, word)).unwrap_or("")
+}
+
+/// What an argument means in `row`, by its name in the syntax; in the row's help that stands as `<name>`.
+pub(crate) fn argument(row: &Row, name: &str) -> &'static str {
+    find(row.help, &format!("<{name}>")).or_else(|| find(ARGUMENTS, name)).unwrap_or("")
+}
+
+fn find(table: &'static [(&'static str, &'static str)], key: &str) -> Option<&'static str> {
+    table.iter().find(|(word, _)| *word == key).map(|(_, help)| *help)
 }

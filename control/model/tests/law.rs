@@ -14,7 +14,7 @@ fn read(lines: &[String]) -> Config {
     for line in lines {
         match parse(&config, &context, 15, line).unwrap_or_else(|e| panic!("{line}: {e:?}")) {
             Parsed::Config(command) => {
-                context = command.apply_in_place(&mut config).unwrap_or_else(|e| panic!("{line}: {e}")).context;
+                context = command.apply(&mut config).unwrap_or_else(|e| panic!("{line}: {e}")).context;
             }
             Parsed::Context(_) => context = vec!["configure terminal".to_string()],
             Parsed::Local(_) => {}

@@ -5,12 +5,9 @@ use super::{Action, Does, Row};
 
 const FILTERS: &str =
     "clear mac address-table dynamic [address <mac:mac>] [interface <interface:interface>] [vlan <vlan:vlan>]";
-const FILTERS_OLD: &str =
-    "clear mac-address-table dynamic [address <mac:mac>] [interface <interface:interface>] [vlan <vlan:vlan>]";
 
 pub(super) static ROWS: &[Row] = &[
     Row::exec(FILTERS, Does::Exec(|args| Ok(Action::ClearMac(mac_filter(args))))).privileged(),
-    Row::exec(FILTERS_OLD, Does::Exec(|args| Ok(Action::ClearMac(mac_filter(args))))).privileged().hidden(),
     Row::exec(
         "clear counters [<interface:interface>]",
         Does::Exec(|args| Ok(Action::ClearCounters(args.interface("interface")))),

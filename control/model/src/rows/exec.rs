@@ -6,9 +6,9 @@ use crate::modes::Place;
 
 pub(super) static ROWS: &[Row] = &[
     Row::exec("enable [<level:1-15>]", Does::Local(|args| Local::Enable(args.number("level").unwrap_or(15) as u8)))
-        .help(&[("level", "Enable level")]),
+        .help(&[("<level>", "Enable level")]),
     Row::exec("disable [<level:1-15>]", Does::Local(|args| Local::Disable(args.number("level").unwrap_or(1) as u8)))
-        .help(&[("level", "Privilege level to go to")]),
+        .help(&[("<level>", "Privilege level to go to")]),
     Row::exec("exit", Does::Local(|_| Local::Quit)).help(&[("exit", "Exit from the EXEC")]),
     Row::exec("quit", Does::Local(|_| Local::Quit)).help(&[("quit", "Exit from the EXEC")]),
     Row::exec("logout", Does::Local(|_| Local::Quit)).help(&[("logout", "Exit from the EXEC")]),
@@ -24,12 +24,12 @@ pub(super) static ROWS: &[Row] = &[
         "terminal length <lines:0-512>",
         Does::Local(|args| Local::TerminalLength(args.number("lines").unwrap_or(24))),
     )
-    .help(&[("lines", "Number of lines on screen (0 for no pausing)")]),
+    .help(&[("<lines>", "Number of lines on screen (0 for no pausing)")]),
     Row::exec(
         "terminal width <columns:0-512>",
         Does::Local(|args| Local::TerminalWidth(args.number("columns").unwrap_or(80))),
     )
-    .help(&[("columns", "Number of characters on a screen line")]),
+    .help(&[("<columns>", "Number of characters on a screen line")]),
     Row::exec("terminal monitor", Does::Exec(|_| Ok(Action::Monitor(true)))),
     Row::exec("terminal no monitor", Does::Exec(|_| Ok(Action::Monitor(false)))),
 ];

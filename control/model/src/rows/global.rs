@@ -25,7 +25,7 @@ pub(super) static ROWS: &[Row] = &[
             get: |config, _| say(Some(&config.hostname)),
         },
     )
-    .help(&[("name", "This system's network name")]),
+    .help(&[("<name>", "This system's network name")]),
     Row::config(
         &[Mode::Config],
         "logging buffered <lines:10-100000>",
@@ -38,9 +38,10 @@ pub(super) static ROWS: &[Row] = &[
             get: |config, _| say(config.logging.buffered),
         },
     )
-    .help(&[("buffered", "Set the size of the log buffer"), ("lines", "Lines the buffer holds")]),
+    .help(&[("buffered", "Set the size of the log buffer"), ("<lines>", "Lines the buffer holds")]),
     // Clients that open a session say this; there is no console that logging could disturb.
     Row::config(&[Mode::Config], "logging console", No::Words, Does::Set { set: |_, _, _, _| DONE, get: unsaid })
+        .help(&[("console", "Log to the console")])
         .hidden(),
     Row::config(
         &[Mode::Config],

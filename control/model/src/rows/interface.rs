@@ -1,6 +1,6 @@
 //! `interface NAME` and what is said of it besides switchport.
 
-use super::{DONE, Does, Done, No, Rejected, Row, Said, flag, say, unsaid};
+use super::{DONE, Does, Done, No, Rejected, Row, flag, named, say, unsaid};
 use crate::config::{Config, InterfaceConfig, Io};
 use crate::modes::{Mode, Place};
 use crate::names::InterfaceName;
@@ -25,7 +25,7 @@ pub(super) static ROWS: &[Row] = &[
             get: unsaid,
         },
     )
-    .help(&[("interface", "GigabitEthernet IEEE 802.3z, or the name of a bound netdev")]),
+    .help(&[("interface", "Select an interface to configure")]),
     Row::config(
         &[Mode::Config],
         "interface range <range:range>",
@@ -41,7 +41,7 @@ pub(super) static ROWS: &[Row] = &[
             get: unsaid,
         },
     )
-    .help(&[("range", "interface range command: gi0/1 - 4, gi0/7")]),
+    .help(&[("range", "Several interfaces at once"), ("<range>", "Interfaces: gi0/1 - 4, gi0/7")]),
     Row::config(
         &[Mode::Interface],
         "device <device:word>",
@@ -66,7 +66,7 @@ pub(super) static ROWS: &[Row] = &[
             get: |config, place| say(of(config, place).and_then(|i| i.device.clone())),
         },
     )
-    .help(&[("device", "Bind the interface to a netdev"), ("device", "Name of the netdev")]),
+    .help(&[("device", "Bind the interface to a netdev")]),
     Row::config(
         &[Mode::Interface],
         "io {io:auto|packet|xdp}",
@@ -98,7 +98,7 @@ pub(super) static ROWS: &[Row] = &[
             get: |config, place| say(of(config, place).and_then(|i| i.description.clone())),
         },
     )
-    .help(&[("text", "Up to 240 characters describing this interface")]),
+    .help(&[("<text>", "Up to 240 characters describing this interface")]),
     Row::config(
         &[Mode::Interface],
         "tag <tag:word>",
@@ -107,6 +107,7 @@ pub(super) static ROWS: &[Row] = &[
             set: |config, place, args, no| {
                 let tag = if no { None } else { args.word("tag") };
                 if let Some(tag) = &tag {
+                    named(tag)?;
                     let [name] = place.interfaces() else {
                         return Err("A tag belongs to one interface: say `interface NAME` first".into());
                     };
@@ -120,7 +121,10 @@ pub(super) static ROWS: &[Row] = &[
             get: |config, place| say(of(config, place).and_then(|i| i.tag.clone())),
         },
     )
-    .help(&[("tag", "By which hooks find the interface, whatever its netdev is called")]),
+    .help(&[
+        ("tag", "By which hooks find the interface, whatever its netdev is called"),
+        ("<tag>", "Name, such as that of a virtual machine"),
+    ]),
     Row::config(
         &[Mode::Interface],
         MTU,
@@ -133,7 +137,7 @@ pub(super) static ROWS: &[Row] = &[
             get: |config, place| say(of(config, place).and_then(|i| i.mtu)),
         },
     )
-    .help(&[("bytes", "MTU size in bytes")]),
+    .help(&[("<bytes>", "MTU size in bytes")]),
     Row::config(
         &[Mode::Interface],
         "shutdown",
@@ -143,21 +147,6 @@ pub(super) static ROWS: &[Row] = &[
             get: |config, place| flag(of(config, place).is_some_and(|i| i.shutdown)),
         },
     ),
-    Row::config(
-        &[Mode::Interface],
-        "mac address-table learning",
-        No::Words,
-        Does::Set {
-            set: |config, place, _, no| {
-                each(config, place, |i| i.switchport.learning = if no { Some(false) } else { None })
-            },
-            get: |config, place| match of(config, place).and_then(|i| i.switchport.learning) {
-                Some(false) => vec![Said::No(Vec::new())],
-                Some(true) | None => Vec::new(),
-            },
-        },
-    )
-    .help(&[("learning", "Learn addresses on this interface")]),
 ];
 
 /// The I/O a word names.

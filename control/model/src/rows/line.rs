@@ -22,8 +22,8 @@ pub(super) static ROWS: &[Row] = &[
     .help(&[
         ("console", "Primary terminal line"),
         ("vty", "Virtual terminal"),
-        ("first", "First line"),
-        ("last", "Last line"),
+        ("<first>", "First line"),
+        ("<last>", "Last line"),
     ]),
     Row::config(
         &[Mode::Line],
@@ -31,5 +31,5 @@ pub(super) static ROWS: &[Row] = &[
         No::Words,
         Does::Set { set: |_, _, _, _| DONE, get: unsaid },
     )
-    .help(&[("minutes", "Timeout in minutes"), ("seconds", "Timeout in seconds")]),
+    .help(&[("<minutes>", "Timeout in minutes"), ("<seconds>", "Timeout in seconds")]),
 ];

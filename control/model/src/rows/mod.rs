@@ -14,6 +14,8 @@ mod platform;
 mod profile;
 mod show;
 mod switchport;
+#[cfg(test)]
+mod tests;
 mod vlan;
 
 use crate::args::Args;
@@ -51,6 +53,8 @@ pub enum No {
     Never,
     /// The words suffice; arguments may follow.
     Words,
+    /// The line may end before this word.
+    Before(&'static str),
     /// In full.
     Full,
 }
@@ -131,6 +135,14 @@ fn say<T: ToString>(value: Option<T>) -> Vec<Said> {
 /// `Yes` without arguments, if set.
 fn flag(set: bool) -> Vec<Said> {
     if set { vec![Said::Yes(Vec::new())] } else { Vec::new() }
+}
+
+/// A name of the operator's choice has an end.
+fn named(name: &str) -> Result<(), Rejected> {
+    match name.len() {
+        ..=64 => Ok(()),
+        _ => Err("A name has at most 64 characters".into()),
+    }
 }
 
 const DONE: Result<Done, Rejected> = Ok(Done { messages: Vec::new(), enter: None });

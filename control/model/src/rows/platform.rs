@@ -18,9 +18,9 @@ pub(super) static ROWS: &[Row] = &[
     )
     .help(&[
         ("vlan", "The frame carries a tag"),
-        ("smac", "Source address"),
-        ("dmac", "Destination address"),
-        ("ethertype", "What it carries: ip, ipv6, arp or a hexadecimal number"),
+        ("<smac>", "Source address"),
+        ("<dmac>", "Destination address"),
+        ("<ethertype>", "What it carries: ip, ipv6, arp or a hexadecimal number"),
     ]),
     Row::exec(
         "packet-tracer input <interface:interface> hex <bytes:hex>",
@@ -29,10 +29,13 @@ pub(super) static ROWS: &[Row] = &[
             _ => Err("Which interface, which bytes?".into()),
         }),
     )
-    .help(&[("hex", "The frame as bytes"), ("bytes", "Pairs of hexadecimal digits")]),
+    .help(&[("hex", "The frame as bytes"), ("<bytes>", "Pairs of hexadecimal digits")]),
     Row::exec(
         ADD,
         Does::Exec(|args| {
+            if args.has("mode") && args.has("trunk") {
+                return Err("A port is access or trunk: give access-vlan or trunk, not both".into());
+            }
             Ok(Action::AddPort(AddPort {
                 device: args.word("device").unwrap_or_default(),
                 interface: args.interface("interface"),
@@ -46,12 +49,27 @@ pub(super) static ROWS: &[Row] = &[
             }))
         }),
     )
+    .help(&[
+        ("port", "Ports that hooks add and remove"),
+        ("add", "Make a netdev a port"),
+        ("interface", "Be this interface"),
+        ("tag", "Be the interface that has this tag"),
+        ("<tag>", "Name, such as that of a virtual machine"),
+        ("profile", "Inherit this port-profile"),
+        ("access-vlan", "Access port in this VLAN"),
+        ("trunk", "Trunk of these VLANs"),
+        ("<trunk>", "VLAN IDs: 10 or 10,20-29"),
+        ("native-vlan", "VLAN of untagged frames on the trunk"),
+        ("<native>", "VLAN ID"),
+        ("force", "Even if the host has addresses or its default route there"),
+    ])
     .privileged()
     .hidden(),
     Row::exec(
         "platform port remove <device:word>",
         Does::Exec(|args| Ok(Action::RemovePort { device: args.word("device").unwrap_or_default() })),
     )
+    .help(&[("port", "Ports that hooks add and remove"), ("remove", "Give a netdev back")])
     .privileged()
     .hidden(),
 ];

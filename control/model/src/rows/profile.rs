@@ -1,6 +1,7 @@
 //! `port-profile NAME`: settings that interfaces inherit.
 
-use super::{DONE, Does, Done, No, Row, say, unsaid};
+use super::switchport::forget_defaults;
+use super::{DONE, Does, Done, No, Row, named, say, unsaid};
 use crate::modes::{Mode, Place};
 
 pub(super) static ROWS: &[Row] = &[
@@ -27,13 +28,14 @@ pub(super) static ROWS: &[Row] = &[
                     config.profiles.remove(&name);
                     return Ok(Done { messages: Vec::new(), enter: Some(Place::Global) });
                 }
+                named(&name)?;
                 config.profiles.entry(name.clone()).or_default();
                 Ok(Done { messages: Vec::new(), enter: Some(Place::Profile(name)) })
             },
             get: unsaid,
         },
     )
-    .help(&[("port-profile", "Settings that interfaces inherit"), ("profile", "Name of the profile")]),
+    .help(&[("port-profile", "Settings that interfaces inherit")]),
     Row::config(
         &[Mode::Interface],
         "inherit port-profile <profile:word>",
@@ -45,7 +47,11 @@ pub(super) static ROWS: &[Row] = &[
                     return Err(format!("There is no port-profile {name}: say `port-profile {name}` first"));
                 }
                 for name in place.interfaces() {
-                    config.interfaces.entry(*name).or_default().profile = profile.clone();
+                    let interface = config.interfaces.entry(*name).or_default();
+                    interface.profile = profile.clone();
+                    if profile.is_none() {
+                        forget_defaults(&mut interface.switchport);
+                    }
                 }
                 DONE
             },
@@ -54,9 +60,5 @@ pub(super) static ROWS: &[Row] = &[
             },
         },
     )
-    .help(&[
-        ("inherit", "Inherit settings"),
-        ("port-profile", "From a port-profile"),
-        ("profile", "Name of the profile"),
-    ]),
+    .help(&[("inherit", "Inherit settings"), ("port-profile", "From a port-profile")]),
 ];

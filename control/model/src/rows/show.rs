@@ -6,8 +6,6 @@ use crate::grammar::Local;
 
 const MAC_FILTERS: &str = "show mac address-table [{kind:dynamic|static}] [address <mac:mac>] \
                            [interface <interface:interface>] [vlan <vlan:vlan>]";
-const MAC_FILTERS_OLD: &str = "show mac-address-table [{kind:dynamic|static}] [address <mac:mac>] \
-                               [interface <interface:interface>] [vlan <vlan:vlan>]";
 
 pub(super) static ROWS: &[Row] = &[
     Row::exec("show version", Does::Exec(|_| Ok(Action::ShowVersion))),
@@ -38,9 +36,8 @@ pub(super) static ROWS: &[Row] = &[
         "show vlan name <name:word>",
         Does::Exec(|args| Ok(Action::ShowVlan { brief: false, id: None, name: args.word("name") })),
     )
-    .help(&[("vlan", "VTP VLAN status"), ("name", "VTP VLAN status by VLAN name")]),
+    .help(&[("vlan", "VTP VLAN status"), ("name", "VTP VLAN status by VLAN name"), ("<name>", "Name of the VLAN")]),
     Row::exec(MAC_FILTERS, Does::Exec(|args| Ok(Action::ShowMac(mac_filter(args))))),
-    Row::exec(MAC_FILTERS_OLD, Does::Exec(|args| Ok(Action::ShowMac(mac_filter(args))))).hidden(),
     Row::exec("show mac address-table aging-time", Does::Exec(|_| Ok(Action::ShowMacAging)))
         .help(&[("aging-time", "Aging time of the table")]),
     Row::exec(

@@ -1,7 +1,7 @@
 //! `switchport …`, of an interface or of a profile.
 
 use super::vlan::is_unsupported;
-use super::{DONE, Does, Done, No, Rejected, Row, Said, flag, say};
+use super::{DONE, Does, Done, No, Rejected, Row, Said, say};
 use crate::config::{Config, Switchport, SwitchportMode, VlanConfig};
 use crate::modes::{Mode, Place};
 use crate::names::VlanSet;
@@ -22,7 +22,7 @@ pub(super) static ROWS: &[Row] = &[
                     Some("trunk") => Some(SwitchportMode::Trunk),
                     _ => Some(SwitchportMode::Access),
                 };
-                each(config, place, |s| s.mode = mode)
+                each(config, place, |s, _| s.mode = mode)
             },
             get: |config, place| {
                 say(of(config, place).and_then(|s| s.mode).map(|mode| match mode {
@@ -52,7 +52,7 @@ pub(super) static ROWS: &[Row] = &[
                         messages.push(format!("% Access VLAN does not exist. Creating vlan {vlan}"));
                     }
                 }
-                each(config, place, |s| s.access_vlan = vlan)?;
+                each(config, place, |s, _| s.access_vlan = vlan)?;
                 Ok(Done { messages, enter: None })
             },
             get: |config, place| say(of(config, place).and_then(|s| s.access_vlan)),
@@ -70,7 +70,7 @@ pub(super) static ROWS: &[Row] = &[
             set: |config, place, args, no| {
                 let vlan = if no { None } else { args.vlan("vlan") };
                 vlan.map_or(Ok(()), usable)?;
-                each(config, place, |s| s.trunk_native = vlan)
+                each(config, place, |s, _| s.trunk_native = vlan)
             },
             get: |config, place| say(of(config, place).and_then(|s| s.trunk_native)),
         },
@@ -87,10 +87,10 @@ pub(super) static ROWS: &[Row] = &[
         Does::Set {
             set: |config, place, args, no| {
                 let vlans = if no { None } else { args.vlans("vlans") };
-                each(config, place, |s| s.trunk_allowed = vlans.clone().filter(|v| v.0.len() < 4094))
+                allow(config, place, |_| vlans.clone())
             },
             get: |config, place| match of(config, place).and_then(|s| s.trunk_allowed.as_ref()) {
-                Some(vlans) if !vlans.0.is_empty() => vec![Said::Yes(vec![vlans.to_string()])],
+                Some(vlans) if !vlans.0.is_empty() && !vlans.is_all() => vec![Said::Yes(vec![vlans.to_string()])],
                 _ => Vec::new(),
             },
         },
@@ -99,7 +99,7 @@ pub(super) static ROWS: &[Row] = &[
         ("trunk", "Set trunking characteristics of the interface"),
         ("allowed", "Set allowed VLANs of the trunk"),
         ("vlan", "Allowed VLANs in trunk mode"),
-        ("vlans", "VLAN IDs of the allowed VLANs: 10 or 10,20-29"),
+        ("<vlans>", "VLAN IDs of the allowed VLANs: 10 or 10,20-29"),
     ]),
     Row::config(
         HERE,
@@ -108,15 +108,16 @@ pub(super) static ROWS: &[Row] = &[
         Does::Set {
             set: |config, place, args, _| {
                 let none = args.word("how").as_deref() == Some("none");
-                each(config, place, |s| s.trunk_allowed = none.then(VlanSet::default))
+                allow(config, place, |_| Some(if none { VlanSet::default() } else { VlanSet::all() }))
             },
             get: |config, place| match of(config, place).and_then(|s| s.trunk_allowed.as_ref()) {
                 Some(vlans) if vlans.0.is_empty() => say(Some("none")),
+                Some(vlans) if vlans.is_all() => say(Some("all")),
                 _ => Vec::new(),
             },
         },
     )
-    .help(&[("all", "all VLANs"), ("none", "no VLANs")]),
+    .help(&[("all", "All VLANs"), ("none", "No VLANs")]),
     Row::config(
         HERE,
         "switchport trunk allowed vlan {how:add|except|remove} <vlans:vlans>",
@@ -124,32 +125,30 @@ pub(super) static ROWS: &[Row] = &[
         Does::Set {
             set: |config, place, args, _| {
                 let (how, list) = (args.word("how").unwrap_or_default(), args.vlans("vlans").unwrap_or_default());
-                each(config, place, |s| {
-                    let now = s.trunk_allowed.clone().unwrap_or_else(every);
-                    let new: VlanSet = match how.as_str() {
-                        "add" => now.0.union(&list.0).copied().collect(),
-                        "remove" => now.0.difference(&list.0).copied().collect(),
-                        _ => every().0.difference(&list.0).copied().collect(),
-                    };
-                    s.trunk_allowed = Some(new).filter(|v| v.0.len() < 4094);
+                allow(config, place, |now| {
+                    let now = now.unwrap_or_else(VlanSet::all).0;
+                    Some(VlanSet(match how.as_str() {
+                        "add" => now.union(&list.0).copied().collect(),
+                        "remove" => now.difference(&list.0).copied().collect(),
+                        _ => VlanSet::all().0.difference(&list.0).copied().collect(),
+                    }))
                 })
             },
             get: super::unsaid,
         },
     )
     .help(&[
-        ("add", "add VLANs to the current list"),
-        ("except", "all VLANs except the following"),
-        ("remove", "remove VLANs from the current list"),
-        ("vlans", "VLAN IDs: 10 or 10,20-29"),
+        ("add", "Add VLANs to the current list"),
+        ("except", "All VLANs except the following"),
+        ("remove", "Remove VLANs from the current list"),
     ]),
     Row::config(
         HERE,
         "switchport protected",
         No::Words,
         Does::Set {
-            set: |config, place, _, no| each(config, place, |s| s.protected = (!no).then_some(true)),
-            get: |config, place| flag(of(config, place).and_then(|s| s.protected) == Some(true)),
+            set: |config, place, _, no| each(config, place, |s, inherits| s.protected = said(!no, false, inherits)),
+            get: |config, place| own_flag(of(config, place).and_then(|s| s.protected), &[]),
         },
     )
     .help(&[("protected", "Configure an interface to be a protected port")]),
@@ -160,18 +159,14 @@ pub(super) static ROWS: &[Row] = &[
         Does::Set {
             set: |config, place, args, no| {
                 let unicast = args.word("what").as_deref() == Some("unicast");
-                each(config, place, |s| {
+                each(config, place, |s, inherits| {
                     let field = if unicast { &mut s.block_unicast } else { &mut s.block_multicast };
-                    *field = (!no).then_some(true);
+                    *field = said(!no, false, inherits);
                 })
             },
             get: |config, place| {
-                let of = of(config, place);
-                let unicast = of.and_then(|s| s.block_unicast) == Some(true);
-                let multicast = of.and_then(|s| s.block_multicast) == Some(true);
-                let mut said = say(multicast.then_some("multicast"));
-                said.extend(say(unicast.then_some("unicast")));
-                said
+                let Some(of) = of(config, place) else { return Vec::new() };
+                [own_flag(of.block_multicast, &["multicast"]), own_flag(of.block_unicast, &["unicast"])].concat()
             },
         },
     )
@@ -180,6 +175,16 @@ pub(super) static ROWS: &[Row] = &[
         ("multicast", "Block unknown multicast addresses"),
         ("unicast", "Block unknown unicast addresses"),
     ]),
+    Row::config(
+        HERE,
+        "mac address-table learning",
+        No::Words,
+        Does::Set {
+            set: |config, place, _, no| each(config, place, |s, inherits| s.learning = said(!no, true, inherits)),
+            get: |config, place| own_flag(of(config, place).and_then(|s| s.learning), &[]),
+        },
+    )
+    .help(&[("learning", "Learn addresses on this interface")]),
     Row::config(
         HERE,
         "switchport",
@@ -193,10 +198,6 @@ pub(super) static ROWS: &[Row] = &[
         },
     ),
 ];
-
-fn every() -> VlanSet {
-    (1..=4094).filter_map(VlanId::new).collect()
-}
 
 fn usable(vlan: VlanId) -> Result<(), Rejected> {
     match is_unsupported(vlan) {
@@ -212,12 +213,54 @@ fn of<'a>(config: &'a Config, place: &Place) -> Option<&'a Switchport> {
     }
 }
 
-fn each(config: &mut Config, place: &Place, mut edit: impl FnMut(&mut Switchport)) -> Result<Done, Rejected> {
+/// What is kept of a flag: its default is worth a word only where a profile may say otherwise.
+fn said(value: bool, default: bool, inherits: bool) -> Option<bool> {
+    (value != default || inherits).then_some(value)
+}
+
+fn own_flag(value: Option<bool>, args: &[&str]) -> Vec<Said> {
+    let args = args.iter().map(|arg| arg.to_string()).collect();
+    value.map(|on| if on { Said::Yes(args) } else { Said::No(args) }).into_iter().collect()
+}
+
+/// Edits the settings of a place; the flag tells whether they stand before those of a profile.
+fn each(config: &mut Config, place: &Place, mut edit: impl FnMut(&mut Switchport, bool)) -> Result<Done, Rejected> {
     if let Place::Profile(name) = place {
-        edit(&mut config.profiles.entry(name.clone()).or_default().switchport);
+        edit(&mut config.profiles.entry(name.clone()).or_default().switchport, false);
     }
     for name in place.interfaces() {
-        edit(&mut config.interfaces.entry(*name).or_default().switchport);
+        let interface = config.interfaces.entry(*name).or_default();
+        edit(&mut interface.switchport, interface.profile.is_some());
     }
     DONE
+}
+
+/// Edits the allowed VLANs, given those in effect (`None`: all).
+fn allow(
+    config: &mut Config,
+    place: &Place,
+    edit: impl Fn(Option<VlanSet>) -> Option<VlanSet>,
+) -> Result<Done, Rejected> {
+    if let Place::Profile(name) = place {
+        let now = &mut config.profiles.entry(name.clone()).or_default().switchport.trunk_allowed;
+        *now = edit(now.take()).filter(|vlans| !vlans.is_all());
+    }
+    for name in place.interfaces() {
+        config.interfaces.entry(*name).or_default();
+        let new = edit(config.interfaces.get(name).and_then(|interface| config.switchport(interface).trunk_allowed));
+        if let Some(interface) = config.interfaces.get_mut(name) {
+            let inherits = interface.profile.is_some();
+            interface.switchport.trunk_allowed = new.filter(|vlans| inherits || !vlans.is_all());
+        }
+    }
+    DONE
+}
+
+/// Forgets what was said only against a profile that is not inherited any more.
+pub(super) fn forget_defaults(s: &mut Switchport) {
+    for flag in [&mut s.protected, &mut s.block_unicast, &mut s.block_multicast] {
+        *flag = flag.filter(|on| *on);
+    }
+    s.learning = s.learning.filter(|on| !*on);
+    s.trunk_allowed = s.trunk_allowed.take().filter(|vlans| !vlans.is_all());
 }

@@ -1,6 +1,7 @@
 //! `vlan N` and what is said of it.
 
 use super::{DONE, Does, Done, No, Rejected, Row, Said, say};
+use crate::args;
 use crate::config::Config;
 use crate::modes::{Mode, Place};
 use crate::names::VlanSet;
@@ -30,7 +31,7 @@ pub(super) static ROWS: &[Row] = &[
             get: super::unsaid,
         },
     )
-    .help(&[("vlans", "ISL VLAN IDs 1-4094: 10 or 10,20-29")]),
+    .help(&[("<vlans>", "ISL VLAN IDs 1-4094: 10 or 10,20-29")]),
     Row::config(
         &[Mode::Vlan],
         "name <name:word>",
@@ -38,20 +39,21 @@ pub(super) static ROWS: &[Row] = &[
         Does::Set {
             set: |config, place, args, no| {
                 let Place::Vlan(vlans) = place else { return DONE };
-                let name = if no { None } else { args.word("name") };
-                if let Some(name) = &name {
-                    if name.len() > 32 {
+                let mut name = if no { None } else { args.word("name") };
+                if let Some(wish) = &name {
+                    if wish.len() > 32 {
                         return Err("A VLAN name has at most 32 characters".into());
                     }
-                    if vlans.0.len() != 1 {
+                    let [only] = vlans.0.iter().collect::<Vec<_>>()[..] else {
                         return Err("A name belongs to one VLAN: say `vlan N` first".into());
+                    };
+                    match called(config, wish) {
+                        Some(other) if other != *only => {
+                            return Err(format!("VLAN {other} has the name {wish} already"));
+                        }
+                        _ => {}
                     }
-                    let only = vlans.0.first().copied();
-                    if let Some(other) =
-                        config.vlans.keys().find(|v| Some(**v) != only && config.vlan_name(**v) == *name)
-                    {
-                        return Err(format!("VLAN {other} has the name {name} already"));
-                    }
+                    name = name.filter(|name| *name != Config::default().vlan_name(*only));
                 }
                 if vlans.0.iter().any(|v| is_default(*v)) {
                     return Err("Default VLAN names may not be changed".into());
@@ -67,8 +69,14 @@ pub(super) static ROWS: &[Row] = &[
             },
         },
     )
-    .help(&[("name", "The ascii name for the VLAN")]),
+    .help(&[("name", "Ascii name of the VLAN"), ("<name>", "The ascii name for the VLAN")]),
 ];
+
+/// The VLAN of that name. The names that VLANs have by themselves are taken even where the VLAN does not exist yet: it may.
+fn called(config: &Config, name: &str) -> Option<VlanId> {
+    let by_itself = name.strip_prefix("VLAN").filter(|number| number.len() == 4).and_then(args::vlan);
+    config.vlans.keys().copied().find(|vlan| config.vlan_name(*vlan) == name).or(by_itself)
+}
 
 fn enter(config: &mut Config, vlans: VlanSet) -> Result<Done, Rejected> {
     for vlan in &vlans.0 {

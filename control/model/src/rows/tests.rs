@@ -1,0 +1,152 @@
+//! Every row: its words are explained, every way through its syntax is understood, printed lines are its own.
+
+use super::{Does, No, Row, all};
+use crate::args::Kind;
+use crate::config::Config;
+use crate::grammar::{Parsed, help, parse};
+use crate::modes::{Mode, Place};
+use crate::syntax::{Token, paths};
+use crate::words;
+
+/// A place in the mode.
+fn place(mode: Mode) -> Place {
+    let vlans = || crate::args::vlans("10").expect("a list");
+    match mode {
+        Mode::Exec => Place::Exec,
+        Mode::Config => Place::Global,
+        Mode::Interface => Place::Interface("gi0/1".parse().expect("a name")),
+        Mode::Vlan => Place::Vlan(vlans()),
+        Mode::Profile => Place::Profile("p".into()),
+        Mode::Line => Place::Line("vty 0 4".into()),
+    }
+}
+
+/// Something of the kind, as an operator types it.
+fn sample(kind: &Kind) -> String {
+    match kind {
+        Kind::Vlan => "20".into(),
+        Kind::Vlans => "1-5,7,9-12".into(),
+        Kind::Interface => "gi 0/2".into(),
+        Kind::Range => "gi0/1 - 3, gi0/7".into(),
+        Kind::Mac => "0011.2233.4455".into(),
+        Kind::Word => "word".into(),
+        Kind::Line => "some words".into(),
+        Kind::Number(_, high) => high.to_string(),
+        Kind::Ethertype => "arp".into(),
+        Kind::Hex => "ff ff".into(),
+        Kind::Choice(words) => words[0].into(),
+    }
+}
+
+/// Every way to say every row in each of its modes, with what stands for an argument.
+fn each_way(mut check: impl FnMut(&'static Row, &[String], &[Token], &[String])) {
+    for row in all() {
+        for mode in row.modes {
+            let context = place(*mode).context();
+            for path in paths(row.syntax) {
+                let words: Vec<String> = path
+                    .iter()
+                    .map(|token| match token {
+                        Token::Word(word) => word.to_string(),
+                        Token::Arg(_, kind) => sample(kind),
+                    })
+                    .collect();
+                check(row, &context, &path, &words);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_word_is_explained() {
+    let mut missing = Vec::new();
+    let fine = |text: &str| text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    each_way(|row, _, path, _| {
+        for token in path {
+            let of = |word: &str| words::word(row, word);
+            match token {
+                Token::Word(word) => {
+                    if !fine(of(word)) {
+                        missing.push(format!("{}: {word}: {:?}", row.syntax, of(word)))
+                    }
+                }
+                Token::Arg(_, Kind::Choice(all)) => {
+                    all.iter().for_each(|word| {
+                        if !fine(of(word)) {
+                            missing.push(format!("{}: {word}: {:?}", row.syntax, of(word)))
+                        }
+                    });
+                }
+                Token::Arg(name, _) => {
+                    let text = words::argument(row, name);
+                    if !fine(text) {
+                        missing.push(format!("{}: <{name}>: {text:?}", row.syntax))
+                    };
+                }
+            }
+        }
+        // Help for what the row does not have is a slip of the pen.
+        for (key, _) in row.help {
+            let has = |token: &Token| match token {
+                Token::Word(word) => word == key,
+                Token::Arg(_, Kind::Choice(all)) => all.contains(key),
+                Token::Arg(name, _) => *key == format!("<{name}>"),
+            };
+            if !paths(row.syntax).iter().flatten().any(has) {
+                missing.push(format!("{}: has no {key}", row.syntax))
+            }
+        }
+    });
+    missing.sort();
+    missing.dedup();
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn every_way_is_understood() {
+    each_way(|row, context, _, words| {
+        let line = words.join(" ");
+        if words.iter().any(|w| w == "access-vlan") && words.iter().any(|w| w == "trunk") {
+            return;
+        }
+        let parsed = parse(&Config::default(), context, 15, &line).unwrap_or_else(|e| panic!("{line}: {e:?}"));
+        let same = match (&row.does, &parsed) {
+            (Does::Set { .. }, Parsed::Config(command)) => std::ptr::eq(command.row(), row),
+            (Does::Exec(_), Parsed::Exec(_)) => true,
+            (Does::Local(_), Parsed::Local(_)) | (Does::Context(_), Parsed::Context(_)) => true,
+            _ => false,
+        };
+        assert!(same, "{line} in {context:?} is {parsed:?}");
+        assert!(parse(&Config::default(), context, row.privilege, &line).is_ok());
+        if row.no != No::Never {
+            let no = parse(&Config::default(), context, 15, &format!("no {line}"));
+            assert!(matches!(no, Ok(Parsed::Config(command)) if std::ptr::eq(command.row(), row)), "no {line}");
+        }
+        let in_capitals = line.to_ascii_uppercase();
+        assert!(parse(&Config::default(), context, 15, &in_capitals).is_ok(), "{in_capitals}");
+    });
+}
+
+#[test]
+fn help_leads_along_every_way() {
+    each_way(|row, context, path, words| {
+        for (index, token) in path.iter().enumerate().filter(|_| !row.hidden) {
+            let before = words[..index].iter().map(|word| format!("{word} ")).collect::<String>();
+            let offered = help(context, 15, &before).unwrap_or_else(|e| panic!("{before}?: {e:?}"));
+            let wanted = match token {
+                Token::Word(word) => word.to_string(),
+                Token::Arg(_, Kind::Choice(all)) => all[0].into(),
+                Token::Arg(_, kind) => kind.shown(),
+            };
+            let rest = path[..index].iter().any(|t| matches!(t, Token::Arg(_, kind) if kind.takes_rest()));
+            assert!(rest || offered.iter().any(|(word, _)| *word == wanted), "{before}? has no {wanted}: {offered:?}");
+            let mut once = offered.clone();
+            once.sort();
+            once.dedup_by(|a, b| a.0 == b.0);
+            assert_eq!(once.len(), offered.len(), "{before}?");
+        }
+        let line = words.join(" ") + " ";
+        let ended = help(context, 15, &line).unwrap_or_else(|e| panic!("{line}?: {e:?}"));
+        assert!(row.hidden || ended.contains(&("<cr>".into(), String::new())), "{line}? {ended:?}");
+    });
+}
