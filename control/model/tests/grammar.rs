@@ -177,6 +177,155 @@ fn clients_prepare_their_sessions() {
     check("no logging console\nline console 0\nexec-timeout 0\nline vty 0 4\nexec-timeout 0\nend", "", "");
 }
 
+#[test]
+fn an_interface_may_say_otherwise_than_its_profile() {
+    check(
+        "port-profile p\nswitchport protected\nswitchport trunk allowed vlan 10\nno mac address-table learning\n\
+         interface gi0/1\ninherit port-profile p\nno switchport protected\nswitchport trunk allowed vlan add 20\n\
+         mac address-table learning\ninterface gi0/2\ninherit port-profile p\nswitchport trunk allowed vlan all\n\
+         interface gi0/3\nno switchport protected\nswitchport trunk allowed vlan all",
+        "(config-if)",
+        "port-profile p\n switchport trunk allowed vlan 10\n switchport protected\n no mac address-table learning\n\
+         interface GigabitEthernet0/1\n inherit port-profile p\n switchport trunk allowed vlan 10,20\n\
+         \x20no switchport protected\n mac address-table learning\n\
+         interface GigabitEthernet0/2\n inherit port-profile p\n switchport trunk allowed vlan all\n\
+         interface GigabitEthernet0/3",
+    );
+    // What was said against the profile goes with it.
+    check(
+        "port-profile p\nswitchport protected\ninterface gi0/1\ninherit port-profile p\nno switchport protected\n\
+         switchport trunk allowed vlan all\nno inherit port-profile",
+        "(config-if)",
+        "port-profile p\n switchport protected\ninterface GigabitEthernet0/1",
+    );
+}
+
+#[test]
+fn names_that_vlans_have_by_themselves_are_taken() {
+    check(
+        "vlan 20\nname VLAN0010\nname default\nvlan 10\nname VLAN0010\nno name",
+        "rejected: VLAN 10 has the name VLAN0010 already\nrejected: VLAN 1 has the name default already\n(config-vlan)",
+        "vlan 10\nvlan 20",
+    );
+}
+
+#[test]
+fn a_line_is_one_line() {
+    let (mut config, context) = (Config::default(), ["configure terminal".into(), "interface gi0/1".to_string()]);
+    for (line, at) in [("description a\nshutdown", 13), ("description \u{0}", 12), ("  tag a\u{7f}", 7)] {
+        assert_eq!(parse(&config, &context, 15, line).unwrap_err(), LineError::Invalid { at }, "{line:?}");
+    }
+    let Ok(Parsed::Config(command)) = parse(&config, &context, 15, "description a\tb\r\n") else { panic!() };
+    command.apply(&mut config).expect("a tab is fine");
+    assert_eq!(print(&config, false)[4], " description a\tb");
+    // Nor does a context that no line could have made get into the file.
+    let context = ["configure terminal".into(), "port-profile a\nshutdown".to_string()];
+    assert_eq!(prompt(&context), "(config)");
+}
+
+#[test]
+fn long_descriptions_are_not_lists() {
+    let text = format!("{} allowed vlan 1,2,3,4,5", "x".repeat(70));
+    check(
+        &format!("interface gi0/1\ndescription {text}"),
+        "(config-if)",
+        &format!("interface GigabitEthernet0/1\n description {text}"),
+    );
+    let e = "é".repeat(240);
+    check(
+        &format!("interface gi0/1\ndescription {e}\ndescription {e}é"),
+        "rejected: A description has at most 240 characters\n(config-if)",
+        &format!("interface GigabitEthernet0/1\n description {e}"),
+    );
+}
+
+#[test]
+fn long_lists_are_continued() {
+    let odd = (1..60).map(|n| (2 * n + 1001).to_string()).collect::<Vec<_>>().join(",");
+    let (config, _) = say(&format!("interface gi0/1\nswitchport trunk allowed vlan {odd}"));
+    let lines = print(&config, false);
+    let lines: Vec<&String> = lines.iter().filter(|line| line.contains("allowed")).collect();
+    assert_eq!(lines.len(), 7);
+    assert_eq!(lines[0], " switchport trunk allowed vlan 1003,1005,1007,1009,1011,1013,1015,1017,1019");
+    assert_eq!(lines[1], " switchport trunk allowed vlan add 1021,1023,1025,1027,1029,1031,1033,1035,1037");
+    assert!(lines.iter().all(|line| line.len() < 80));
+}
+
+#[test]
+fn addresses_go_without_their_interface() {
+    check(
+        "interface gi0/1\nexit\nmac address-table static 1.2.3 vlan 5 interface gi0/1\n\
+         mac-address-table static 1.2.4 vlan 5 interface gi0/1\nno mac address-table static 1.2.3 vlan 5\n\
+         no mac address-table static 1.2.4\nno\ndo",
+        "Incomplete\nIncomplete\nIncomplete\n(config)",
+        "interface GigabitEthernet0/1\nmac address-table static 0001.0002.0004 vlan 5 interface GigabitEthernet0/1",
+    );
+}
+
+/// What exec lines ask for, as JSON; every argument of every row once.
+#[test]
+fn exec_lines() {
+    let (config, _) = say("interface gi0/7\ndevice vnet7");
+    for (line, action) in [
+        ("sh ver", r#""ShowVersion""#),
+        ("show run", r#"{"ShowRunning":{"interface":null,"all":false}}"#),
+        ("sh run int vnet7 all", r#"{"ShowRunning":{"interface":"GigabitEthernet0/7","all":true}}"#),
+        ("show startup-config", r#""ShowStartup""#),
+        ("show vlan brief", r#"{"ShowVlan":{"brief":true,"id":null,"name":null}}"#),
+        ("show vlan id 10", r#"{"ShowVlan":{"brief":false,"id":10,"name":null}}"#),
+        ("show vlan name red", r#"{"ShowVlan":{"brief":false,"id":null,"name":"red"}}"#),
+        (
+            "show mac add static address 0:0:0:1:2:3 int gi 0/1 vlan 5",
+            r#"{"ShowMac":{"is_static":true,"address":"0000.0001.0203","interface":"GigabitEthernet0/1","vlan":5}}"#,
+        ),
+        ("show mac address-table aging-time", r#""ShowMacAging""#),
+        ("show mac-address-table aging", r#""ShowMacAging""#),
+        ("show mac-address-table count vlan 5", r#"{"ShowMacCount":5}"#),
+        (
+            "clear mac-address-table dynamic int vnet7",
+            r#"{"ClearMac":{"is_static":null,"address":null,"interface":"GigabitEthernet0/7","vlan":null}}"#,
+        ),
+        ("show int status", r#"{"ShowInterfaces":{"interface":null,"view":"Status"}}"#),
+        ("show int vnet7 sw", r#"{"ShowInterfaces":{"interface":"GigabitEthernet0/7","view":"Switchport"}}"#),
+        ("show platform ports", r#""ShowPlatformPorts""#),
+        ("show platform drops", r#""ShowPlatformDrops""#),
+        ("clear counters gi0/1", r#"{"ClearCounters":"GigabitEthernet0/1"}"#),
+        ("clear logging", r#""ClearLogging""#),
+        ("copy run start", r#""Save""#),
+        ("wr", r#""Save""#),
+        ("term no mon", r#"{"Monitor":false}"#),
+        (
+            "packet-tracer input gi0/1 hex 01:02 0304",
+            r#"{"Trace":{"interface":"GigabitEthernet0/1","frame":[1,2,3,4]}}"#,
+        ),
+        (
+            "platform port add v1 interface gi1/2 tag t profile p trunk 1-3 native-vlan 2 io xdp force",
+            r#"{"AddPort":{"device":"v1","interface":"GigabitEthernet1/2","tag":"t","profile":"p","access_vlan":null,"trunk":[1,2,3],"native_vlan":2,"io":"xdp","force":true}}"#,
+        ),
+        (
+            "platform port add v1 access-vlan 5",
+            r#"{"AddPort":{"device":"v1","interface":null,"tag":null,"profile":null,"access_vlan":5,"trunk":null,"native_vlan":null,"io":null,"force":false}}"#,
+        ),
+        ("platform port remove v1", r#"{"RemovePort":{"device":"v1"}}"#),
+    ] {
+        match parse(&config, &[], 15, line) {
+            Ok(Parsed::Exec(found)) => assert_eq!(serde_json::to_string(&found).unwrap(), action, "{line}"),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+    let traced = |line: &str| match parse(&config, &[], 15, line) {
+        Ok(Parsed::Exec(mona_model::rows::Action::Trace { frame, .. })) => frame,
+        other => panic!("{line}: {other:?}"),
+    };
+    let frame = traced("packet-tracer input gi0/1 vlan 10 0200.0000.0001 0200.0000.0002 ipv6");
+    assert_eq!(frame[..18], [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x81, 0, 0, 10, 0x86, 0xdd]);
+    assert_eq!(traced("packet-tracer input gi0/1 1.1.1 2.2.2 88cc")[12..14], [0x88, 0xcc]);
+    assert_eq!(frame.len(), 60);
+    let both = parse(&config, &[], 15, "platform port add v1 access-vlan 5 trunk 1").unwrap_err();
+    assert!(matches!(both, LineError::Rejected { .. }), "{both:?}");
+    check("line vty 0 4\nexec-timeout 5 30", "(config-line)", "");
+}
+
 /// What `?` lists, words only.
 fn question(context: &str, line: &str) -> String {
     let context: Vec<String> = context.lines().map(String::from).collect();
@@ -205,6 +354,14 @@ fn question_marks() {
     assert_eq!(question("configure terminal\ninterface GigabitEthernet0/1", "no sh"), "shutdown");
     assert_eq!(question("configure terminal", "do sh cl"), "clock");
     assert_eq!(question("configure terminal", "mac address-table aging-time "), "<0-1000000>");
+    // The shell has no configuration: any netdev may be bound.
+    assert_eq!(question("", "show interfaces vnet0 "), "counters description status switchport trunk <cr>");
+    assert_eq!(question("", "show interfaces gi"), "GigabitEthernet");
+    assert_eq!(question("", "show interfaces gi "), "<0-9>/<1-4094>");
+    assert_eq!(question("configure terminal", "interface GigabitEthernet "), "<0-9>/<1-4094>");
+    assert_eq!(question("", "show mac-address-table c"), "count");
+    assert_eq!(question("configure terminal\ninterface GigabitEthernet0/1", "e"), "end exit");
+    assert_eq!(question("configure terminal", "no mac address-table static 1.2.3 vlan 5 "), "interface <cr>");
     assert!(!question("", "platform ").contains("port "), "hook lines are hidden");
 }
 
@@ -214,6 +371,7 @@ fn tab_completes_what_is_unique() {
     assert_eq!(complete(&[], 15, "show ver").as_deref(), Some("show version "));
     assert_eq!(complete(&[], 15, "show m").as_deref(), Some("show mac "));
     assert_eq!(complete(&[], 15, "c"), None);
+    assert_eq!(complete(&[], 15, "show int gi").as_deref(), Some("show int GigabitEthernet "));
     let context = ["configure terminal".to_string(), "interface GigabitEthernet0/1".to_string()];
     assert_eq!(complete(&context, 15, "sw").as_deref(), Some("switchport "));
     assert_eq!(complete(&context, 15, "no shut").as_deref(), Some("no shutdown "));

@@ -66,7 +66,7 @@ fn name() -> impl Strategy<Value = InterfaceName> {
 prop_compose! {
     fn interface()(
         io in prop_oneof![Just(Io::Auto), Just(Io::Packet), Just(Io::Xdp)],
-        description in proptest::option::of("[a-zA-Z0-9][ -~]{0,40}[a-z!|?]"),
+        description in proptest::option::of(prop_oneof!["[!-~]([ -~é]{0,200}[!-~])?", "x{20,60} switchport trunk allowed vlan [0-9,]{40,60}"]),
         shutdown: bool,
         mtu in proptest::option::of(68u16..=9216),
         learning in proptest::option::of(Just(false)),
@@ -88,6 +88,7 @@ prop_compose! {
         no_learning in proptest::collection::btree_set(vlan(), 0..5),
         buffered in proptest::option::of(10u32..=100_000),
         marks in proptest::collection::vec(any::<bool>(), 12),
+        hot_plug in prop_oneof![Just(false), Just(false), Just(true)],
     ) -> Config {
         let mut config = Config { hostname, tag_native, ..Config::default() };
         for (index, (vlan, name)) in vlans.into_iter().enumerate() {
@@ -101,9 +102,18 @@ prop_compose! {
         for (index, (name, mut interface)) in interfaces.into_iter().enumerate() {
             if marks[index] {
                 interface.device = Some(format!("vnet{index}"));
-                interface.tag = Some(format!("vm{index}"));
+                interface.tag = Some(format!("vm{index}")).filter(|_| index % 3 > 0);
                 interface.profile = profiles.get(index % 4).cloned();
             }
+            if interface.profile.is_some() {
+                // Only before a profile is the default worth a word.
+                let own = &mut interface.switchport;
+                own.protected = Some(marks[(index + 1) % 12]);
+                own.block_unicast = own.block_unicast.map(|_| marks[(index + 2) % 12]);
+                own.learning = Some(marks[(index + 3) % 12]);
+                own.trunk_allowed = own.trunk_allowed.take().or(marks[(index + 4) % 12].then(VlanSet::all));
+            }
+            interface.hot_plug = name.slot == InterfaceName::HOT_PLUG_SLOT && hot_plug;
             config.interfaces.insert(name, interface);
         }
         let names: Vec<InterfaceName> = config.interfaces.keys().copied().collect();
@@ -122,11 +132,26 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_printed_reads_back(config in config()) {
+    fn what_is_printed_reads_back(mut config in config()) {
+        // Who made an interface is not configuration.
+        config.interfaces.values_mut().for_each(|interface| interface.hot_plug = false);
         let lines = print(&config, false);
         let read = read(&lines);
         prop_assert_eq!(&read, &config, "{}", lines.join("\n"));
         prop_assert_eq!(print(&read, false), lines);
+    }
+
+    #[test]
+    fn what_is_saved_reads_back_without_what_hooks_made(mut config in config()) {
+        let read = read(&print(&config, true));
+        config.interfaces.retain(|_, interface| !interface.hot_plug || interface.tag.is_some());
+        let kept: Vec<InterfaceName> = config.interfaces.keys().copied().collect();
+        config.mac.statics.retain(|_, name| kept.contains(name));
+        for interface in config.interfaces.values_mut() {
+            interface.hot_plug = false;
+            interface.device = interface.device.take().filter(|_| interface.tag.is_none());
+        }
+        prop_assert_eq!(read, config);
     }
 
     #[test]
@@ -138,9 +163,49 @@ proptest! {
     }
 
     #[test]
+    fn a_bad_list_changes_nothing(list in "[0-9,-]{0,12}", how in prop_oneof![Just(""), Just("add "), Just("remove ")]) {
+        let start: Vec<String> =
+            ["interface GigabitEthernet0/1", "switchport trunk allowed vlan 5-9"].map(String::from).to_vec();
+        let mut config = read(&start);
+        let before = config.clone();
+        let context = vec!["configure terminal".to_string(), start[0].clone()];
+        let line = format!("switchport trunk allowed vlan {how}{list}");
+        let good = mona_model::args::vlans(&list);
+        match parse(&config, &context, 15, &line) {
+            Ok(Parsed::Config(command)) => {
+                prop_assert!(command.apply(&mut config).is_ok());
+                prop_assert!(good.is_some(), "{}", line);
+            }
+            Ok(other) => panic!("{line}: {other:?}"),
+            Err(_) => {
+                prop_assert!(good.is_none(), "{}", line);
+                prop_assert_eq!(config, before);
+            }
+        }
+    }
+
+    #[test]
     fn lists_of_vlans_read_back(set in vlans()) {
         if !set.0.is_empty() {
             prop_assert_eq!(mona_model::args::vlans(&set.to_string()), Some(set));
         }
     }
+}
+
+/// Ten thousand lines are a start of the switch, not a wait. The bound is generous: this is a build without optimisation.
+#[test]
+fn ten_thousand_lines_are_quick() {
+    let mut lines = Vec::new();
+    for index in 0..2000u16 {
+        lines.push(format!("interface gi{}/{}", index / 1000, index % 1000 + 1));
+        lines.push(format!(" device v{index}"));
+        lines.push(format!(" tag vm{index}"));
+        lines.push(" switchport mode trunk".into());
+        lines.push(format!(" switchport trunk allowed vlan 10-20,{}", index + 100));
+    }
+    let start = std::time::Instant::now();
+    let config = read(&lines);
+    assert_eq!(config.interfaces.len(), 2000);
+    assert!(print(&config, false).len() > lines.len());
+    assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
 }

@@ -90,7 +90,7 @@ pub(super) static ROWS: &[Row] = &[
         Does::Set {
             set: |config, place, args, no| {
                 let text = if no { None } else { args.word("text") };
-                if text.as_ref().is_some_and(|t| t.len() > 240) {
+                if text.as_ref().is_some_and(|t| t.chars().count() > 240) {
                     return Err("A description has at most 240 characters".into());
                 }
                 each(config, place, |interface| interface.description = text.clone())

@@ -139,7 +139,7 @@ fn flag(set: bool) -> Vec<Said> {
 
 /// A name of the operator's choice has an end.
 fn named(name: &str) -> Result<(), Rejected> {
-    match name.len() {
+    match name.chars().count() {
         ..=64 => Ok(()),
         _ => Err("A name has at most 64 characters".into()),
     }

@@ -7,6 +7,8 @@ use crate::grammar::{Parsed, help, parse};
 use crate::modes::{Mode, Place};
 use crate::syntax::{Token, paths};
 use crate::words;
+use proptest::prelude::*;
+use std::sync::LazyLock;
 
 /// A place in the mode.
 fn place(mode: Mode) -> Place {
@@ -149,4 +151,69 @@ fn help_leads_along_every_way() {
         let ended = help(context, 15, &line).unwrap_or_else(|e| panic!("{line}?: {e:?}"));
         assert!(row.hidden || ended.contains(&("<cr>".into(), String::new())), "{line}? {ended:?}");
     });
+}
+
+/// All ways of all configuration rows.
+static WAYS: LazyLock<Vec<crate::syntax::Path>> = LazyLock::new(|| {
+    let rows = all().filter(|row| !row.modes.contains(&Mode::Exec));
+    rows.flat_map(|row| paths(row.syntax)).collect()
+});
+
+/// Something of the kind; few of each, so that lines meet.
+fn one_of(kind: &Kind, pick: usize) -> String {
+    let some: &[&str] = match kind {
+        Kind::Vlan => &["1", "2", "10", "4094", "1002"],
+        Kind::Vlans => &["1", "2,10", "1-4094", "3-900,950", "10"],
+        Kind::Interface => &["gi0/1", "gi0/2", "eth1", "gi 1/7"],
+        Kind::Range => &["gi0/1 - 2", "gi0/2, gi1/7", "gi0/1-gi0/3,eth1"],
+        Kind::Mac => &["0200.0000.0001", "0100.0000.0001", "0200.0000.0002"],
+        Kind::Word => &["a", "b", "VLAN0010", "eth1", "default", "eth2"],
+        Kind::Line => &["x", "y , z", "switchport trunk allowed vlan 1,2,3", "! \u{e9}"],
+        Kind::Number(low, high) => return [*low, *high, (low + high) / 2][pick % 3].to_string(),
+        Kind::Choice(words) => return words[pick % words.len()].into(),
+        Kind::Ethertype | Kind::Hex => &["ff"],
+    };
+    some[pick % some.len()].into()
+}
+
+proptest! {
+    /// Whatever is said in whatever order: a line that is refused changes nothing, and the law holds.
+    #[test]
+    fn whatever_is_said_reads_back(said in proptest::collection::vec((any::<prop::sample::Index>(), any::<[u8; 3]>(), 0u8..4), 0..60)) {
+        let mut config = Config::default();
+        let mut context = Place::Global.context();
+        for (way, picks, no) in said {
+            let mut picks = picks.into_iter().map(usize::from);
+            let words = way.get(&WAYS).iter().map(|token| match token {
+                Token::Word(word) => word.to_string(),
+                Token::Arg(_, kind) => one_of(kind, picks.next().unwrap_or(0)),
+            });
+            let line = if no == 0 { "no " } else { "" }.to_string() + &words.collect::<Vec<_>>().join(" ");
+            // A switchport line is said at an interface.
+            if matches!(parse(&config, &context, 15, &line), Err(_) | Ok(Parsed::Context(_))) {
+                context = Place::Interface("gi0/1".parse().expect("a name")).context();
+            }
+            let before = config.clone();
+            if let Ok(Parsed::Config(command)) = parse(&config, &context, 15, &line) {
+                match command.apply(&mut config) {
+                    Ok(applied) => context = applied.context,
+                    Err(_) => prop_assert_eq!(&config, &before, "{}", line),
+                }
+            }
+        }
+        let lines = crate::print::print(&config, false);
+        let (mut read, mut context) = (Config::default(), Place::Global.context());
+        for line in &lines {
+            match parse(&read, &context, 15, line) {
+                Ok(Parsed::Config(command)) => {
+                    let applied = command.apply(&mut read).map_err(|e| TestCaseError::fail(format!("{line}: {e}")))?;
+                    context = applied.context;
+                }
+                Ok(_) => {}
+                Err(error) => prop_assert!(false, "{}: {:?}", line, error),
+            }
+        }
+        prop_assert_eq!(&read, &config, "{}", lines.join("\n"));
+        prop_assert_eq!(crate::print::print(&read, false), lines);
+    }
 }

@@ -41,7 +41,7 @@ pub(super) static ROWS: &[Row] = &[
                 let Place::Vlan(vlans) = place else { return DONE };
                 let mut name = if no { None } else { args.word("name") };
                 if let Some(wish) = &name {
-                    if wish.len() > 32 {
+                    if wish.chars().count() > 32 {
                         return Err("A VLAN name has at most 32 characters".into());
                     }
                     let [only] = vlans.0.iter().collect::<Vec<_>>()[..] else {
