@@ -85,3 +85,18 @@ fn place(text: &'static str) -> String {
 fn escape(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-")
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_row_is_there() {
+        let page = super::man();
+        for row in crate::rows::all().filter(|row| !row.hidden) {
+            let line: Vec<String> = row.syntax.split_whitespace().map(super::place).collect();
+            assert!(page.contains(&line.join(" ")), "{}", row.syntax);
+        }
+        assert!(page.contains("\\fBshow\\fR \\fBmac\\fR \\fBaddress\\-table\\fR [\\fBdynamic\\fR|\\fBstatic\\fR] [\\fBaddress\\fR \\fImac\\fR]"));
+        // Nothing is without a word about it.
+        assert!(!page.lines().any(|line| line == "." || line.starts_with(". ") || line.ends_with(": .")), "{page}");
+    }
+}

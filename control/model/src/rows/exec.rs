@@ -13,7 +13,9 @@ pub(super) static ROWS: &[Row] = &[
     Row::exec("quit", Does::Local(|_| Local::Quit)).help(&[("quit", "Exit from the EXEC")]),
     Row::exec("logout", Does::Local(|_| Local::Quit)).help(&[("logout", "Exit from the EXEC")]),
     Row::exec("help", Does::Local(|_| Local::Help)),
-    Row::exec("configure terminal", Does::Context(|_| Place::Global.context())).privileged(),
+    Row::exec("configure terminal", Does::Context(|_| Place::Global.context()))
+        .help(&[("terminal", "Configure from the terminal")])
+        .privileged(),
     Row::exec("write memory", Does::Exec(|_| Ok(Action::Save))).privileged(),
     Row::exec("write", Does::Exec(|_| Ok(Action::Save))).privileged(),
     Row::exec("copy running-config startup-config", Does::Exec(|_| Ok(Action::Save))).privileged().help(&[
@@ -31,5 +33,6 @@ pub(super) static ROWS: &[Row] = &[
     )
     .help(&[("<columns>", "Number of characters on a screen line")]),
     Row::exec("terminal monitor", Does::Exec(|_| Ok(Action::Monitor(true)))),
-    Row::exec("terminal no monitor", Does::Exec(|_| Ok(Action::Monitor(false)))),
+    Row::exec("terminal no monitor", Does::Exec(|_| Ok(Action::Monitor(false))))
+        .help(&[("no", "Negate a command or set its defaults"), ("monitor", "No log messages to this terminal")]),
 ];
