@@ -1,6 +1,7 @@
 //! What hypervisors and packagers touch: `ifup` and `ifdown` as libvirt and QEMU call them, and what `install` puts where.
 
-use mona_testbed::netns::{Switch, World, binary};
+use mona_datapath::io::raw::RawSocket;
+use mona_testbed::netns::{Switch, World, binary, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -16,6 +17,11 @@ fn source(path: &str) -> PathBuf {
 
 fn said(output: &Output) -> String {
     [&output.stdout[..], &output.stderr].concat().iter().map(|byte| char::from(*byte)).collect()
+}
+
+/// What arrives until nothing does for this long.
+fn frames(socket: &RawSocket, patience: Duration) -> Vec<Vec<u8>> {
+    std::iter::from_fn(|| socket.receive(patience).expect("the socket lives")).collect()
 }
 
 /// Calls a hook as a hypervisor would: no environment but what is given, no capability but CAP_NET_ADMIN.
@@ -188,4 +194,43 @@ fn the_unit_is_one() {
             said(&output).lines().filter(|l| l.contains("switchd.service")).map(Into::into).collect();
         assert!(about.is_empty(), "{about:#?}");
     }
+}
+
+#[test]
+fn a_guest_of_qemu_is_heard_in_its_vlan() {
+    let (mut world, switch) = bed("qemu");
+    let dir = world.dir.display().to_string();
+    // Ports in the guest's VLAN and beside it.
+    let hosts = world.namespace("h");
+    for (port, vlan) in [("in", "20"), ("out", "10")] {
+        world.cable((&switch.namespace, port), (&hosts, port));
+        assert!(world.ctl(&switch, &["add-port", port, "--access-vlan", vlan]).0);
+    }
+    let (inside, outside) = (world.raw(&hosts, "in"), world.raw(&hosts, "out"));
+    // QEMU makes the tap and calls the script with its name; its firmware asks for an address at once.
+    let script = world.dir.join("guest");
+    let qemu = format!(
+        "#!/bin/sh\nexport MONA_SOCKET={} MONA_SWCTL={}\nexec timeout 60 qemu-system-x86_64 -M pc,accel=tcg -m 64 -display none \
+         -monitor unix:{dir}/monitor,server,nowait -nodefaults -boot n -device virtio-net-pci,netdev=n,mac=52:54:00:00:00:01 \
+         -netdev tap,id=n,ifname=guest0,script={dir}/ifup.office,downscript={dir}/ifdown\n",
+        switch.socket.display(),
+        binary("swctl").display()
+    );
+    fs::write(&script, qemu).expect("a file");
+    let guest = world.spawn(&switch.namespace, Path::new("/bin/sh"), &[&script.display().to_string()]);
+    let dhcp = |frame: &[u8]| {
+        // An untagged IPv4 broadcast of the guest, UDP from port 68 to port 67.
+        frame.len() > 300 && frame[6..14] == [0x52, 0x54, 0, 0, 0, 1, 8, 0] && frame[34..38] == [0, 68, 0, 67]
+    };
+    let until = Instant::now() + Duration::from_secs(50);
+    let mut heard = false;
+    while !heard && Instant::now() < until {
+        heard = frames(&inside, Duration::from_millis(500)).iter().any(|frame| dhcp(frame));
+    }
+    assert!(heard, "no DHCP of the guest: {}", world.log(guest));
+    assert!(!frames(&outside, Duration::from_millis(100)).iter().any(|frame| dhcp(frame)), "heard in another VLAN");
+    assert!(world.cli(&switch, &["show running-config"]).contains("device guest0"));
+    // The guest ends: its downscript and the end of its tap leave nothing.
+    world.exec(&switch.namespace, &format!("perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new(Peer => \"{dir}/monitor\"); print $s \"quit\\n\"; $s->flush; 1 while <$s>'"));
+    assert!(wait(|| !world.cli(&switch, &["show running-config"]).contains("guest0")), "{}", world.log(guest));
 }
