@@ -339,9 +339,9 @@ impl Rim {
 
     fn view<T>(&self, session: &Session, look: impl FnOnce(&Switch, &View) -> T) -> T {
         let clients = self.server.clients();
-        let users = clients.iter().map(|(id, client)| User {
+        let users = clients.iter().enumerate().map(|(line, (id, client))| User {
             me: *id == session.id,
-            line: format!("{id} {}", if client.origin.is_empty() { "vty 0" } else { &client.origin }),
+            line: format!("{line} {} {line}", if client.origin == "console" { "con" } else { "vty" }),
             user: client.user.clone(),
             pid: client.pid,
             idle_secs: client.idle().as_secs(),

@@ -23,7 +23,7 @@ fn a_running_switch() {
     let namespace = world.namespace("s1");
     world.cable((&namespace, "p1"), (&namespace, "q1"));
     world.cable((&namespace, "p2"), (&namespace, "q2"));
-    let config = "hostname s1\nvlan 10\n name red\nlogging buffered\ninterface GigabitEthernet0/1\n device p1\n \
+    let config = "hostname s1\nvlan 10\n name red\nlogging buffered 500\ninterface GigabitEthernet0/1\n device p1\n \
                   description to h1\n switchport access vlan 10\ninterface GigabitEthernet0/2\n device p2\n switchport mode \
                   trunk\n switchport trunk allowed vlan 2,4,6,8-20\ninterface GigabitEthernet0/3\n shutdown\nmac \
                   address-table static 0011.2233.4455 vlan 10 interface GigabitEthernet0/1\nend\n";
