@@ -15,6 +15,9 @@ const LIST: &str = "allowed vlan <vlans:vlans>";
 /// Prints the configuration as `show running-config` does (without `Building configuration...` and the byte count).
 /// `startup`: as it is saved: hot-plug interfaces left out, tagged ones without their device line.
 pub fn print(config: &Config, startup: bool) -> Vec<String> {
+    if startup {
+        return print(&saved(config), false);
+    }
     let mut lines = Vec::new();
     let mut block = |part: Vec<String>| {
         if !part.is_empty() {
@@ -22,6 +25,7 @@ pub fn print(config: &Config, startup: bool) -> Vec<String> {
             lines.extend(part);
         }
     };
+    // Static addresses name interfaces: they come after them.
     let is_static = |row: &Row| row.syntax.contains("address-table static");
     let global = |want: &dyn Fn(&Row) -> bool| said_by(config, Mode::Config, &Place::Global, want);
     block(global(&|row| !is_static(row)));
@@ -34,23 +38,25 @@ pub fn print(config: &Config, startup: bool) -> Vec<String> {
     for name in config.profiles.keys() {
         block(section(config, &Place::Profile(name.clone())));
     }
-    for (name, interface) in config.interfaces.iter().filter(|(_, i)| !(startup && i.hot_plug && i.tag.is_none())) {
-        let mut part = section(config, &Place::Interface(*name));
-        if startup && interface.tag.is_some() {
-            part.retain(|line| !line.starts_with(" device "));
-        }
-        block(part);
+    for name in config.interfaces.keys() {
+        block(section(config, &Place::Interface(*name)));
     }
-    // A static address of an interface that is not saved would be refused at the next start.
-    let kept = |line: &String| match line.rsplit(' ').next().and_then(|name| name.parse::<InterfaceName>().ok()) {
-        Some(name) => !startup || config.interfaces.get(&name).is_some_and(|i| !i.hot_plug || i.tag.is_some()),
-        None => true,
-    };
-    block(global(&is_static).into_iter().filter(kept).collect());
+    block(global(&is_static));
     block(missing_vlans(config));
     lines.push("!".into());
     lines.push("end".into());
     lines
+}
+
+/// What is kept over a restart: a hook adds its ports again, and gives those with a tag their netdev.
+fn saved(config: &Config) -> Config {
+    let mut saved = config.clone();
+    saved.interfaces.retain(|_, interface| !interface.hot_plug || interface.tag.is_some());
+    for interface in saved.interfaces.values_mut().filter(|interface| interface.tag.is_some()) {
+        interface.device = None;
+    }
+    saved.mac.statics.retain(|_, name| saved.interfaces.contains_key(name));
+    saved
 }
 
 /// `interface X` and its lines; empty if there is no such interface.
