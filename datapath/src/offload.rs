@@ -24,20 +24,25 @@ pub fn complete(frame: &mut [u8], csum: CsumStart) -> Result<(), Drop> {
 /// (AF_XDP), this is how a partial checksum looks. One that only happens to look so is right afterwards too, since there
 /// is but one right value. Says whether there was something to do.
 pub fn complete_if_pseudo(frame: &mut [u8]) -> bool {
+    pseudo(frame).is_some_and(|(csum, end)| complete(&mut frame[..end], csum).is_ok())
+}
+
+/// Such a checksum, and where what it covers ends: the frame may be padded.
+pub fn pseudo(frame: &[u8]) -> Option<(CsumStart, usize)> {
     const ETHERTYPE: usize = 12;
-    let Some(rest) = frame.get_mut(ETHERTYPE..) else { return false };
-    let Some(upper) = Upper::locate(rest) else { return false };
-    let Some(offset) = upper.checksum_offset() else { return false };
+    let rest = frame.get(ETHERTYPE..)?;
+    let upper = Upper::locate(rest)?;
+    let offset = upper.checksum_offset()?;
     let field = upper.at + offset;
     if upper.end > rest.len() || field + 2 > upper.end {
-        return false;
+        return None;
     }
-    let pseudo = upper.pseudo(rest, upper.end - upper.at).folded();
-    if u16::from_be_bytes([rest[field], rest[field + 1]]) != pseudo {
-        return false;
+    let sum = upper.pseudo(rest, upper.end - upper.at).folded();
+    if u16::from_be_bytes([rest[field], rest[field + 1]]) != sum {
+        return None;
     }
-    let sum = not_zero(Sum::default().bytes(&rest[upper.at..upper.end]).finish());
-    put(rest, field, sum).is_some()
+    let start = u16::try_from(ETHERTYPE + upper.at).ok()?;
+    Some((CsumStart { start, offset: offset as u16 }, ETHERTYPE + upper.end))
 }
 
 /// A frame as it leaves: with another tag than it came with, or none.

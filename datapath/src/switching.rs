@@ -6,6 +6,7 @@ use crate::Fdb;
 use crate::io::mem::{self, MemHost};
 use crate::io::packet::PacketPorts;
 use crate::io::set::{LOSSES, Own};
+use crate::io::xdp::XdpPorts;
 use crate::out::Seen;
 use crate::ring::{Bell, Label};
 use crate::snapshot::{Home, Snapshot};
@@ -100,6 +101,7 @@ struct Held {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Packet,
+    Xdp,
     Mem,
 }
 
@@ -119,6 +121,7 @@ pub struct Datapath {
     ports: BTreeMap<PortId, Held>,
     /// None in memory.
     packet: Option<PacketPorts>,
+    xdp: Option<XdpPorts>,
     /// Frames of the switch itself that found the ring full or their port gone.
     inject_lost: u64,
 }
@@ -129,18 +132,24 @@ impl Datapath {
     pub fn start(options: Options) -> Result<Datapath, OpenError> {
         let workers = options.workers.clamp(1, WORKERS);
         let (packet, backplanes, urgent) = PacketPorts::start(&options.name, workers)?;
+        let xdp = XdpPorts::start()?;
         let urgent = once(Some(urgent)).chain(repeat_with(|| None));
         let ios = backplanes.into_iter().map(Some).zip(urgent).collect();
-        Datapath::employing(options, ios, Some(packet))
+        Datapath::employing(options, ios, Some(packet), Some(xdp))
     }
 
     /// Only the workers, which needs no privilege: ports are those of [`Datapath::open_in_memory`].
     pub fn start_in_memory(options: Options) -> Result<Datapath, OpenError> {
         let workers = options.workers.clamp(1, WORKERS);
-        Datapath::employing(options, (0..workers).map(|_| (None, None)).collect(), None)
+        Datapath::employing(options, (0..workers).map(|_| (None, None)).collect(), None, None)
     }
 
-    fn employing(options: Options, ios: Vec<Start>, packet: Option<PacketPorts>) -> Result<Datapath, OpenError> {
+    fn employing(
+        options: Options,
+        ios: Vec<Start>,
+        packet: Option<PacketPorts>,
+        xdp: Option<XdpPorts>,
+    ) -> Result<Datapath, OpenError> {
         let fdb = Arc::new(Fdb::with_capacity(options.stations));
         let current = Arc::new(Snapshot::empty(fdb));
         let shared = Arc::new(Shared {
@@ -160,6 +169,7 @@ impl Datapath {
             retired: Vec::new(),
             ports: BTreeMap::new(),
             packet,
+            xdp,
             inject_lost: 0,
         };
         employ(&datapath.shared, &datapath.bell, ios, &options.name, &mut datapath.links)?;
@@ -175,11 +185,18 @@ impl Datapath {
     /// Frames of the port are dropped until a snapshot that holds it is published.
     pub fn open(&mut self, port: PortId, device: &str, io: IoChoice) -> Result<Opened, OpenError> {
         self.check(port)?;
-        match io {
-            IoChoice::Auto | IoChoice::Packet => self.open_packet(port, device),
-            IoChoice::Xdp => {
-                Err(OpenError(format!("{device} cannot be an xdp port: this build has no AF_XDP; use packet")))
-            }
+        match (io, self.suits_xdp(device)) {
+            (IoChoice::Packet, _) => self.open_packet(port, device),
+            (IoChoice::Xdp, _) => self.open_xdp(port, device),
+            (IoChoice::Auto, Err(why)) => self.open_packet(port, device).map(|opened| Opened { why, ..opened }),
+            (IoChoice::Auto, Ok(why)) => match self.open_xdp(port, device) {
+                Ok(opened) => Ok(Opened { why, ..opened }),
+                // A NIC whose queues are taken still makes a port, if a slower one.
+                Err(refused) => {
+                    let why = format!("{why}, but: {refused}");
+                    self.open_packet(port, device).map(|opened| Opened { why, ..opened })
+                }
+            },
         }
     }
 
@@ -197,6 +214,20 @@ impl Datapath {
             why: "asked for".into(),
             home: Some(Home::Backplane),
         })
+    }
+
+    fn open_xdp(&mut self, port: PortId, device: &str) -> Result<Opened, OpenError> {
+        let workers = self.by_load();
+        let xdp = self.xdp.as_mut().ok_or_else(in_memory_only)?;
+        let (opened, queues) = xdp.open(port, device, &workers)?;
+        self.hold(port, Kind::Xdp, opened.workers.clone());
+        for (worker, xsk) in queues {
+            if let Err(error) = self.hand(worker, Order::Take(port, Own::Xsk(Box::new(xsk)))) {
+                self.close(port);
+                return Err(error);
+            }
+        }
+        Ok(opened)
     }
 
     /// Makes a port in memory, owned by the worker that has the fewest; the host's end of it is returned.
@@ -229,8 +260,10 @@ impl Datapath {
 
     /// Gives the device back, its queues being closed.
     fn release(&mut self, port: PortId, kind: Kind) {
-        if let (Kind::Packet, Some(packet)) = (kind, &mut self.packet) {
-            packet.close(port);
+        match (kind, &mut self.packet, &mut self.xdp) {
+            (Kind::Packet, Some(packet), _) => packet.close(port),
+            (Kind::Xdp, _, Some(xdp)) => xdp.close(port),
+            _ => {}
         }
     }
 
@@ -323,8 +356,9 @@ impl Datapath {
     fn all_counted(&self, port: PortId) -> PortCounters {
         let mut sum = PortCounters::default();
         self.links.iter().for_each(|link| link.desk.counters.add_port(port, &mut sum));
-        sum.kernel = match (self.ports.get(&port).map(|held| held.kind), &self.packet) {
-            (Some(Kind::Packet), Some(packet)) => packet.kernel_losses(port),
+        sum.kernel = match (self.ports.get(&port).map(|held| held.kind), &self.packet, &self.xdp) {
+            (Some(Kind::Packet), Some(packet), _) => packet.kernel_losses(port),
+            (Some(Kind::Xdp), _, Some(xdp)) => xdp.kernel_losses(port),
             _ => Vec::new(),
         };
         sum
@@ -376,6 +410,11 @@ impl Datapath {
 
     fn least_busy(&self) -> u8 {
         self.by_load()[0]
+    }
+
+    /// Does `auto` mean xdp for this device? Either way, why.
+    fn suits_xdp(&self, device: &str) -> Result<String, String> {
+        self.xdp.as_ref().map_or_else(|| Err(String::new()), |xdp| xdp.suits(device))
     }
 
     fn hand(&mut self, worker: u8, order: Order) -> Result<(), OpenError> {

@@ -176,14 +176,29 @@ fn packet_to_packet() {
 }
 
 #[test]
+fn xdp_to_xdp() {
+    hosts_talk("xx", 2, [Xdp, Xdp]);
+}
+
+#[test]
+fn xdp_to_xdp_on_one_worker() {
+    hosts_talk("x1", 1, [Xdp, Xdp]);
+}
+
+#[test]
+fn packet_to_xdp() {
+    hosts_talk("px", 2, [Packet, Xdp]);
+}
+
+#[test]
 fn whatever_fits() {
     hosts_talk("aa", 2, [Auto, Auto]);
 }
 
 #[test]
 fn a_device_that_vanishes_under_load_disturbs_nobody() {
-    for io in [Packet] {
-        let mut bed = Bed::new("vanish", 2, &[Packet, Packet, io]);
+    for io in [Packet, Xdp] {
+        let mut bed = Bed::new("vanish", 2, &[Packet, Xdp, io]);
         for (from, to) in [(1, 2), (1, 3), (3, 2)] {
             assert!(bed.pings(from, to), "{from}→{to}");
         }
@@ -212,7 +227,7 @@ fn a_device_that_vanishes_under_load_disturbs_nobody() {
 
 #[test]
 fn eight_idle_ports_cost_next_to_nothing() {
-    let mut bed = Bed::new("idle", 2, &[Packet; 8]);
+    let mut bed = Bed::new("idle", 2, &[Packet, Packet, Packet, Packet, Xdp, Xdp, Xdp, Xdp]);
     assert!(bed.pings(1, 8) && bed.pings(5, 2));
     let name = format!("({}-", bed.name);
     let ticks = || -> u64 {

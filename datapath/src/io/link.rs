@@ -27,6 +27,8 @@ pub struct Link {
     pub flags: u32,
     /// The bridge, bond or Open vSwitch it is a port of.
     pub master: Option<u32>,
+    /// What kind of virtual device it is; `None` for a physical one.
+    pub kind: Option<String>,
     /// What somebody wrote on it.
     pub alias: String,
 }
@@ -270,6 +272,11 @@ fn parse(reply: &[u8]) -> io::Result<Link> {
         match kind {
             libc::IFLA_IFNAME => link.name = text(value),
             IFLA_IFALIAS => link.alias = text(value),
+            // The kind is the first attribute inside.
+            IFLA_LINKINFO if value.get(2..4) == Some(&IFLA_INFO_KIND.to_ne_bytes()[..]) => {
+                let length = usize::from(u16::from_ne_bytes(part(value, 0)?));
+                link.kind = value.get(4..length).map(text);
+            }
             libc::IFLA_MASTER => link.master = Some(u32::from_ne_bytes(part(value, 0)?)),
             _ => (),
         }

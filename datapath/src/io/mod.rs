@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod backplane;
+mod features;
 pub mod link;
 pub mod mem;
 pub mod packet;
@@ -12,7 +13,12 @@ pub mod peer;
 pub mod raw;
 pub mod sched;
 pub mod set;
+mod taken;
 pub mod tap;
+mod umem;
+pub mod xdp;
+pub mod xsk;
+pub mod xskset;
 
 use mona_wire::PortId;
 use std::ptr::NonNull;

@@ -7,6 +7,7 @@
 pub use super::backplane::Backplane;
 use super::backplane::{Credit, Mapped, PORTS, Promiscuous, Shape};
 use super::link::{Link, Links};
+use super::taken::{Taken, candidate, quiet, sentence};
 use crate::switching::OpenError;
 use aya::maps::{Array, HashMap, MapData};
 use aya::programs::links::LinkOrder;
@@ -15,15 +16,14 @@ use aya::programs::{SchedClassifier, TcAttachType};
 use aya::{Ebpf, EbpfLoader};
 use mona_wire::PortId;
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
-use std::{fs, io};
 
 const OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/mona.bpf.o");
 /// What the pairs are marked with, so that those a killed switch left are known.
-const MARK: &str = "mona backplane";
+pub(super) const MARK: &str = "mona backplane";
 /// Above any port's.
 const MTU: u32 = 65535;
 /// Super-frames that a virtio header cannot describe: the kernel cuts them before they cross.
@@ -40,7 +40,7 @@ const UNDESCRIBED: [&str; 10] = [
     "tx-gso-list",
 ];
 /// An accelerated tag would travel beside the frame, where XDP on the peer cannot see it; LRO loses what it merged.
-const CHANGED: [&str; 3] = ["tx-vlan-hw-insert", "tx-vlan-stag-hw-insert", "rx-lro"];
+pub(super) const CHANGED: [&str; 3] = ["tx-vlan-hw-insert", "tx-vlan-stag-hw-insert", "rx-lro"];
 
 /// Where frames for 01-80-C2-00-00-0X come in: a ring of their own, read before the others.
 pub type Urgent = Backplane;
@@ -53,11 +53,7 @@ pub struct Opened {
 }
 
 struct Open {
-    device: Link,
-    ipv6_was_off: Option<String>,
-    /// Features that were on and are off now.
-    features: Vec<&'static str>,
-    was_up: bool,
+    taken: Taken,
     _links: [SchedClassifierLink; 2],
 }
 
@@ -160,28 +156,12 @@ impl PacketPorts {
         }
         let near =
             *self.near.get(usize::from(worker)).ok_or_else(|| OpenError(format!("there is no worker {worker}")))?;
-        let link = self.links.get(device).map_err(|e| match e.raw_os_error() {
-            Some(libc::ENODEV) => OpenError(format!("there is no device {device}")),
-            _ => sentence(device, e),
-        })?;
-        if link.flags & libc::IFF_LOOPBACK as u32 != 0 {
-            return Err(OpenError(format!("{device} is the loopback device, which cannot be a port")));
-        }
-        if link.alias == MARK {
-            return Err(OpenError(format!("{device} is part of a switch's backplane")));
-        }
-        if link.master.is_some() {
-            return Err(OpenError(format!("{device} belongs to a bridge or bond; take it out of there first")));
-        }
-        let attached = SchedClassifier::query_tcx(device, TcAttachType::Ingress).map_err(|e| sentence(device, e))?;
-        if attached.1.iter().any(|program| program.name_as_str() == Some("port_in")) {
-            return Err(OpenError(format!("{device} is a port of a switch already")));
-        }
+        let link = candidate(&self.links, device)?;
         // From here on something changes. The map is complete before the first frame is steered by it.
         let entry = [near, self.urgent, u32::from(worker), u32::from(port.0)];
         self.ports.insert(link.index, entry, 0).map_err(|e| sentence(device, e))?;
         self.devices.set(u32::from(port.0), link.index, 0).map_err(|e| sentence(device, e))?;
-        match self.take_over(device, &link) {
+        match self.take_over(&link) {
             Ok(open) => {
                 let ifindex = link.index;
                 self.open.insert(port, open);
@@ -194,56 +174,20 @@ impl PacketPorts {
         }
     }
 
-    fn take_over(&mut self, device: &str, link: &Link) -> Result<Open, OpenError> {
+    fn take_over(&mut self, link: &Link) -> Result<Open, OpenError> {
         let attached = [
-            attach(&mut self.bpf, "port_in", device, TcAttachType::Ingress)?,
-            attach(&mut self.bpf, "port_out", device, TcAttachType::Egress)?,
+            attach(&mut self.bpf, "port_in", &link.name, TcAttachType::Ingress)?,
+            attach(&mut self.bpf, "port_out", &link.name, TcAttachType::Egress)?,
         ];
-        let mut open = Open {
-            device: link.clone(),
-            ipv6_was_off: fs::read_to_string(ipv6_off(device)).ok(),
-            features: Vec::new(),
-            was_up: link.flags & libc::IFF_UP as u32 != 0,
-            _links: attached,
-        };
-        let mut change = || -> io::Result<()> {
-            quiet(device)?;
-            for feature in CHANGED {
-                if self.links.feature(device, feature)? == Some(true) {
-                    open.features.push(feature);
-                }
-            }
-            self.links.set_features(device, false, |name| CHANGED.contains(&name))?;
-            self.promiscuous.set(link.index, true)?;
-            self.links.set_flags(link.index, libc::IFF_UP, libc::IFF_UP)
-        };
-        match change() {
-            Ok(()) => Ok(open),
-            Err(error) => {
-                self.restore(&open);
-                Err(sentence(device, error))
-            }
-        }
+        let taken = Taken::take(&self.links, &self.promiscuous, link, &CHANGED)?;
+        Ok(Open { taken, _links: attached })
     }
 
     /// Gives the device back as it was; it may be gone or have another name.
     pub fn close(&mut self, port: PortId) {
         if let Some(open) = self.open.remove(&port) {
-            self.restore(&open);
-            self.forget(port, open.device.index);
-        }
-    }
-
-    fn restore(&self, open: &Open) {
-        // Each step by itself: a device that is half gone is given back as far as it is there.
-        let _ = self.promiscuous.set(open.device.index, false);
-        let Some(device) = name_of(open.device.index) else { return };
-        let _ = self.links.set_features(&device, true, |name| open.features.contains(&name));
-        if let Some(value) = &open.ipv6_was_off {
-            let _ = fs::write(ipv6_off(&device), value);
-        }
-        if !open.was_up {
-            let _ = self.links.set_flags(open.device.index, 0, libc::IFF_UP);
+            open.taken.give_back(&self.links, &self.promiscuous);
+            self.forget(port, open.taken.device.index);
         }
     }
 
@@ -271,26 +215,6 @@ impl Drop for PacketPorts {
     }
 }
 
-fn sentence(what: &str, error: impl Display) -> OpenError {
-    OpenError(format!("{what}: {error}"))
-}
-
-fn ipv6_off(device: &str) -> String {
-    format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6")
-}
-
-/// IPv6 off, so that the host says nothing of its own there. A kernel without IPv6 has nothing to turn off.
-fn quiet(device: &str) -> io::Result<()> {
-    match fs::write(ipv6_off(device), "1") {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-fn name_of(index: u32) -> Option<String> {
-    nix::net::if_::if_indextoname(index).ok()?.into_string().ok()
-}
-
 /// Removes what a killed switch of this name left; the lock is ours, so nobody uses it.
 fn remove_leftover(links: &Links, device: &str) -> Result<(), OpenError> {
     let Ok(link) = links.get(device) else { return Ok(()) };
@@ -304,12 +228,17 @@ fn take(bpf: &mut Ebpf, map: &str) -> Result<aya::maps::Map, OpenError> {
     bpf.take_map(map).ok_or_else(|| OpenError(format!("the BPF object has no map {map}")))
 }
 
-fn classifier<'a>(bpf: &'a mut Ebpf, program: &str) -> Result<&'a mut SchedClassifier, OpenError> {
+pub(super) fn classifier<'a>(bpf: &'a mut Ebpf, program: &str) -> Result<&'a mut SchedClassifier, OpenError> {
     let found = bpf.program_mut(program).ok_or_else(|| OpenError(format!("the BPF object has no {program}")))?;
     found.try_into().map_err(|e| sentence(program, e))
 }
 
-fn attach(bpf: &mut Ebpf, program: &str, device: &str, to: TcAttachType) -> Result<SchedClassifierLink, OpenError> {
+pub(super) fn attach(
+    bpf: &mut Ebpf,
+    program: &str,
+    device: &str,
+    to: TcAttachType,
+) -> Result<SchedClassifierLink, OpenError> {
     let program = classifier(bpf, program)?;
     let link = program
         .attach_with_options(device, to, TcAttachOptions::TcxOrder(LinkOrder::first()))

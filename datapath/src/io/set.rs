@@ -4,6 +4,8 @@
 
 use super::mem::{MemPort, MemSet};
 use super::packet::{Backplane, Urgent};
+use super::xsk::Xsk;
+use super::xskset::XskSet;
 use super::{Offload, RxFrame};
 use crate::Drop;
 use crate::ring::Bell;
@@ -16,6 +18,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 /// A sleeper that nobody wakes looks around after this many milliseconds all the same.
 const NAP_MS: u16 = 1000;
+/// …or after this many if a device was busy.
+const RETRY_MS: u16 = 1;
 
 /// Losses of a worker's backplane, and of the ring of its reserved addresses, as [`Backplane::losses`] orders them.
 pub const LOSSES: [&str; 8] = [
@@ -41,6 +45,8 @@ pub struct Egress<'a> {
 
 /// A port's queue that one worker owns.
 pub enum Own {
+    /// An AF_XDP socket.
+    Xsk(Box<Xsk>),
     /// A port in memory.
     Mem(MemPort),
 }
@@ -50,6 +56,7 @@ pub struct IoSet {
     /// The reserved addresses of `packet` ports; one worker has them.
     urgent: Option<Urgent>,
     backplane: Option<Backplane>,
+    xsks: XskSet,
     mem: MemSet,
     epoll: Epoll,
 }
@@ -65,18 +72,28 @@ impl IoSet {
         if let Some(urgent) = &urgent {
             watch(&epoll, urgent.as_fd())?;
         }
-        Ok(IoSet { urgent, backplane, mem: MemSet::default(), epoll })
+        Ok(IoSet { urgent, backplane, xsks: XskSet::default(), mem: MemSet::default(), epoll })
     }
 
     /// Takes a port's queue in.
-    pub fn add(&mut self, _port: PortId, own: Own) {
+    pub fn add(&mut self, port: PortId, own: Own) {
         match own {
+            Own::Xsk(xsk) => {
+                // No memory for the kernel's entry: the queue is then served when something else wakes the worker.
+                let _ = watch(&self.epoll, xsk.fd());
+                self.xsks.add(port, *xsk);
+            }
             Own::Mem(port) => self.mem.add(port),
         }
     }
 
     /// Gives one queue of the port back, until there is none.
     pub fn remove(&mut self, port: PortId) -> Option<Own> {
+        if let Some(xsk) = self.xsks.remove(port) {
+            // Gone already if it failed.
+            let _ = self.epoll.delete(xsk.fd());
+            return Some(Own::Xsk(Box::new(xsk)));
+        }
         self.mem.remove(port).map(Own::Mem)
     }
 
@@ -85,13 +102,13 @@ impl IoSet {
     pub fn reaches(&self, port: PortId, home: Home) -> bool {
         match home {
             Home::Backplane => self.backplane.is_some(),
-            Home::Worker(_) => self.mem.has(port),
+            Home::Worker(_) => self.xsks.has(port) || self.mem.has(port),
         }
     }
 
     /// Is there something to receive of which no descriptor tells?
     pub fn is_ready(&self) -> bool {
-        self.mem.is_ready()
+        self.xsks.is_ready() || self.mem.is_ready()
     }
 
     /// Appends what came in, at most `max` frames of each ring, until [`IoSet::flush`]. Reserved addresses come first.
@@ -103,16 +120,18 @@ impl IoSet {
         if let Some(backplane) = &mut self.backplane {
             backplane.receive(frames, max);
         }
+        self.xsks.receive(frames, max);
         self.mem.receive(frames, max);
     }
 
     /// Sends a copy by `port`, which it [reaches](IoSet::reaches). `from` is the frame where it came in, if it came in
     /// here: its memory may go out as it is.
     #[inline]
-    pub fn send(&mut self, port: PortId, home: Home, egress: &Egress<'_>, _from: Option<&RxFrame>) -> Result<(), Drop> {
+    pub fn send(&mut self, port: PortId, home: Home, egress: &Egress<'_>, from: Option<&RxFrame>) -> Result<(), Drop> {
         match (home, &mut self.backplane) {
             (Home::Backplane, Some(backplane)) => backplane.send(port, egress),
             (Home::Backplane, None) => Err(Drop::PortDown),
+            _ if self.xsks.has(port) => self.xsks.send(port, egress, from),
             _ => self.mem.send(port, egress),
         }
     }
@@ -127,6 +146,8 @@ impl IoSet {
         if let Some(urgent) = &mut self.urgent {
             urgent.release();
         }
+        self.xsks.flush();
+        self.xsks.release();
         self.mem.release();
     }
 
@@ -145,9 +166,11 @@ impl IoSet {
         if let Some(backplane) = &mut self.backplane {
             backplane.idle();
         }
+        // What the device did not take yet is tried again soon.
+        let nap = if self.xsks.flush() { RETRY_MS } else { NAP_MS };
         let mut events = [EpollEvent::empty(); 16];
         // Interrupted or refused: the worker looks around.
-        let ready = self.epoll.wait(&mut events, EpollTimeout::from(NAP_MS)).unwrap_or(0);
+        let ready = self.epoll.wait(&mut events, EpollTimeout::from(nap)).unwrap_or(0);
         for event in &events[..ready] {
             // A device that is gone or down. The descriptor would wake the worker for ever: its error is fetched, once,
             // and whoever owns the port hears of it from netlink. A hang-up stays, so it is no longer waited for.

@@ -1,0 +1,283 @@
+//! `xdp` ports: AF_XDP. A program at each port gives every frame to the socket of the queue it came in on; the sockets
+//! of a worker share its memory. This is the side of control: it attaches programs, opens sockets, gives devices back.
+//!
+//! An XDP program does not see a tag that travels beside the frame (as a veth peer's accelerated tag does), and in
+//! generic mode no super-frame fits: what feeds such a port from this machine must send tags in the frame and no TSO.
+//! Native XDP on a veth makes its peer stop TSO by itself; a Mona `packet` port puts its tags into the frame.
+
+use super::backplane::Promiscuous;
+use super::features;
+use super::link::{Link, Links};
+use super::packet::{CHANGED, attach};
+use super::taken::{Taken, candidate, sentence};
+use super::umem::Umem;
+use super::xsk::{Xsk, statistics};
+use super::xskset::SOCKETS;
+use crate::snapshot::Home;
+use crate::switching::{OpenError, Opened};
+use aya::maps::{MapData, XskMap};
+use aya::programs::tc::SchedClassifierLink;
+use aya::programs::xdp::{XdpLink, XdpMode};
+use aya::programs::{ProgramError, TcAttachType, Xdp};
+use aya::{Ebpf, EbpfLoader};
+use mona_wire::PortId;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Arc, Weak};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/xdp.bpf.o");
+/// The kernel gives a queue free some time after its socket was closed.
+const PATIENCE: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_millis(10);
+/// Queues of one port at most: the size of its map of sockets.
+const QUEUES: u32 = 256;
+/// Merged frames do not fit into chunks; off where the kernel, and not the driver, runs the program.
+const MERGED: [&str; 5] = ["tx-vlan-hw-insert", "tx-vlan-stag-hw-insert", "rx-lro", "rx-gro", "rx-vlan-hw-parse"];
+
+struct Open {
+    taken: Taken,
+    sockets: Vec<Weak<OwnedFd>>,
+    // Detached, in this order, when the port is closed or this process ends, however it ends.
+    _in: XdpLink,
+    _out: SchedClassifierLink,
+    _map: XskMap<MapData>,
+    _bpf: Ebpf,
+}
+
+/// The memory of one worker and mode, and the sockets that have it.
+struct Shared {
+    umem: Arc<Umem>,
+    sockets: Vec<Weak<OwnedFd>>,
+}
+
+/// The control side of all `xdp` ports.
+pub struct XdpPorts {
+    links: Links,
+    promiscuous: Promiscuous,
+    /// By worker and whether it is zero-copy. Made when the first port needs it.
+    umems: BTreeMap<(u8, bool), Shared>,
+    open: BTreeMap<PortId, Open>,
+}
+
+impl XdpPorts {
+    /// Opens what control needs; nothing is loaded before there is a port.
+    pub fn start() -> Result<XdpPorts, OpenError> {
+        Ok(XdpPorts {
+            links: Links::open().map_err(|e| sentence("netlink", e))?,
+            promiscuous: Promiscuous::open().map_err(|e| sentence("a raw socket (CAP_NET_RAW)", e))?,
+            umems: BTreeMap::new(),
+            open: BTreeMap::new(),
+        })
+    }
+
+    /// Makes `device` the port: claims all its queues and spreads them over `workers`, the first one first.
+    pub fn open(&mut self, port: PortId, device: &str, workers: &[u8]) -> Result<(Opened, Vec<(u8, Xsk)>), OpenError> {
+        if self.open.contains_key(&port) {
+            return Err(OpenError(format!("{port} is open already")));
+        }
+        let link = candidate(&self.links, device)?;
+        let mut bpf = EbpfLoader::new()
+            .map_max_entries("sockets", QUEUES)
+            .load(OBJECT)
+            .map_err(|e| sentence("loading the XDP program (CAP_BPF, CAP_NET_ADMIN)", e))?;
+        let map = bpf.take_map("sockets").ok_or_else(|| OpenError("the BPF object has no map sockets".into()))?;
+        let mut map = XskMap::try_from(map).map_err(|e| sentence("sockets", e))?;
+        super::packet::classifier(&mut bpf, "xdp_out")?.load().map_err(|e| sentence("xdp_out", e))?;
+        let out = attach(&mut bpf, "xdp_out", device, TcAttachType::Egress)?;
+        let (native, into) = attach_xdp(&mut bpf, &link)?;
+        let off: &[&str] = if native { &CHANGED } else { &MERGED };
+        let taken = Taken::take(&self.links, &self.promiscuous, &link, off)?;
+        let claimed = self.claim_best(port, &link, native, workers).and_then(|(zero_copy, queues)| {
+            for (queue, (_, xsk)) in queues.iter().enumerate() {
+                map.set(queue as u32, xsk.fd().as_raw_fd(), 0).map_err(|e| sentence(device, e))?;
+            }
+            Ok((zero_copy, queues))
+        });
+        let (zero_copy, queues) = match claimed {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                taken.give_back(&self.links, &self.promiscuous);
+                return Err(error);
+            }
+        };
+        let mut served: Vec<u8> = queues.iter().map(|(worker, _)| *worker).collect();
+        served.truncate(workers.len());
+        let opened = Opened {
+            io: "xdp".into(),
+            attach: if native { "native" } else { "generic" }.into(),
+            memory: if zero_copy { "zero-copy" } else { "copy" }.into(),
+            queues: queues.len() as u16,
+            home: served.first().map(|worker| Home::Worker(*worker)),
+            workers: served,
+            why: "asked for".into(),
+        };
+        let sockets = queues.iter().map(|(_, xsk)| Arc::downgrade(xsk.descriptor())).collect();
+        self.open.insert(port, Open { taken, sockets, _in: into, _out: out, _map: map, _bpf: bpf });
+        Ok((opened, queues))
+    }
+
+    /// Zero-copy if the driver has it and every queue takes it, else copy.
+    fn claim_best(
+        &mut self,
+        port: PortId,
+        link: &Link,
+        native: bool,
+        workers: &[u8],
+    ) -> Result<(bool, Vec<(u8, Xsk)>), OpenError> {
+        let able = native && features::of(link.index).is_ok_and(|features| features & features::ZERO_COPY != 0);
+        if able && let Ok(queues) = self.claim(port, link, true, workers) {
+            return Ok((true, queues));
+        }
+        match self.claim(port, link, false, workers) {
+            Ok(queues) => Ok((false, queues)),
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                Err(OpenError(format!("a queue of {} belongs to another program's AF_XDP socket; end that", link.name)))
+            }
+            Err(error) => Err(sentence(&format!("AF_XDP on {} (CAP_NET_RAW, RLIMIT_MEMLOCK)", link.name), error)),
+        }
+    }
+
+    /// A socket for each queue, until the kernel says that there is no further one.
+    fn claim(&mut self, port: PortId, link: &Link, zero_copy: bool, workers: &[u8]) -> io::Result<Vec<(u8, Xsk)>> {
+        let mut queues = Vec::new();
+        for (queue, worker) in (0..QUEUES).zip(workers.iter().cycle()) {
+            match self.bind(port, link.index, queue, zero_copy, *worker) {
+                Ok(xsk) => queues.push((*worker, xsk)),
+                Err(error) if queue > 0 && error.raw_os_error() == Some(libc::EINVAL) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(queues)
+    }
+
+    fn bind(&mut self, port: PortId, ifindex: u32, queue: u32, zero_copy: bool, worker: u8) -> io::Result<Xsk> {
+        let others = self.umems.iter().filter(|((of, _), _)| *of == worker);
+        if others.map(|(_, shared)| shared.living().count()).sum::<usize>() >= SOCKETS {
+            return Err(io::Error::other(format!("worker {worker} has {SOCKETS} queues, the most there may be")));
+        }
+        let shared = match self.umems.entry((worker, zero_copy)) {
+            std::collections::btree_map::Entry::Occupied(there) => there.into_mut(),
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(Shared { umem: Arc::new(Umem::new()?), sockets: Vec::new() })
+            }
+        };
+        shared.sockets.retain(|socket| socket.strong_count() > 0);
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match shared.bind(port, ifindex, queue, zero_copy) {
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) && Instant::now() < end => sleep(RETRY),
+                Ok(xsk) => {
+                    shared.sockets.push(Arc::downgrade(xsk.descriptor()));
+                    return Ok(xsk);
+                }
+                error => return error,
+            }
+        }
+    }
+
+    /// Gives the device back as it was; it may be gone. The sockets are closed already.
+    pub fn close(&mut self, port: PortId) {
+        if let Some(open) = self.open.remove(&port) {
+            open.taken.give_back(&self.links, &self.promiscuous);
+        }
+    }
+
+    /// Frames of this port that the kernel lost, by reason.
+    pub fn kernel_losses(&self, port: PortId) -> Vec<(&'static str, u64)> {
+        let mut rows = [
+            ("xsk_rx_dropped", 0),
+            ("xsk_rx_ring_full", 0),
+            ("xsk_fill_ring_empty", 0),
+            ("xsk_rx_invalid_descs", 0),
+            ("xsk_tx_invalid_descs", 0),
+        ];
+        let Some(open) = self.open.get(&port) else { return Vec::new() };
+        for counted in open.sockets.iter().filter_map(Weak::upgrade).filter_map(|fd| statistics(&fd).ok()) {
+            let counts = [
+                counted.rx_dropped,
+                counted.rx_ring_full,
+                counted.rx_fill_ring_empty_descs,
+                counted.rx_invalid_descs,
+                counted.tx_invalid_descs,
+            ];
+            rows.iter_mut().zip(counts).for_each(|((_, sum), count)| *sum += count);
+        }
+        rows.to_vec()
+    }
+
+    /// Does `auto` mean xdp for this device? Either way, why.
+    pub fn suits(&self, device: &str) -> Result<String, String> {
+        let link = self.links.get(device).map_err(|error| format!("{device}: {error}"))?;
+        if let Some(kind) = link.kind {
+            return Err(format!("a {kind} is a virtual device: packet carries its offloads"));
+        }
+        let features = features::of(link.index).map_err(|_| "the kernel does not say what its driver can do")?;
+        let wanted = features::BASIC | features::REDIRECT;
+        if features & wanted != wanted {
+            return Err("its driver has no native XDP".into());
+        }
+        Ok("a physical device whose driver has native XDP".into())
+    }
+}
+
+impl Shared {
+    fn living(&self) -> impl Iterator<Item = Arc<OwnedFd>> {
+        self.sockets.iter().filter_map(Weak::upgrade)
+    }
+
+    /// With the memory of a socket that is bound, or, where none is, with memory registered once more.
+    fn bind(&self, port: PortId, ifindex: u32, queue: u32, zero_copy: bool) -> io::Result<Xsk> {
+        for other in self.living() {
+            match Xsk::open(port, &self.umem, Some(other.as_raw_fd()), zero_copy, ifindex, queue) {
+                // Its device is gone, and with it its registration.
+                Err(error) if error.raw_os_error() == Some(libc::EBADF) => {}
+                done => return done,
+            }
+        }
+        Xsk::open(port, &self.umem, None, zero_copy, ifindex, queue)
+    }
+}
+
+impl Drop for XdpPorts {
+    fn drop(&mut self) {
+        for port in self.open.keys().copied().collect::<Vec<_>>() {
+            self.close(port);
+        }
+    }
+}
+
+/// In the driver if it can, else in the kernel's receive path. Says which.
+fn attach_xdp(bpf: &mut Ebpf, link: &Link) -> Result<(bool, XdpLink), OpenError> {
+    let program = bpf.program_mut("xdp_in").ok_or_else(|| OpenError("the BPF object has no xdp_in".into()))?;
+    let program: &mut Xdp = program.try_into().map_err(|e| sentence("xdp_in", e))?;
+    program.load().map_err(|e| sentence("xdp_in", e))?;
+    let attached = match program.attach_to_if_index(link.index, XdpMode::Driver) {
+        Err(error) if !is_occupied(&error) => {
+            program.attach_to_if_index(link.index, XdpMode::Skb).map(|id| (false, id))
+        }
+        other => other.map(|id| (true, id)),
+    };
+    let name = &link.name;
+    match attached {
+        Ok((native, id)) => Ok((native, program.take_link(id).map_err(|e| sentence(name, e))?)),
+        Err(error) if is_occupied(&error) => {
+            Err(OpenError(format!("{name} has an XDP program already; detach it (ip link set dev {name} xdp off)")))
+        }
+        Err(error) => Err(sentence(&format!("attaching XDP to {name}"), error)),
+    }
+}
+
+/// Is there another program?
+fn is_occupied(error: &ProgramError) -> bool {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST));
+        }
+        source = error.source();
+    }
+    false
+}
