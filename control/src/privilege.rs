@@ -46,12 +46,16 @@ pub fn raise_limits(xdp: bool) -> Option<String> {
     raise(Resource::RLIMIT_NOFILE, 1 << 16);
     let memory = raise(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY);
     // BPF memory is accounted to cgroups (since 5.11).
-    (xdp && memory < MEMLOCK).then(|| {
+    (xdp && memory < MEMLOCK && !locks_freely()).then(|| {
         format!(
-            "CAP_SYS_RESOURCE missing: only {} KiB of memory may be locked (ulimit -l), and xdp ports may be refused",
+            "CAP_SYS_RESOURCE and CAP_IPC_LOCK missing: only {} KiB of memory may be locked (ulimit -l), and xdp ports may be refused",
             memory >> 10
         )
     })
+}
+
+fn locks_freely() -> bool {
+    caps::has_cap(None, CapSet::Permitted, Capability::CAP_IPC_LOCK).unwrap_or(false)
 }
 
 /// Learning waits for the control thread: it goes first when all CPUs are busy.
@@ -63,7 +67,10 @@ pub fn go_first() {
 /// Keeps what it runs on and drops the rest, in this thread and those it starts. Workers have resigned by themselves.
 pub fn drop_rest() -> Result<(), String> {
     let permitted = caps::read(None, CapSet::Permitted).map_err(|e| e.to_string())?;
-    let keep: CapsHashSet = KEPT.into_iter().filter(|cap| permitted.contains(cap)).collect();
+    // Where the limit on locked memory could not be raised, AF_XDP memory needs the right to pass it.
+    let limited = getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft < MEMLOCK);
+    let wanted = KEPT.into_iter().chain(limited.then_some(Capability::CAP_IPC_LOCK));
+    let keep: CapsHashSet = wanted.filter(|cap| permitted.contains(cap)).collect();
     let none = CapsHashSet::new();
     // The ambient and inheritable sets first: they may not exceed what is permitted.
     let _ = caps::clear(None, CapSet::Ambient);

@@ -213,7 +213,17 @@ impl Switch {
         let mut config = self.config.clone();
         let start = vec!["configure terminal".to_string()];
         let mut context = start.clone();
+        // The head of a section was unusable: its lines must not reach the section before.
+        let mut lost = false;
         for (index, line) in text.lines().enumerate() {
+            let inside = line.starts_with(' ') && !line.trim().is_empty();
+            lost &= inside || line.trim().is_empty();
+            if lost && inside {
+                let line: String = line.trim().chars().take(80).collect();
+                let text = format!("{what} line {}: \"{line}\": its section is unusable", index + 1);
+                self.log.add(now, "%SYS-4-CONFIG_LINE", &text);
+                continue;
+            }
             let problem = match parse(&config, &context, 15, line) {
                 Ok(Parsed::Config(command)) => {
                     // A line that is refused leaves what the lines before it made.
@@ -229,6 +239,7 @@ impl Switch {
                 Err(error) => Some(sentence(&error)),
             };
             if let Some(problem) = problem {
+                lost = !inside;
                 let line: String = line.trim().chars().take(80).collect();
                 self.log.add(now, "%SYS-4-CONFIG_LINE", &format!("{what} line {}: \"{line}\": {problem}", index + 1));
             }

@@ -1,6 +1,6 @@
-// The backplane's four programs. A port's ingress steers every frame, tagged with the port's number, to its worker; the
-// near end of the worker's veth pair takes the tag off what comes back and sends it by the port; the far end's ingress
-// ends what the raw socket took its copy of; a port's egress passes what comes from the backplane and nothing else.
+// The backplane's three programs. A port's ingress steers every frame, tagged with the port's number, to its worker; the
+// ingress of the pair's ends stops what the raw socket took its copy of; a port's egress passes what workers send and
+// nothing else.
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
@@ -8,7 +8,7 @@
 #include <bpf/bpf_helpers.h>
 
 #define PORTS 4096
-// What the near end marks frames with; the port's egress takes the mark off again.
+// What workers mark frames with; the port's egress takes the mark off again.
 #define MARK 0x4d6f6e61
 
 struct port {
@@ -25,14 +25,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct port);
 } ports SEC(".maps");
-
-// By port number: the ifindex it leaves by, 0 for none. Written by control.
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, PORTS);
-	__type(key, __u32);
-	__type(value, __u32);
-} devices SEC(".maps");
 
 // Frames that went towards the ring, by worker * PORTS + port; entry 0 of a worker is their sum. Written here.
 struct {
@@ -107,20 +99,6 @@ int port_in(struct __sk_buff *skb)
 	}
 	if (bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021AD), number))
 		return TC_ACT_SHOT;
-	return bpf_redirect(to, 0);
-}
-
-SEC("classifier")
-int near_in(struct __sk_buff *skb)
-{
-	__u32 number = skb->vlan_tci & 0xfff;
-	__u32 *device = bpf_map_lookup_elem(&devices, &number);
-	if (!skb->vlan_present || !device || !*device)
-		return TC_ACT_SHOT;
-	__u32 to = *device;
-	if (bpf_skb_vlan_pop(skb))
-		return TC_ACT_SHOT;
-	skb->mark = MARK;
 	return bpf_redirect(to, 0);
 }
 

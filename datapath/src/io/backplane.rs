@@ -1,7 +1,9 @@
 //! One end of the backplane: the raw socket on the far end of a veth pair (packet(7), TPACKET_V2), through which all
 //! `packet` ports of one worker come and go. A ring receives, so that 64 KiB super-frames are seen without a copy. What
-//! is sent is copied by `sendmmsg` and not put into a ring: a ring's pages would hang on the frame until its last
-//! reader is done, while the slot is free again as soon as the receiver's stack disowns the frame.
+//! is sent leaves by the same socket, straight to the port's netdev (sendto names it): going back through the pair would
+//! cost a second hop, half of what a small frame costs. It is copied by `sendmmsg` and not put into a ring: a ring's pages
+//! would hang on the frame until its last reader is done, while the slot is free again as soon as the receiver's stack
+//! disowns the frame.
 
 #![allow(unsafe_code)]
 
@@ -14,13 +16,13 @@ use std::io;
 use std::mem::{size_of, size_of_val, zeroed};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// `struct virtio_net_hdr` (virtio 1.2, 5.1.6) without `num_buffers`.
 const VNET: usize = 10;
-/// The tag that carries the port's number.
-const TAG: usize = 4;
-const TPID_S: u16 = 0x88a8;
+/// What is sent is marked with, so that the port's egress lets it pass, as in mona.bpf.c.
+const MARK: u32 = 0x4d6f_6e61;
 /// Frames sent by one system call.
 const BATCH: usize = 64;
 /// What is longer is sent at once, so that the queue's memory stays small.
@@ -122,11 +124,15 @@ impl Credit {
     }
 }
 
+/// By port number: the index of the netdev it leaves by, 0 for none. Written by control, read by workers.
+pub(super) type Devices = Arc<[AtomicU32]>;
+
 /// A frame waiting to be sent.
 #[repr(C)]
 struct Waiting {
+    device: u32,
     len: usize,
-    bytes: [u8; VNET + TAG + SMALL],
+    bytes: [u8; VNET + SMALL],
 }
 
 /// All `packet` ports of one worker. Owned by its thread.
@@ -140,6 +146,7 @@ pub struct Backplane {
     held: usize,
     received: u64,
     credit: Option<Credit>,
+    devices: Devices,
     waiting: Box<[Waiting]>,
     queued: usize,
     large: Box<[u8]>,
@@ -151,7 +158,7 @@ pub struct Backplane {
 
 impl Backplane {
     /// Opens the raw socket on the far end with this index.
-    pub(super) fn open(far: u32, shape: Shape, credit: Option<Credit>) -> io::Result<Backplane> {
+    pub(super) fn open(far: u32, shape: Shape, credit: Option<Credit>, devices: Devices) -> io::Result<Backplane> {
         // SAFETY: no pointers; the descriptor is owned from here on.
         let fd = unsafe {
             let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
@@ -163,7 +170,8 @@ impl Backplane {
         set(&fd, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V2 as i32))?;
         set(&fd, libc::PACKET_VNET_HDR, &1i32)?;
         set(&fd, libc::PACKET_IGNORE_OUTGOING, &1i32)?;
-        set(&fd, libc::PACKET_QDISC_BYPASS, &1i32)?;
+        // No PACKET_QDISC_BYPASS: it would drop a super-frame that a port's device cannot carry instead of cutting it.
+        mark(&fd)?;
         let request = libc::tpacket_req {
             tp_block_size: shape.block as u32,
             tp_block_nr: shape.blocks as u32,
@@ -184,7 +192,7 @@ impl Backplane {
         if bound < 0 {
             return Err(io::Error::last_os_error());
         }
-        let waiting = (0..BATCH).map(|_| Waiting { len: 0, bytes: [0; VNET + TAG + SMALL] }).collect();
+        let waiting = (0..BATCH).map(|_| Waiting { device: 0, len: 0, bytes: [0; VNET + SMALL] }).collect();
         Ok(Backplane {
             fd,
             shape,
@@ -193,9 +201,10 @@ impl Backplane {
             held: 0,
             received: 0,
             credit,
+            devices,
             waiting,
             queued: 0,
-            large: vec![0; VNET + TAG + LARGEST].into_boxed_slice(),
+            large: vec![0; VNET + LARGEST].into_boxed_slice(),
             tx_full: 0,
             tx_error: 0,
             cut: 0,
@@ -316,19 +325,34 @@ impl Backplane {
         if leaving.len() > LARGEST {
             return Err(Drop::Oversize);
         }
+        let device = self.devices[port.index()].load(Ordering::Relaxed);
+        if device == 0 {
+            return Err(Drop::PortDown);
+        }
         if leaving.len() > SMALL {
             // What was queued before goes before.
             self.flush();
-            let len = write(&leaving, port, &mut self.large)?;
-            // SAFETY: pointer and length are of one buffer.
-            let sent = unsafe { libc::send(self.fd.as_raw_fd(), self.large.as_ptr().cast(), len, libc::MSG_DONTWAIT) };
+            let len = write(&leaving, &mut self.large)?;
+            let mut to = address(device);
+            // SAFETY: the pointers and lengths are of one buffer and one address, which outlive the call.
+            let sent = unsafe {
+                libc::sendto(
+                    self.fd.as_raw_fd(),
+                    self.large.as_ptr().cast(),
+                    len,
+                    libc::MSG_DONTWAIT,
+                    (&raw mut to).cast(),
+                    size_of_val(&to) as libc::socklen_t,
+                )
+            };
             return if sent < 0 { Err(self.refused()) } else { Ok(()) };
         }
         if self.queued == BATCH {
             self.flush();
         }
         let waiting = &mut self.waiting[self.queued];
-        waiting.len = write(&leaving, port, &mut waiting.bytes)?;
+        waiting.len = write(&leaving, &mut waiting.bytes)?;
+        waiting.device = device;
         self.queued += 1;
         Ok(())
     }
@@ -341,8 +365,13 @@ impl Backplane {
         }
         // SAFETY: iovec and mmsghdr are plain data for which all zeros is a value.
         let (mut parts, mut messages): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) = unsafe { zeroed() };
-        for ((waiting, part), message) in self.waiting.iter_mut().zip(&mut parts).zip(&mut messages).take(self.queued) {
+        let mut addresses = [address(0); BATCH];
+        let each = self.waiting.iter_mut().zip(&mut parts).zip(&mut addresses).zip(&mut messages);
+        for (((waiting, part), to), message) in each.take(self.queued) {
             *part = libc::iovec { iov_base: waiting.bytes.as_mut_ptr().cast(), iov_len: waiting.len };
+            to.sll_ifindex = waiting.device as i32;
+            message.msg_hdr.msg_name = ptr::from_mut(to).cast();
+            message.msg_hdr.msg_namelen = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
             message.msg_hdr.msg_iov = part;
             message.msg_hdr.msg_iovlen = 1;
         }
@@ -415,18 +444,39 @@ impl AsFd for Backplane {
     }
 }
 
-/// Writes the virtio header and the frame with the port's tag outermost; returns the length of both.
-fn write(leaving: &Leaving<'_>, port: PortId, into: &mut [u8]) -> Result<usize, Drop> {
-    // The frame first, 4 bytes further back than it belongs; then its addresses move before the port's tag.
-    let len = leaving.write(&mut into[VNET + TAG..]).ok_or(Drop::Oversize)?;
-    into.copy_within(VNET + TAG..VNET + TAG + 12, VNET);
-    into[VNET + 12..VNET + 14].copy_from_slice(&TPID_S.to_be_bytes());
-    into[VNET + 14..VNET + 16].copy_from_slice(&port.0.to_be_bytes());
+/// The netdev of this index as somewhere to send to.
+fn address(device: u32) -> libc::sockaddr_ll {
+    // SAFETY: sockaddr_ll is plain data for which all zeros is a value; protocol 0: the frame says what it is.
+    let mut address: libc::sockaddr_ll = unsafe { zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_ifindex = device as i32;
+    address
+}
+
+/// Marks what the socket sends.
+fn mark(fd: &OwnedFd) -> io::Result<()> {
+    let word = MARK;
+    // SAFETY: pointer and size are of one u32, which the option takes.
+    let done = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MARK,
+            (&raw const word).cast(),
+            size_of_val(&word) as libc::socklen_t,
+        )
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Writes the virtio header and the frame; returns the length of both.
+fn write(leaving: &Leaving<'_>, into: &mut [u8]) -> Result<usize, Drop> {
+    let len = leaving.write(&mut into[VNET..]).ok_or(Drop::Oversize)?;
     let offload = &leaving.offload;
     let mut vnet = [0; VNET];
     if let Some(csum) = offload.csum {
         vnet[0] = 1; // VIRTIO_NET_HDR_F_NEEDS_CSUM
-        vnet[6..8].copy_from_slice(&(csum.start + TAG as u16).to_ne_bytes());
+        vnet[6..8].copy_from_slice(&csum.start.to_ne_bytes());
         vnet[8..10].copy_from_slice(&csum.offset.to_ne_bytes());
     }
     if let Some(gso) = offload.gso {
@@ -436,11 +486,11 @@ fn write(leaving: &Leaving<'_>, port: PortId, into: &mut [u8]) -> Result<usize, 
             GsoKind::Udp => 5,
         };
         vnet[1] = kind | if gso.ecn { 0x80 } else { 0 };
-        vnet[2..4].copy_from_slice(&(gso.header + TAG as u16).to_ne_bytes());
+        vnet[2..4].copy_from_slice(&gso.header.to_ne_bytes());
         vnet[4..6].copy_from_slice(&gso.size.to_ne_bytes());
     }
     into[..VNET].copy_from_slice(&vnet);
-    Ok(VNET + TAG + len)
+    Ok(VNET + len)
 }
 
 /// What the virtio header says of the frame. Its `hdr_len` is only a hint (the kernel gives the linear part), so the

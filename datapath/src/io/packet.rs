@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 pub use super::backplane::Backplane;
-use super::backplane::{Credit, Mapped, PORTS, Promiscuous, Shape};
+use super::backplane::{Credit, Devices, Mapped, PORTS, Promiscuous, Shape};
 use super::link::{Link, Links};
 use super::taken::{Taken, candidate, quiet, sentence};
 use crate::switching::OpenError;
@@ -20,6 +20,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/mona.bpf.o");
 /// What the pairs are marked with, so that those a killed switch left are known.
@@ -62,7 +63,7 @@ pub struct PacketPorts {
     links: Links,
     bpf: Ebpf,
     ports: HashMap<MapData, u32, [u32; 4]>,
-    devices: Array<MapData, u32>,
+    devices: Devices,
     refused: Array<MapData, u64>,
     promiscuous: Promiscuous,
     /// Indices of the near ends, by worker.
@@ -92,9 +93,10 @@ impl PacketPorts {
             .map_max_entries("consumed", entries)
             .load(OBJECT)
             .map_err(|e| sentence("loading the BPF programs (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)", e))?;
-        for program in ["port_in", "port_out", "near_in", "far_in"] {
+        for program in ["port_in", "port_out", "far_in"] {
             classifier(&mut bpf, program)?.load().map_err(|e| sentence(program, e))?;
         }
+        let devices: Devices = (0..PORTS).map(|_| AtomicU32::new(0)).collect();
         let mut far_links = Vec::new();
         let mut near_indices = Vec::new();
         let mut backplanes = Vec::new();
@@ -119,11 +121,11 @@ impl PacketPorts {
                 Ok(())
             };
             ready().map_err(|e| sentence(&format!("setting {near_name} up"), e))?;
-            far_links.push(attach(&mut bpf, "near_in", &near_name, TcAttachType::Ingress)?);
+            far_links.push(attach(&mut bpf, "far_in", &near_name, TcAttachType::Ingress)?);
             far_links.push(attach(&mut bpf, "far_in", &far_name, TcAttachType::Ingress)?);
             let credit = if last { None } else { Some(credit(&bpf, worker, entries)?) };
             let shape = if last { Shape::URGENT } else { Shape::DATA };
-            let backplane = Backplane::open(far, shape, credit).map_err(|e| sentence(&far_name, e))?;
+            let backplane = Backplane::open(far, shape, credit, devices.clone()).map_err(|e| sentence(&far_name, e))?;
             near_indices.push(near);
             backplanes.push(backplane);
         }
@@ -132,7 +134,7 @@ impl PacketPorts {
         };
         let ports = PacketPorts {
             ports: HashMap::try_from(take(&mut bpf, "ports")?).map_err(|e| sentence("ports", e))?,
-            devices: Array::try_from(take(&mut bpf, "devices")?).map_err(|e| sentence("devices", e))?,
+            devices,
             refused: Array::try_from(take(&mut bpf, "refused")?).map_err(|e| sentence("refused", e))?,
             promiscuous: Promiscuous::open().map_err(|e| sentence("a raw socket (CAP_NET_RAW)", e))?,
             links,
@@ -160,7 +162,7 @@ impl PacketPorts {
         // From here on something changes. The map is complete before the first frame is steered by it.
         let entry = [near, self.urgent, u32::from(worker), u32::from(port.0)];
         self.ports.insert(link.index, entry, 0).map_err(|e| sentence(device, e))?;
-        self.devices.set(u32::from(port.0), link.index, 0).map_err(|e| sentence(device, e))?;
+        self.devices[port.index()].store(link.index, Ordering::Relaxed);
         match self.take_over(&link) {
             Ok(open) => {
                 let ifindex = link.index;
@@ -194,7 +196,7 @@ impl PacketPorts {
     fn forget(&mut self, port: PortId, index: u32) {
         // Absent entries are what is wanted.
         let _ = self.ports.remove(&index);
-        let _ = self.devices.set(u32::from(port.0), 0, 0);
+        self.devices[port.index()].store(0, Ordering::Relaxed);
     }
 
     /// Frames of this port that the kernel dropped before they reached a worker, by reason.

@@ -1,0 +1,215 @@
+//! The machine alone, on virtual time: what goes in, what comes out.
+
+use mona_control::input::{Device, Input, Output, Session};
+use mona_control::switch::Switch;
+use mona_datapath::Fdb;
+use mona_datapath::fdb::Origin;
+use mona_datapath::out::Seen;
+use mona_datapath::snapshot::Home;
+use mona_datapath::switching::{IoChoice, Opened};
+use mona_model::api::Reply;
+use mona_wire::{Instant, Mac, PortId, VlanId};
+use std::sync::Arc;
+
+struct Bench {
+    switch: Switch,
+    now: Instant,
+    log: Vec<String>,
+    kept: String,
+}
+
+impl Bench {
+    fn new(devices: &[&str], startup: &str) -> Bench {
+        let fdb = Arc::new(Fdb::with_capacity_and_seed(1000, [1, 2]));
+        let switch = Switch::new(fdb, IoChoice::Auto);
+        let mut bench = Bench { switch, now: Instant::default(), log: Vec::new(), kept: String::new() };
+        for (index, name) in devices.iter().enumerate() {
+            bench.device(name, index as u32 + 1, true);
+        }
+        bench.feed(Input::Startup(startup.into()));
+        bench
+    }
+
+    fn device(&mut self, name: &str, ifindex: u32, up: bool) {
+        let device = Device { name: name.into(), ifindex, admin_up: up, carrier: up, mtu: 1500, ..Device::default() };
+        self.feed(Input::Device(device));
+    }
+
+    /// Feeds an input and plays the rim: every port can be opened, every device does as it is told.
+    fn feed(&mut self, input: Input) -> Vec<Reply> {
+        let mut replies = Vec::new();
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            for output in self.switch.step(self.now, input) {
+                match output {
+                    Output::Open { port, device, .. } => {
+                        let opened = Opened {
+                            io: "packet".into(),
+                            attach: "tcx".into(),
+                            memory: "ring".into(),
+                            queues: 1,
+                            workers: vec![0],
+                            why: "it is a test".into(),
+                            home: Some(Home::Backplane),
+                        };
+                        inputs.push(Input::Opened { port, device, result: Ok(opened) });
+                    }
+                    Output::SetUp { device, up } => {
+                        let known = self.switch.state.devices.get(&device).cloned();
+                        inputs.extend(known.map(|d| Input::Device(Device { admin_up: up, carrier: up, ..d })));
+                    }
+                    Output::Log(line) => self.log.push(line),
+                    Output::Keep(text) => self.kept = text,
+                    Output::Reply { reply, .. } => replies.push(reply),
+                    _ => {}
+                }
+            }
+        }
+        replies
+    }
+
+    fn say(&mut self, context: &[&str], line: &str) -> Reply {
+        let session = Session { id: 1, privilege: 15, user: "root".into(), origin: "console".into() };
+        let context = context.iter().map(|c| c.to_string()).collect();
+        let mut replies = self.feed(Input::Line { session, id: 1, context, line: line.into() });
+        assert_eq!(replies.len(), 1, "{line}");
+        replies.remove(0)
+    }
+
+    fn up(&self) -> Vec<u16> {
+        let ports = self.switch.snapshot.ports.iter().enumerate();
+        ports.filter(|(_, p)| p.as_ref().is_some_and(|p| p.up)).map(|(n, _)| n as u16).collect()
+    }
+
+    fn seen(&mut self, vlan: u16, last: u8, port: u16, snapshot: u64) {
+        let seen = Seen { vlan: vid(vlan), mac: station(last), port: PortId(port), snapshot };
+        self.feed(Input::Seen(vec![seen]));
+    }
+
+    fn port_of(&self, vlan: u16, last: u8) -> Option<u16> {
+        self.switch.fdb.lookup(vid(vlan), station(last)).map(|s| s.port.0)
+    }
+}
+
+fn vid(vlan: u16) -> VlanId {
+    VlanId::new(vlan).expect("a VLAN")
+}
+
+fn station(last: u8) -> Mac {
+    Mac([2, 0, 0, 0, 0, last])
+}
+
+const TWO: &str = "vlan 10\ninterface gi0/1\n device a\n switchport access vlan 10\n\
+                   interface gi0/2\n device b\n switchport access vlan 10\nend\n";
+
+#[test]
+fn an_unusable_section_does_not_reach_the_one_before() {
+    let text =
+        "interface gi0/1\n device a\ninterface TenGig0/2\n shutdown\n switchport access vlan 20\n\nvlan 30\nnonsense\n";
+    let bench = Bench::new(&["a"], text);
+    assert_eq!(bench.up(), [1]);
+    let config = &bench.switch.config;
+    assert!(config.vlans.contains_key(&vid(30)) && !config.vlans.contains_key(&vid(20)));
+    let said: Vec<&str> = bench.log.iter().filter_map(|l| l.split("startup-config ").nth(1)).collect();
+    assert_eq!(
+        said,
+        [
+            "line 3: \"interface TenGig0/2\": Invalid input at column 11",
+            "line 4: \"shutdown\": its section is unusable",
+            "line 5: \"switchport access vlan 20\": its section is unusable",
+            "line 8: \"nonsense\": Invalid input at column 2",
+        ]
+    );
+}
+
+#[test]
+fn stations_are_learned_move_and_are_forgotten_with_link_and_vlan() {
+    let mut bench = Bench::new(&["a", "b"], TWO);
+    let number = bench.switch.snapshot.number;
+    bench.seen(10, 7, 1, number);
+    assert_eq!(bench.port_of(10, 7), Some(1));
+    bench.seen(10, 7, 2, number);
+    assert_eq!(bench.port_of(10, 7), Some(2), "the newest port wins");
+    // L2-18: link down forgets; a report from before the flush is stale.
+    bench.device("b", 2, false);
+    assert_eq!((bench.port_of(10, 7), bench.up()), (None, vec![1]));
+    bench.device("b", 2, true);
+    bench.seen(10, 7, 2, number);
+    assert_eq!(bench.port_of(10, 7), None, "the report is older than the flush");
+    let number = bench.switch.snapshot.number;
+    bench.seen(10, 7, 2, number);
+    assert_eq!(bench.port_of(10, 7), Some(2));
+    assert!(bench.say(&["configure terminal"], "no vlan 10").error.is_none());
+    assert_eq!(bench.port_of(10, 7), None, "a VLAN that is gone has no stations");
+    bench.say(&["configure terminal"], "vlan 10");
+    assert_eq!(bench.port_of(10, 7), None);
+}
+
+#[test]
+fn a_static_station_neither_moves_nor_ages() {
+    let text = TWO.replace("end\n", "mac address-table static 0200.0000.0007 vlan 10 interface gi0/1\nend\n");
+    let mut bench = Bench::new(&["a", "b"], &text);
+    let number = bench.switch.snapshot.number;
+    bench.seen(10, 7, 2, number);
+    bench.feed(Input::Idle(vec![(vid(10), station(7))]));
+    bench.say(&[], "clear mac address-table dynamic");
+    let found = bench.switch.fdb.lookup(vid(10), station(7)).map(|s| (s.port, s.origin));
+    assert_eq!(found, Some((PortId(1), Origin::Static)));
+}
+
+#[test]
+fn shutdown_holds_against_who_sets_the_device_up() {
+    let mut bench = Bench::new(&["a", "b"], TWO);
+    bench.say(&["configure terminal", "interface GigabitEthernet0/1"], "shutdown");
+    assert_eq!(bench.up(), [2]);
+    bench.device("a", 1, true);
+    assert_eq!(bench.up(), [2]);
+    assert!(!bench.switch.state.devices["a"].admin_up, "it is set down again");
+    bench.say(&["configure terminal", "interface GigabitEthernet0/1"], "no shutdown");
+    assert_eq!(bench.up(), [1, 2]);
+    assert!(
+        bench.log.iter().any(|l| l.contains("%LINK-5-CHANGED: Interface GigabitEthernet0/1, changed state to adm"))
+    );
+}
+
+#[test]
+fn hooks_add_find_by_tag_and_leave_nothing_behind() {
+    let mut bench = Bench::new(&["vnet0"], "interface gi0/5\n tag web1\n switchport access vlan 20\nend\n");
+    let first = bench.say(&[], "platform port add vnet0 access-vlan 10");
+    assert_eq!((first.error, bench.up()), (None, vec![1]));
+    assert!(bench.kept.contains("interface GigabitEthernet1/1\n device vnet0\n"), "{}", bench.kept);
+    // Said again it is the same; a crashed guest's tap takes it away with all its state.
+    bench.say(&[], "platform port add vnet0 access-vlan 10");
+    let number = bench.switch.snapshot.number;
+    bench.seen(10, 7, 1, number);
+    bench.feed(Input::DeviceGone { ifindex: 1, name: "vnet0".into() });
+    assert_eq!((bench.port_of(10, 7), bench.kept.as_str()), (None, ""));
+    assert!(bench.switch.config.interfaces.len() == 1);
+    assert!(bench.say(&[], "platform port remove vnet0").error.is_none(), "gone already is fine");
+    // The name comes back for another guest, which has a tag.
+    bench.device("vnet0", 9, true);
+    bench.say(&[], "platform port add vnet0 tag web1");
+    let interface = &bench.switch.config.interfaces[&"gi0/5".parse().expect("a name")];
+    assert_eq!((interface.device.as_deref(), interface.switchport.access_vlan), (Some("vnet0"), VlanId::new(20)));
+    // After a crash the kept text makes the same ports again.
+    let kept = bench.kept.clone();
+    let mut again = Bench::new(&["vnet0"], "interface gi0/5\n tag web1\n switchport access vlan 20\nend\n");
+    again.feed(Input::Restore(kept));
+    assert_eq!(again.up(), [1]);
+    assert!(bench.say(&[], "platform port add nosuch").error.is_some());
+}
+
+#[test]
+fn a_flapping_station_is_named_once() {
+    let mut bench = Bench::new(&["a", "b"], TWO);
+    let number = bench.switch.snapshot.number;
+    for turn in 0..20 {
+        bench.seen(10, 7, 1 + turn % 2, number);
+    }
+    let flaps: Vec<&String> = bench.log.iter().filter(|l| l.contains("MACFLAP_NOTIF")).collect();
+    assert_eq!(flaps.len(), 1, "{flaps:?}");
+    assert!(
+        flaps[0].ends_with("Host 0200.0000.0007 in vlan 10 is flapping between port Gi0/1 and port Gi0/2")
+            || flaps[0].ends_with("Host 0200.0000.0007 in vlan 10 is flapping between port Gi0/2 and port Gi0/1")
+    );
+}
