@@ -11,13 +11,17 @@ use mona_wire::{Eth, PortId};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Runs a test in a namespace of its own, which ends with its thread.
+/// Runs a test in a namespace of its own, which ends with its thread. One at a time: a program that another test starts
+/// would hold what this one closes, from fork to exec.
 fn alone(test: impl FnOnce() + Send + 'static) {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let done = thread::spawn(|| {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("root");
         sh("sysctl -qw net.ipv6.conf.default.disable_ipv6=1; ip link set lo up");

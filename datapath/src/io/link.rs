@@ -148,6 +148,16 @@ impl Links {
         self.ethtool(device, words.as_mut_ptr().cast())
     }
 
+    /// Its queues; `None` if its driver does not say.
+    pub fn queues(&self, device: &str) -> Option<u32> {
+        const ETHTOOL_GCHANNELS: u32 = 0x3c;
+        // cmd; at most: rx, tx, other, combined; now: rx, tx, other, combined
+        let mut words = [0u32; 9];
+        words[0] = ETHTOOL_GCHANNELS;
+        self.ethtool(device, words.as_mut_ptr().cast()).ok()?;
+        Some(words[5].max(words[6]) + words[8]).filter(|queues| *queues > 0)
+    }
+
     fn feature_names(&self, device: &str) -> io::Result<Vec<String>> {
         const ETHTOOL_GSSET_INFO: u32 = 0x37;
         const ETHTOOL_GSTRINGS: u32 = 0x1b;

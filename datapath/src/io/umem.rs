@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// A chunk holds a frame of 1,522 bytes behind the 256 that the kernel keeps free; longer ones come in several.
 pub(super) const CHUNK: usize = 2048;
-/// Chunks of a worker: 32 MiB.
+/// Chunks of a worker if that much memory (32 MiB) may be locked…
 pub(super) const CHUNKS: usize = 16384;
+/// …and at least.
+pub(super) const FEWEST: usize = 512;
 
 /// Memory mapped from the kernel, undone with its owner.
 pub(super) struct Region {
@@ -57,23 +59,42 @@ impl Drop for Region {
 
 /// The chunks of one worker and mode.
 pub(super) struct Umem {
-    pub(super) region: Region,
+    region: Region,
+    chunks: usize,
     /// Chunks of sockets that were closed, for the worker to take back.
     returned: Mutex<Vec<u32>>,
     any_returned: AtomicBool,
 }
 
 impl Umem {
-    pub(super) fn new() -> io::Result<Umem> {
-        let region = Region::anonymous(CHUNK * CHUNKS)?;
-        Ok(Umem { region, returned: Mutex::default(), any_returned: AtomicBool::new(false) })
+    pub(super) fn new(chunks: usize) -> io::Result<Umem> {
+        let region = Region::anonymous(CHUNK * chunks)?;
+        Ok(Umem { region, chunks, returned: Mutex::default(), any_returned: AtomicBool::new(false) })
+    }
+
+    /// How many there are.
+    #[inline]
+    pub(super) fn chunks(&self) -> usize {
+        self.chunks
+    }
+
+    /// Its first byte.
+    #[inline]
+    pub(super) fn start(&self) -> NonNull<u8> {
+        self.region.at()
+    }
+
+    /// Its bytes.
+    #[inline]
+    pub(super) fn size(&self) -> usize {
+        CHUNK * self.chunks
     }
 
     /// `len` bytes at `address`, as descriptors say it; `None` if they are not all inside.
     #[inline]
     pub(super) fn span(&self, address: u64, len: usize) -> Option<NonNull<u8>> {
-        let address = address as usize;
-        let inside = address < CHUNK * CHUNKS && len <= CHUNK * CHUNKS - address;
+        let address = usize::try_from(address).ok()?;
+        let inside = address < self.size() && len <= self.size() - address;
         // SAFETY: inside the mapping.
         inside.then(|| unsafe { self.region.at().add(address) })
     }

@@ -10,7 +10,7 @@ use super::features;
 use super::link::{Link, Links};
 use super::packet::{CHANGED, attach};
 use super::taken::{Taken, candidate, sentence};
-use super::umem::Umem;
+use super::umem::{CHUNK, CHUNKS, FEWEST, Umem};
 use super::xsk::{Xsk, statistics};
 use super::xskset::SOCKETS;
 use crate::snapshot::Home;
@@ -140,13 +140,14 @@ impl XdpPorts {
         }
     }
 
-    /// A socket for each queue, until the kernel says that there is no further one.
+    /// A socket for each queue: as many as the driver says, or until the kernel says that there is no further one.
     fn claim(&mut self, port: PortId, link: &Link, zero_copy: bool, workers: &[u8]) -> io::Result<Vec<(u8, Xsk)>> {
+        let count = self.links.queues(&link.name);
         let mut queues = Vec::new();
-        for (queue, worker) in (0..QUEUES).zip(workers.iter().cycle()) {
+        for (queue, worker) in (0..count.unwrap_or(QUEUES).min(QUEUES)).zip(workers.iter().cycle()) {
             match self.bind(port, link.index, queue, zero_copy, *worker) {
                 Ok(xsk) => queues.push((*worker, xsk)),
-                Err(error) if queue > 0 && error.raw_os_error() == Some(libc::EINVAL) => break,
+                Err(error) if count.is_none() && queue > 0 && error.raw_os_error() == Some(libc::EINVAL) => break,
                 Err(error) => return Err(error),
             }
         }
@@ -158,24 +159,23 @@ impl XdpPorts {
         if others.map(|(_, shared)| shared.living().count()).sum::<usize>() >= SOCKETS {
             return Err(io::Error::other(format!("worker {worker} has {SOCKETS} queues, the most there may be")));
         }
-        let shared = match self.umems.entry((worker, zero_copy)) {
-            std::collections::btree_map::Entry::Occupied(there) => there.into_mut(),
-            std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert(Shared { umem: Arc::new(Umem::new()?), sockets: Vec::new() })
-            }
-        };
-        shared.sockets.retain(|socket| socket.strong_count() > 0);
-        let end = Instant::now() + PATIENCE;
-        loop {
+        let key = (worker, zero_copy);
+        if let Some(shared) = self.umems.get_mut(&key) {
+            return shared.bind(port, ifindex, queue, zero_copy);
+        }
+        let mut refused = io::Error::from_raw_os_error(libc::ENOBUFS);
+        for chunks in sizes() {
+            let mut shared = Shared { umem: Arc::new(Umem::new(chunks)?), sockets: Vec::new() };
             match shared.bind(port, ifindex, queue, zero_copy) {
-                Err(error) if error.raw_os_error() == Some(libc::EBUSY) && Instant::now() < end => sleep(RETRY),
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => refused = error,
+                Err(error) => return Err(error),
                 Ok(xsk) => {
-                    shared.sockets.push(Arc::downgrade(xsk.descriptor()));
+                    self.umems.insert(key, shared);
                     return Ok(xsk);
                 }
-                error => return error,
             }
         }
+        Err(refused)
     }
 
     /// Gives the device back as it was; it may be gone. The sockets are closed already.
@@ -183,6 +183,7 @@ impl XdpPorts {
         if let Some(open) = self.open.remove(&port) {
             open.taken.give_back(&self.links, &self.promiscuous);
         }
+        self.umems.retain(|_, shared| shared.living().next().is_some());
     }
 
     /// Frames of this port that the kernel lost, by reason.
@@ -228,8 +229,24 @@ impl Shared {
         self.sockets.iter().filter_map(Weak::upgrade)
     }
 
+    /// A socket more; waits for a queue that was closed just now.
+    fn bind(&mut self, port: PortId, ifindex: u32, queue: u32, zero_copy: bool) -> io::Result<Xsk> {
+        self.sockets.retain(|socket| socket.strong_count() > 0);
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.bind_now(port, ifindex, queue, zero_copy) {
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) && Instant::now() < end => sleep(RETRY),
+                Err(error) => return Err(error),
+                Ok(xsk) => {
+                    self.sockets.push(Arc::downgrade(xsk.descriptor()));
+                    return Ok(xsk);
+                }
+            }
+        }
+    }
+
     /// With the memory of a socket that is bound, or, where none is, with memory registered once more.
-    fn bind(&self, port: PortId, ifindex: u32, queue: u32, zero_copy: bool) -> io::Result<Xsk> {
+    fn bind_now(&self, port: PortId, ifindex: u32, queue: u32, zero_copy: bool) -> io::Result<Xsk> {
         for other in self.living() {
             match Xsk::open(port, &self.umem, Some(other.as_raw_fd()), zero_copy, ifindex, queue) {
                 // Its device is gone, and with it its registration.
@@ -239,6 +256,15 @@ impl Shared {
         }
         Xsk::open(port, &self.umem, None, zero_copy, ifindex, queue)
     }
+}
+
+/// Chunks to try, until the kernel locks so many. Where the limit is low, other workers need their share of it.
+fn sizes() -> impl Iterator<Item = usize> {
+    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_MEMLOCK);
+    let share = limit.map_or(0, |(soft, _)| soft / 4 / CHUNK as u64).clamp(1, CHUNKS as u64) as usize;
+    let first = if share.is_power_of_two() { share } else { share.next_power_of_two() / 2 };
+    let lower = std::iter::successors(Some(first), |chunks| Some(chunks / 2));
+    std::iter::once(CHUNKS).chain(lower.take_while(|chunks| *chunks >= FEWEST))
 }
 
 impl Drop for XdpPorts {

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::umem::{CHUNK, CHUNKS, Ring, Umem};
+use super::umem::{CHUNK, Ring, Umem};
 use mona_wire::PortId;
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -69,8 +69,8 @@ impl Xsk {
         if shared.is_none() {
             // SAFETY: plain data for which all zeros is a value.
             let mut memory: libc::xdp_umem_reg = unsafe { zeroed() };
-            memory.addr = umem.region.at().as_ptr() as u64;
-            memory.len = (CHUNK * CHUNKS) as u64;
+            memory.addr = umem.start().as_ptr() as u64;
+            memory.len = umem.size() as u64;
             memory.chunk_size = CHUNK as u32;
             set(&fd, libc::XDP_UMEM_REG, &memory)?;
         }

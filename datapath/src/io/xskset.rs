@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::set::Egress;
-use super::umem::{CHUNK, CHUNKS, Umem};
+use super::umem::{CHUNK, Umem};
 use super::xsk::{DEPTH, Xsk};
 use super::{Offload, RxFrame};
 use crate::Drop;
@@ -42,9 +42,9 @@ impl Pool {
     fn new(umem: &Arc<Umem>) -> Pool {
         Pool {
             umem: Arc::clone(umem),
-            free: (0..CHUNKS as u32).rev().collect(),
-            owner: vec![FREE; CHUNKS].into_boxed_slice(),
-            held: Vec::with_capacity(CHUNKS),
+            free: (0..umem.chunks() as u32).rev().collect(),
+            owner: vec![FREE; umem.chunks()].into_boxed_slice(),
+            held: Vec::with_capacity(umem.chunks()),
             back: Vec::new(),
         }
     }
@@ -70,10 +70,14 @@ impl Pool {
         self.back = back;
     }
 
-    /// Keeps `target` chunks with the kernel for what comes in.
+    /// Keeps chunks with the kernel for what comes in: half of all, shared by the worker's sockets.
     #[inline]
-    fn fill(&mut self, xsk: &mut Xsk, target: u32) {
+    fn fill(&mut self, xsk: &mut Xsk, sockets: usize) {
+        let target = DEPTH.min((self.umem.chunks() / 2 / sockets.max(1)) as u32);
         let wanted = target.saturating_sub(xsk.lent);
+        if wanted == 0 {
+            return;
+        }
         let room = xsk.fill.free(wanted).min(wanted);
         let mut filled = 0;
         while filled < room
@@ -92,8 +96,8 @@ impl Pool {
     /// Where in the memory a held frame lies, if it does.
     #[inline]
     fn address(&self, frame: &RxFrame) -> Option<u64> {
-        let address = (frame.at.as_ptr() as usize).wrapping_sub(self.umem.region.at().as_ptr() as usize);
-        (address < CHUNK * CHUNKS && self.owner[address / CHUNK] == HELD).then_some(address as u64)
+        let address = (frame.at.as_ptr() as usize).wrapping_sub(self.umem.start().as_ptr() as usize);
+        (address < self.umem.size() && self.owner[address / CHUNK] == HELD).then_some(address as u64)
     }
 
     /// The chunk at `address`, to be written.
@@ -133,11 +137,11 @@ impl XskSet {
             self.pools.len() - 1
         });
         self.sockets.push(xsk);
-        let target = self.target();
+        let sockets = self.sockets.len();
         let (pool, xsk) = (&mut self.pools[at], self.sockets.last_mut());
         pool.reclaim();
         if let Some(xsk) = xsk {
-            pool.fill(xsk, target);
+            pool.fill(xsk, sockets);
         }
         self.index();
     }
@@ -155,6 +159,10 @@ impl XskSet {
                 chunks.push(chunk as u32);
             }
             xsk.leave(chunks);
+            if self.sockets.iter().all(|other| !Arc::ptr_eq(other.umem(), xsk.umem())) {
+                // Control lets go of the memory too when the socket is closed.
+                self.pools.swap_remove(pool);
+            }
         }
         Some(xsk)
     }
@@ -165,11 +173,6 @@ impl XskSet {
         for (at, xsk) in self.sockets.iter().enumerate().rev() {
             self.senders[xsk.port.index()] = at as u8 + 1;
         }
-    }
-
-    /// Half of the chunks wait for frames that come in.
-    fn target(&self) -> u32 {
-        DEPTH.min((CHUNKS / 2 / self.sockets.len().max(1)) as u32)
     }
 
     #[inline]
@@ -306,10 +309,10 @@ impl XskSet {
             }
             pool.reclaim();
         }
-        let target = self.target();
-        for xsk in self.sockets.iter_mut().filter(|xsk| xsk.lent < target) {
+        let sockets = self.sockets.len();
+        for xsk in &mut self.sockets {
             if let Some(pool) = pool_of(&self.pools, xsk) {
-                self.pools[pool].fill(xsk, target);
+                self.pools[pool].fill(xsk, sockets);
             }
         }
     }
