@@ -11,7 +11,7 @@ use crate::out::Seen;
 use crate::ring::{Bell, Label};
 use crate::snapshot::{Home, Snapshot};
 use crate::stats::{PortCounters, VlanCounters};
-use crate::wiring::{Link, Start, employ, no_descriptor};
+use crate::wiring::{Link, ORDERS, Start, employ, no_descriptor};
 use crate::worker::{Order, Shared};
 use arc_swap::ArcSwap;
 use crossbeam::utils::CachePadded;
@@ -226,6 +226,11 @@ impl Datapath {
                 self.close(port);
                 return Err(error);
             }
+        }
+        // Frames pass once the workers have taken their queues and filled them; whoever asked is told no sooner.
+        let end = Instant::now() + HANDOVER;
+        while self.links.iter().any(|link| link.orders.slots() < ORDERS) && Instant::now() < end {
+            thread::sleep(Duration::from_micros(50));
         }
         Ok(opened)
     }

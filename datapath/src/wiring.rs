@@ -17,7 +17,7 @@ use std::thread::{self, JoinHandle};
 /// Reports of sources one worker may be ahead of control: at 64 k addresses in 100 ms, twelve milliseconds.
 const SEEN: usize = 8192;
 /// Ports changing hands at once.
-const ORDERS: usize = 256;
+pub(crate) const ORDERS: usize = 256;
 
 /// What control keeps of one worker.
 pub(crate) struct Link {
