@@ -3,5 +3,6 @@
 
 pub mod netns;
 pub mod replay;
+pub mod sim;
 pub mod transcript;
 pub mod wire;
