@@ -70,7 +70,8 @@ pub struct PacketPorts {
     near: Vec<u32>,
     urgent: u32,
     open: BTreeMap<PortId, Open>,
-    _far: Vec<SchedClassifierLink>,
+    /// What stops at the pairs' ends.
+    far: Vec<SchedClassifierLink>,
     /// Tells others of this namespace that the switch of this name lives.
     _alive: UnixListener,
 }
@@ -96,56 +97,55 @@ impl PacketPorts {
         for program in ["port_in", "port_out", "far_in"] {
             classifier(&mut bpf, program)?.load().map_err(|e| sentence(program, e))?;
         }
-        let devices: Devices = (0..PORTS).map(|_| AtomicU32::new(0)).collect();
-        let mut far_links = Vec::new();
-        let mut near_indices = Vec::new();
-        let mut backplanes = Vec::new();
-        for worker in 0..=workers {
-            let last = worker == workers;
-            let end = |letter| if last { format!("{name}-{letter}u") } else { format!("{name}-{letter}{worker}") };
-            let (near_name, far_name) = (end('b'), end('w'));
-            for left in [&near_name, &far_name] {
-                remove_leftover(&links, left)?;
-            }
-            let made = links.create_veth(&near_name, &far_name, MTU, MARK);
-            let (near, far) = made.map_err(|e| sentence(&format!("making {near_name}"), e))?;
-            let ready = || -> io::Result<()> {
-                for device in [&near_name, &far_name] {
-                    quiet(device)?;
-                    links.set_features(device, false, |name| UNDESCRIBED.contains(&name))?;
-                }
-                for index in [near, far] {
-                    let flags = libc::IFF_UP | libc::IFF_NOARP;
-                    links.set_flags(index, flags, flags)?;
-                }
-                Ok(())
-            };
-            ready().map_err(|e| sentence(&format!("setting {near_name} up"), e))?;
-            far_links.push(attach(&mut bpf, "far_in", &near_name, TcAttachType::Ingress)?);
-            far_links.push(attach(&mut bpf, "far_in", &far_name, TcAttachType::Ingress)?);
-            let credit = if last { None } else { Some(credit(&bpf, worker, entries)?) };
-            let shape = if last { Shape::URGENT } else { Shape::DATA };
-            let backplane = Backplane::open(far, shape, credit, devices.clone()).map_err(|e| sentence(&far_name, e))?;
-            near_indices.push(near);
-            backplanes.push(backplane);
-        }
-        let (Some(urgent), Some(urgent_near)) = (backplanes.pop(), near_indices.pop()) else {
-            unreachable!("the loop runs at least twice");
-        };
-        let ports = PacketPorts {
+        let mut ports = PacketPorts {
             ports: HashMap::try_from(take(&mut bpf, "ports")?).map_err(|e| sentence("ports", e))?,
-            devices,
+            devices: (0..PORTS).map(|_| AtomicU32::new(0)).collect(),
             refused: Array::try_from(take(&mut bpf, "refused")?).map_err(|e| sentence("refused", e))?,
             promiscuous: Promiscuous::open().map_err(|e| sentence("a raw socket (CAP_NET_RAW)", e))?,
             links,
             bpf,
-            near: near_indices,
-            urgent: urgent_near,
+            near: Vec::new(),
+            urgent: 0,
             open: BTreeMap::new(),
-            _far: far_links,
+            far: Vec::new(),
             _alive: alive,
         };
+        // What fails halfway drops the ports, and with them the pairs there are.
+        let urgent = ports.pair(&format!("{name}-bu"), &format!("{name}-wu"), Shape::URGENT, None)?;
+        ports.urgent = ports.near.remove(0);
+        let mut backplanes = Vec::new();
+        for worker in 0..workers {
+            let credit = credit(&ports.bpf, worker, entries)?;
+            let (near, far) = (format!("{name}-b{worker}"), format!("{name}-w{worker}"));
+            backplanes.push(ports.pair(&near, &far, Shape::DATA, Some(credit))?);
+        }
         Ok((ports, backplanes, urgent))
+    }
+
+    /// Makes one pair and opens its far end.
+    fn pair(&mut self, near: &str, far: &str, shape: Shape, credit: Option<Credit>) -> Result<Backplane, OpenError> {
+        for left in [near, far] {
+            remove_leftover(&self.links, left)?;
+        }
+        let made = self.links.create_veth(near, far, MTU, MARK);
+        let (near_index, far_index) = made.map_err(|e| sentence(&format!("making {near}"), e))?;
+        self.near.push(near_index);
+        let ready = || -> io::Result<()> {
+            for device in [near, far] {
+                quiet(device)?;
+                self.links.set_features(device, false, |name| UNDESCRIBED.contains(&name))?;
+            }
+            for index in [near_index, far_index] {
+                let flags = libc::IFF_UP | libc::IFF_NOARP;
+                self.links.set_flags(index, flags, flags)?;
+            }
+            Ok(())
+        };
+        ready().map_err(|e| sentence(&format!("setting {near} up"), e))?;
+        for device in [near, far] {
+            self.far.push(attach(&mut self.bpf, "far_in", device, TcAttachType::Ingress)?);
+        }
+        Backplane::open(far_index, shape, credit, self.devices.clone()).map_err(|e| sentence(far, e))
     }
 
     /// Makes `device` the port of this number, served by `worker`.
@@ -161,6 +161,7 @@ impl PacketPorts {
         let link = candidate(&self.links, device)?;
         // From here on something changes. The map is complete before the first frame is steered by it.
         let entry = [near, self.urgent, u32::from(worker), u32::from(port.0)];
+        self.refused.set(u32::from(port.0), 0, 0).map_err(|e| sentence(device, e))?;
         self.ports.insert(link.index, entry, 0).map_err(|e| sentence(device, e))?;
         self.devices[port.index()].store(link.index, Ordering::Relaxed);
         match self.take_over(&link) {

@@ -1,5 +1,5 @@
-//! A device taken from the host to be a port, and given back as it was found: IPv6 off, promiscuous, up, and no feature
-//! on by which a frame would not be what it is on a wire.
+//! A device taken from the host to be a port, and given back as it was found: IPv6 off, promiscuous, and no feature on
+//! by which a frame would not be what it is on a wire.
 
 use super::backplane::Promiscuous;
 use super::link::{Link, Links};
@@ -36,17 +36,25 @@ pub(super) fn candidate(links: &Links, device: &str) -> Result<Link, OpenError> 
     if link.master.is_some() {
         return Err(OpenError(format!("{device} belongs to a bridge or bond; take it out of there first")));
     }
-    for side in [TcAttachType::Ingress, TcAttachType::Egress] {
-        let attached = SchedClassifier::query_tcx(device, side).map_err(|e| sentence(device, e))?;
-        if attached.1.iter().any(|program| program.name_as_str().is_some_and(|name| PROGRAMS.contains(&name))) {
-            return Err(OpenError(format!("{device} is a port of a switch already")));
-        }
+    if is_port(device)? {
+        return Err(OpenError(format!("{device} is a port of a switch already")));
     }
     Ok(link)
 }
 
+/// Has a switch's program attached?
+fn is_port(device: &str) -> Result<bool, OpenError> {
+    for side in [TcAttachType::Ingress, TcAttachType::Egress] {
+        let attached = SchedClassifier::query_tcx(device, side).map_err(|e| sentence(device, e))?;
+        if attached.1.iter().any(|program| program.name_as_str().is_some_and(|name| PROGRAMS.contains(&name))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 impl Taken {
-    /// Takes it, with these features off. If that fails it is left as it was.
+    /// Takes it, with these features off. Whether it is up is not decided here. If that fails it is left as it was.
     pub(super) fn take(
         links: &Links,
         promiscuous: &Promiscuous,
@@ -68,8 +76,7 @@ impl Taken {
                 }
             }
             links.set_features(device, false, |name| off.contains(&name))?;
-            promiscuous.set(link.index, true)?;
-            links.set_flags(link.index, libc::IFF_UP, libc::IFF_UP)
+            promiscuous.set(link.index, true)
         };
         match change() {
             Ok(()) => Ok(taken),
@@ -80,11 +87,15 @@ impl Taken {
         }
     }
 
-    /// As it was; it may be gone or have another name.
+    /// As it was, while its programs are still attached; it may be gone or have another name.
     pub(super) fn give_back(&self, links: &Links, promiscuous: &Promiscuous) {
+        let Some(device) = name_of(self.device.index) else { return };
+        // Indices are used again: a device without our program is another one.
+        if !is_port(&device).unwrap_or(false) {
+            return;
+        }
         // Each step by itself: a device that is half gone is given back as far as it is there.
         let _ = promiscuous.set(self.device.index, false);
-        let Some(device) = name_of(self.device.index) else { return };
         let _ = links.set_features(&device, true, |name| self.features.contains(&name));
         if let Some(value) = &self.ipv6_was_off {
             let _ = fs::write(ipv6_off(&device), value);

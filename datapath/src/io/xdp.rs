@@ -90,12 +90,15 @@ impl XdpPorts {
         let (native, into) = attach_xdp(&mut bpf, &link)?;
         let off: &[&str] = if native { &CHANGED } else { &MERGED };
         let taken = Taken::take(&self.links, &self.promiscuous, &link, off)?;
-        let claimed = self.claim_best(port, &link, native, workers).and_then(|(zero_copy, queues)| {
-            for (queue, (_, xsk)) in queues.iter().enumerate() {
-                map.set(queue as u32, xsk.fd().as_raw_fd(), 0).map_err(|e| sentence(device, e))?;
-            }
-            Ok((zero_copy, queues))
-        });
+        // A queue of a device that is down takes no socket; `shutdown` sets it down again.
+        let up = self.links.set_flags(link.index, libc::IFF_UP, libc::IFF_UP).map_err(|e| sentence(device, e));
+        let claimed =
+            up.and_then(|()| self.claim_best(port, &link, native, workers)).and_then(|(zero_copy, queues)| {
+                for (queue, (_, xsk)) in queues.iter().enumerate() {
+                    map.set(queue as u32, xsk.fd().as_raw_fd(), 0).map_err(|e| sentence(device, e))?;
+                }
+                Ok((zero_copy, queues))
+            });
         let (zero_copy, queues) = match claimed {
             Ok(claimed) => claimed,
             Err(error) => {
