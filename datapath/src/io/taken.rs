@@ -90,8 +90,9 @@ impl Taken {
     /// As it was, while its programs are still attached; it may be gone or have another name.
     pub(super) fn give_back(&self, links: &Links, promiscuous: &Promiscuous) {
         let Some(device) = name_of(self.device.index) else { return };
-        // Indices are used again: a device without our program is another one.
-        if !is_port(&device).unwrap_or(false) {
+        // Indices are used again: a device without any program is another one. Reading whose a program is needs
+        // CAP_SYS_ADMIN, which is dropped by now: one that cannot be read is ours.
+        if !is_port(&device).unwrap_or(true) {
             return;
         }
         // Each step by itself: a device that is half gone is given back as far as it is there.
