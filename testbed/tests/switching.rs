@@ -161,7 +161,10 @@ fn hosts_talk(label: &str, workers: usize, ports: [IoChoice; 2]) {
         bed.tcp(from, to, 8);
     }
     for port in [1, 2] {
-        let counted = bed.datapath().port_counters(PortId(port));
+        // A batch is counted once it is sent, and what is sent may arrive before that.
+        let counted = |bed: &mut Bed| bed.datapath().port_counters(PortId(port));
+        wait(|| counted(&mut bed).tx_bytes > 8 << 20);
+        let counted = counted(&mut bed);
         assert!(counted.rx_bytes > 8 << 20 && counted.tx_bytes > 8 << 20, "{counted:?}");
         // Wire frames, not super-frames: 8 MiB are more than 5,500 of 1,514 bytes.
         assert!(counted.rx_frames > 5_500 && counted.tx_frames > 5_500, "{counted:?}");
@@ -204,7 +207,7 @@ fn a_device_that_vanishes_under_load_disturbs_nobody() {
         }
         let name = bed.hosts[2].clone();
         // 20 seconds at most, and it ends with the world.
-        bed.world.spawn(&name, "timeout".as_ref(), &["20", "ping", "-f", "-q", "-b", "10.0.0.255"]);
+        bed.world.spawn(&name, "ping".as_ref(), &["-w", "20", "-f", "-q", "-b", "10.0.0.255"]);
         let before = bed.rx(3);
         assert!(wait(|| bed.rx(3) > before + 500), "host 3 floods");
         let switch = bed.switch.clone();
