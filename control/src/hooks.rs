@@ -1,10 +1,10 @@
 //! What hypervisors ask: `platform port add` and `remove`. Both are idempotent; an addition is answered when frames pass, and
 //! undone when they cannot.
 
-use crate::input::{Output, Session};
+use crate::input::Session;
 use crate::state::obstacle;
 use crate::switch::Switch;
-use mona_model::api::{LineError, Reply};
+use mona_model::api::LineError;
 use mona_model::config::{Config, InterfaceConfig, SwitchportMode};
 use mona_model::names::{InterfaceKind, InterfaceName};
 use mona_model::print::print_interface;
@@ -31,7 +31,12 @@ impl Switch {
             Err(text) => self.reject(session.id, id, &[], LineError::Rejected { text }),
             Ok(Plan { name, config, messages, made }) => {
                 let before = self.config.interfaces.get(&name).cloned();
-                let was_hooked = !self.state.hooked.insert(name);
+                let was_hooked = self.state.hooked.contains(&name);
+                // What the operator bound to this device stays the operator's.
+                let is_bound = before.as_ref().is_some_and(|before| before.device.as_ref() == Some(&wish.device));
+                if !is_bound {
+                    self.state.hooked.insert(name);
+                }
                 // A wish said again is a reason to try again.
                 self.state.failed.remove(&name);
                 self.set_config(now, config);
@@ -85,7 +90,7 @@ impl Switch {
             return Err(format!("{name} has the device {other}: swctl remove-port {other} first"));
         }
         interface.device = Some(device.clone());
-        interface.hot_plug |= fresh && wish.interface.is_none();
+        interface.hot_plug |= fresh;
         if let Some(tag) = &wish.tag {
             interface.tag = Some(tag.clone());
         }
@@ -107,7 +112,8 @@ impl Switch {
 
     /// The port could not be opened: everything is as it was, and whoever waited is told why.
     pub(crate) fn refuse_waiting(&mut self, name: InterfaceName, why: &str) {
-        for waiting in self.waiting.remove(&name).unwrap_or_default() {
+        // The last first: what the first found is what remains.
+        for waiting in self.waiting.remove(&name).unwrap_or_default().into_iter().rev() {
             match waiting.before {
                 Some(before) => self.config.interfaces.insert(name, before),
                 None => self.config.interfaces.remove(&name),
@@ -115,20 +121,43 @@ impl Switch {
             if !waiting.was_hooked {
                 self.state.hooked.remove(&name);
             }
-            self.state.failed.remove(&name);
             for vlan in waiting.made {
                 self.config.vlans.remove(&vlan);
             }
-            let reply = Reply {
-                id: waiting.id,
-                hostname: self.config.hostname.clone(),
-                error: Some(LineError::Rejected { text: why.into() }),
-                context: Vec::new(),
-                shown: Vec::new(),
-            };
-            self.outputs.push(Output::Reply { session: waiting.session, reply });
+            self.reject(waiting.session, waiting.id, &[], LineError::Rejected { text: why.into() });
+            (self.changed, self.rekeep) = (true, true);
         }
-        self.changed = true;
+    }
+
+    /// Somebody else changed what was being opened: whoever waited is told, and what is configured now stays.
+    pub(crate) fn abandon_waiting(&mut self, name: InterfaceName, why: &str) {
+        for waiting in self.waiting.remove(&name).unwrap_or_default() {
+            self.reject(waiting.session, waiting.id, &[], LineError::Rejected { text: why.into() });
+        }
+    }
+
+    /// The operator changes the configuration: an interface whose device line changes is no hook's any more, and one that is
+    /// taken out of shutdown is tried again if its device could not be opened, as on IOS.
+    pub(crate) fn take_over(&mut self, config: &Config) {
+        let old = &self.config.interfaces;
+        let device = |interface: Option<&InterfaceConfig>| interface.and_then(|i| i.device.clone());
+        self.state.hooked.retain(|name| {
+            let now = device(config.interfaces.get(name));
+            now.is_some() && now == device(old.get(name))
+        });
+        let is_shut = |interface: Option<&InterfaceConfig>| interface.is_some_and(|i| i.shutdown);
+        self.state.failed.retain(|name, _| !is_shut(old.get(name)) || is_shut(config.interfaces.get(name)));
+    }
+
+    /// The configuration to save: a device that a hook plugged in is plugged in again by a hook.
+    pub(crate) fn without_hooks(&self) -> Config {
+        let mut config = self.config.clone();
+        for name in &self.state.hooked {
+            if let Some(interface) = config.interfaces.get_mut(name) {
+                interface.device = None;
+            }
+        }
+        config
     }
 
     pub(crate) fn remove_port(&mut self, now: Instant, session: &Session, id: u64, device: &str) {
@@ -167,19 +196,25 @@ impl Switch {
 
     /// Reads back what hooks had added; of that, what has no device any more goes as if it vanished now.
     pub(crate) fn restore(&mut self, now: Instant, text: &str) {
-        self.load(now, text, "kept ports");
-        let mut names = text.lines().filter_map(|line| line.strip_prefix("interface ")?.parse::<InterfaceName>().ok());
-        let names: Vec<InterfaceName> = names.by_ref().filter(|n| self.config.interfaces.contains_key(n)).collect();
+        let names = text.lines().filter_map(|line| line.strip_prefix("interface ")?.parse::<InterfaceName>().ok());
+        let mut fresh = Vec::new();
         for name in names {
+            // What is kept is all there is to say of an interface: what was saved of it may have been taken back since.
+            let saved = self.config.interfaces.insert(name, InterfaceConfig::default());
+            fresh.push((name, saved.is_none()));
+        }
+        self.load(now, text, "kept ports");
+        for (name, is_fresh) in fresh {
+            let Some(interface) = self.config.interfaces.get_mut(&name) else { continue };
+            // Nobody but a hook has made it.
+            interface.hot_plug = is_fresh;
+            let is_there = interface.device.as_ref().is_some_and(|device| self.state.devices.contains_key(device));
             self.state.hooked.insert(name);
-            if let Some(interface) = self.config.interfaces.get_mut(&name) {
-                interface.hot_plug = name.slot == InterfaceName::HOT_PLUG_SLOT;
-            }
-            let device = self.config.interfaces.get(&name).and_then(|i| i.device.clone());
-            if device.is_none_or(|device| !self.state.devices.contains_key(&device)) {
+            if !is_there {
                 self.unplug(now, name);
             }
         }
+        self.rekeep = true;
     }
 }
 

@@ -7,7 +7,7 @@ use mona_datapath::Snapshot;
 use mona_datapath::fdb::{Fdb, Full, Origin, Station};
 use mona_datapath::out::Seen;
 use mona_wire::{Instant, Mac, PortId, VlanId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Moves within this time make a flap.
@@ -24,8 +24,6 @@ const FULL_EVERY: Duration = Duration::from_secs(60);
 pub struct Learn {
     /// Reports made under a snapshot before this one are stale, by port.
     ports: BTreeMap<PortId, u64>,
-    /// The same, by VLAN.
-    vlans: BTreeMap<VlanId, u64>,
     /// The same, for all.
     all: u64,
     flaps: BTreeMap<(VlanId, Mac), Flap>,
@@ -41,21 +39,12 @@ struct Flap {
     logged: Option<Instant>,
 }
 
-/// Which dynamic stations go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flush {
-    /// Those of a port.
-    Port(PortId),
-    /// Those of a VLAN, static ones too when it is gone (they return with it).
-    Vlan(VlanId),
-}
-
 impl Learn {
     /// Workers saw these. Returns nothing: what is stale, forbidden or already known changes nothing.
     pub fn seen(&mut self, now: Instant, seen: &[Seen], snapshot: &Snapshot, state: &State, log: &mut Log) {
         for seen in seen {
             let stale = |mark: Option<&u64>| mark.is_some_and(|mark| seen.snapshot < *mark);
-            if seen.snapshot < self.all || stale(self.ports.get(&seen.port)) || stale(self.vlans.get(&seen.vlan)) {
+            if seen.snapshot < self.all || stale(self.ports.get(&seen.port)) {
                 continue;
             }
             let learns = snapshot.port(seen.port).is_some_and(|port| port.up && port.learning)
@@ -107,16 +96,40 @@ impl Learn {
         }
     }
 
-    /// Removes dynamic stations; reports made before snapshot `next` no longer count for them.
-    pub fn flush(&mut self, fdb: &Fdb, what: Flush, next: u64) {
-        match what {
-            Flush::Port(port) => {
-                self.ports.insert(port, next);
-                fdb.retain(|s| s.port != port || s.origin == Origin::Static);
+    /// Forgets what is where it can no longer be: behind a port that has left its VLAN (its link went down, it was closed
+    /// or configured otherwise, the VLAN was removed). Frames to such a station would be dropped until it aged. Reports
+    /// that were made by what is replaced no longer count for these ports.
+    pub fn forget(&mut self, previous: &Snapshot, next: &Snapshot) {
+        let mut left = BTreeSet::new();
+        for (old, new) in previous.vlans.iter().zip(&next.vlans) {
+            let Some(old) = old else { continue };
+            if new.as_ref().is_some_and(|new| std::sync::Arc::ptr_eq(old, new)) {
+                continue;
             }
-            Flush::Vlan(vlan) => {
-                self.vlans.insert(vlan, next);
-                fdb.retain(|s| s.vlan != vlan || s.origin == Origin::Static);
+            left.extend(old.forward.iter().filter(|port| !new.as_ref().is_some_and(|v| v.forward.contains(*port))));
+        }
+        if left.is_empty() {
+            return;
+        }
+        self.ports.extend(left.into_iter().map(|port| (port, next.number)));
+        next.fdb
+            .retain(|s| s.origin == Origin::Static || next.vlan(s.vlan).is_some_and(|v| v.forward.contains(s.port)));
+    }
+
+    /// All stations were seen just now: a new ageing time counts in epochs of another length.
+    pub fn refresh(&mut self, fdb: &Fdb) {
+        let stations: Vec<Station> = fdb.iter().filter(|s| s.origin == Origin::Dynamic).collect();
+        for station in stations {
+            // It is there: it cannot be one too many.
+            let _ = fdb.insert(station.vlan, station.mac, station.port, Origin::Dynamic);
+        }
+    }
+
+    /// Removes those that no frame was seen from for the ageing time.
+    pub fn idle(&mut self, fdb: &Fdb, idle: &[(VlanId, Mac)]) {
+        for (vlan, mac) in idle {
+            if fdb.lookup(*vlan, *mac).is_some_and(|s| s.origin == Origin::Dynamic) {
+                fdb.remove(*vlan, *mac);
             }
         }
     }
@@ -127,14 +140,21 @@ impl Learn {
         fdb.retain(|s| s.origin == Origin::Static || !goes(s));
     }
 
-    /// Makes the static stations those of the configuration (as far as their port is open and their VLAN exists).
-    pub fn set_statics(&mut self, fdb: &Fdb, wanted: &BTreeMap<(VlanId, Mac), PortId>) {
+    /// Makes the static stations those of the configuration (as far as their port is open and their VLAN exists), and
+    /// returns those that fitted.
+    pub fn set_statics(
+        &mut self,
+        fdb: &Fdb,
+        wanted: BTreeMap<(VlanId, Mac), PortId>,
+    ) -> BTreeMap<(VlanId, Mac), PortId> {
         fdb.retain(|s| s.origin == Origin::Dynamic || wanted.get(&(s.vlan, s.mac)) == Some(&s.port));
-        for ((vlan, mac), port) in wanted {
+        let mut entered = wanted;
+        entered.retain(|(vlan, mac), port| {
             let there = fdb.lookup(*vlan, *mac).is_some_and(|s| s.origin == Origin::Static && s.port == *port);
-            if !there && fdb.insert(*vlan, *mac, *port, Origin::Static) == Err(Full) {
-                self.full += 1;
-            }
-        }
+            let fits = there || fdb.insert(*vlan, *mac, *port, Origin::Static).is_ok();
+            self.full += u64::from(!fits);
+            fits
+        });
+        entered
     }
 }

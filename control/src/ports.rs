@@ -2,7 +2,6 @@
 //! goes, and kept as it is otherwise.
 
 use crate::input::Output;
-use crate::learn::Flush;
 use crate::state::{Failed, Port, obstacle};
 use crate::switch::Switch;
 use mona_datapath::switching::{IoChoice, Opened};
@@ -50,10 +49,12 @@ impl Switch {
         if port.up {
             self.say_line(now, name, false);
         }
-        self.learn.flush(&self.fdb, Flush::Port(port.id), self.snapshot.number + 1);
         self.state.reserved.remove(&port.id);
         // Workers must not send to it while it is being closed.
         self.publish();
+        if port.opened.is_none() {
+            self.abandon_waiting(name, &format!("{name} was taken away while {} was being opened", port.device));
+        }
         self.outputs.push(Output::Close { port: port.id, device: port.device });
         self.outputs.push(Output::ClearCounters(port.id));
     }
@@ -86,6 +87,7 @@ impl Switch {
             opened: None,
             up: false,
             mtu_asked: None,
+            mtu_own: None,
             up_asked: false,
         };
         let device = device.name.clone();
@@ -125,7 +127,7 @@ impl Switch {
     }
 
     /// `shutdown` takes the link down for the peer, whoever sets the device up again; `no shutdown` and opening set it up
-    /// once; `mtu` is set when it differs.
+    /// once; `mtu` is set when it differs, `no mtu` gives the device its own again.
     fn ask_devices(&mut self) {
         for (name, port) in &mut self.state.ports {
             let (Some(interface), Some(device)) =
@@ -149,32 +151,35 @@ impl Switch {
             }
             match interface.mtu.map(u32::from) {
                 Some(mtu) if device.mtu != mtu && port.mtu_asked != Some(mtu) => {
+                    port.mtu_own.get_or_insert(device.mtu);
                     port.mtu_asked = Some(mtu);
                     self.outputs.push(Output::SetMtu { device: device.name.clone(), mtu });
                 }
                 Some(_) => {}
-                None => port.mtu_asked = None,
+                None => {
+                    port.mtu_asked = None;
+                    if let Some(mtu) = port.mtu_own.take().filter(|own| *own != device.mtu) {
+                        self.outputs.push(Output::SetMtu { device: device.name.clone(), mtu });
+                    }
+                }
             }
         }
     }
 
-    /// Logs lines that went up or down; what was learned behind one that went down is forgotten.
+    /// Logs lines that went up or down.
     fn watch_lines(&mut self, now: Instant) {
-        let changes: Vec<(InterfaceName, PortId, bool)> = self
+        let changes: Vec<(InterfaceName, bool)> = self
             .state
             .ports
             .iter()
             .filter_map(|(name, port)| {
                 let up = self.state.line(*name, self.config.interfaces.get(name)?).is_ok();
-                (up != port.up).then_some((*name, port.id, up))
+                (up != port.up).then_some((*name, up))
             })
             .collect();
-        for (name, id, up) in changes {
+        for (name, up) in changes {
             if let Some(port) = self.state.ports.get_mut(&name) {
                 port.up = up;
-            }
-            if !up {
-                self.learn.flush(&self.fdb, Flush::Port(id), self.snapshot.number + 1);
             }
             self.say_line(now, name, up);
         }

@@ -140,7 +140,7 @@ impl Switch {
                 age_secs: None,
             }));
         }
-        let tick = (u64::from(self.config.mac.aging_secs) / 16).clamp(1, 3600);
+        let tick = self.epochs().0.as_secs();
         let mut stations: Vec<Station> = self.fdb.iter().collect();
         stations.sort_by_key(|s| (s.vlan, s.mac));
         let names: std::collections::BTreeMap<PortId, InterfaceName> =

@@ -39,6 +39,8 @@ pub struct Port {
     pub up: bool,
     /// The MTU that the device was last asked to have.
     pub mtu_asked: Option<u32>,
+    /// The MTU that the device had before it was first asked.
+    pub mtu_own: Option<u32>,
     /// Was the device asked to be up?
     pub up_asked: bool,
 }

@@ -9,11 +9,10 @@
 
 use crate::compile::compile;
 use crate::hooks::Waiting;
-use crate::input::{Input, Output, Session};
-use crate::learn::{Flush, Learn};
+use crate::input::{Device, Input, Output, Session};
+use crate::learn::Learn;
 use crate::log::Log;
 use crate::state::State;
-use mona_datapath::fdb::Origin;
 use mona_datapath::switching::IoChoice;
 use mona_datapath::{Fdb, Snapshot};
 use mona_model::api::{LineError, Reply};
@@ -48,6 +47,8 @@ pub struct Switch {
     pub(crate) waiting: BTreeMap<InterfaceName, Vec<Waiting>>,
     /// Something that the snapshot is made of changed.
     pub(crate) changed: bool,
+    /// What hooks added, or its settings, may have changed.
+    pub(crate) rekeep: bool,
     statics: BTreeMap<(VlanId, Mac), PortId>,
     kept: String,
     next_epoch: Instant,
@@ -67,6 +68,7 @@ impl Switch {
             outputs: Vec::new(),
             waiting: BTreeMap::new(),
             changed: true,
+            rekeep: false,
             statics: BTreeMap::new(),
             kept: String::new(),
             next_epoch: Instant::default(),
@@ -82,10 +84,10 @@ impl Switch {
             Input::Restore(text) => self.restore(now, &text),
             Input::Line { session, id, context, line } => self.line(now, session, id, context, &line),
             Input::Device(device) => {
-                let old = self.state.devices.iter().find(|(n, d)| d.ifindex == device.ifindex && **n != device.name);
-                if let Some(old) = old.map(|(name, _)| name.clone()) {
-                    self.device_gone(now, &old);
-                }
+                // Renamed, or another of the same name whose going nobody told: what was before is gone.
+                let was = |(name, d): &(&String, &Device)| (**name == device.name) != (d.ifindex == device.ifindex);
+                let gone: Vec<String> = self.state.devices.iter().filter(was).map(|(name, _)| name.clone()).collect();
+                gone.iter().for_each(|name| self.device_gone(now, name));
                 self.state.devices.insert(device.name.clone(), device);
                 self.changed = true;
             }
@@ -96,15 +98,12 @@ impl Switch {
             }
             Input::Opened { port, device, result } => self.opened(now, port, &device, result),
             Input::Seen(seen) => self.learn.seen(now, &seen, &self.snapshot, &self.state, &mut self.log),
-            Input::Idle(idle) => {
-                for (vlan, mac) in idle {
-                    if self.fdb.lookup(vlan, mac).is_some_and(|s| s.origin == Origin::Dynamic) {
-                        self.fdb.remove(vlan, mac);
-                    }
-                }
+            Input::Idle(idle) => self.learn.idle(&self.fdb, &idle),
+            // No protocol takes them yet; they are counted where they came in, unless that port is gone.
+            Input::Frame { port, .. } if self.snapshot.port(port).is_some() => {
+                *self.state.reserved.entry(port).or_default() += 1;
             }
-            // No protocol takes them yet; they are counted where they came in.
-            Input::Frame { port, .. } => *self.state.reserved.entry(port).or_default() += 1,
+            Input::Frame { .. } => {}
             Input::Saved { session, id, result } => match result {
                 Ok(()) => {
                     let lines = ["Building configuration...", "[OK]"].map(String::from).to_vec();
@@ -128,10 +127,12 @@ impl Switch {
             self.match_ports(now);
             self.publish();
         }
-        let kept = self.kept();
-        if kept != self.kept {
-            self.kept.clone_from(&kept);
-            self.outputs.push(Output::Keep(kept));
+        if std::mem::take(&mut self.rekeep) {
+            let kept = self.kept();
+            if kept != self.kept {
+                self.kept.clone_from(&kept);
+                self.outputs.push(Output::Keep(kept));
+            }
         }
         let fresh = self.log.take_fresh();
         self.outputs.extend(fresh.into_iter().map(Output::Log));
@@ -142,12 +143,7 @@ impl Switch {
     pub(crate) fn publish(&mut self) {
         let number = self.snapshot.number + 1;
         let snapshot = Arc::new(compile(&self.config, &self.state, &self.snapshot, number));
-        for vlan in (1..4095).filter_map(VlanId::new) {
-            // What was learned in a VLAN that is gone must not be there when it returns.
-            if self.snapshot.vlan(vlan).is_some() && snapshot.vlan(vlan).is_none() {
-                self.learn.flush(&self.fdb, Flush::Vlan(vlan), number);
-            }
-        }
+        self.learn.forget(&self.snapshot, &snapshot);
         let port_of = |name: &InterfaceName| self.state.ports.get(name).filter(|p| p.opened.is_some()).map(|p| p.id);
         let statics: BTreeMap<_, _> = self
             .config
@@ -158,8 +154,7 @@ impl Switch {
             .filter_map(|(key, name)| Some((*key, port_of(name)?)))
             .collect();
         if statics != self.statics {
-            self.learn.set_statics(&self.fdb, &statics);
-            self.statics = statics;
+            self.statics = self.learn.set_statics(&self.fdb, statics);
         }
         self.snapshot = snapshot.clone();
         self.changed = false;
@@ -167,10 +162,11 @@ impl Switch {
     }
 
     /// How long an epoch lasts, and after how many a station is idle: between the ageing time and a sixteenth (at least a
-    /// second) more.
-    fn epochs(&self) -> (Duration, u16) {
+    /// second) more. What is left of an epoch when the station is seen and when it is missed comes on top of the ageing
+    /// time, so two epochs make that sixteenth.
+    pub(crate) fn epochs(&self) -> (Duration, u16) {
         let aging = u64::from(self.config.mac.aging_secs);
-        let tick = (aging / 16).clamp(1, 3600);
+        let tick = (aging / 32).clamp(1, 3600);
         (Duration::from_secs(tick), aging.div_ceil(tick).min(u64::from(u16::MAX / 2)) as u16)
     }
 
@@ -200,8 +196,10 @@ impl Switch {
     /// Puts a new configuration in the place of the old one.
     pub(crate) fn set_config(&mut self, now: Instant, config: Config) {
         if config.mac.aging_secs != self.config.mac.aging_secs {
+            self.learn.refresh(&self.fdb);
             self.next_epoch = now;
         }
+        self.rekeep = true;
         self.log.resize(config.logging.buffered);
         self.config = config;
         self.match_ports(now);
@@ -268,6 +266,7 @@ impl Switch {
                     Err(text) => self.reject(session.id, id, &context, LineError::Rejected { text }),
                     Ok(applied) => {
                         if config != self.config {
+                            self.take_over(&config);
                             self.set_config(now, config);
                         }
                         let shown = match applied.messages.is_empty() {
@@ -285,7 +284,7 @@ impl Switch {
     fn act(&mut self, now: Instant, session: Session, id: u64, context: Vec<String>, action: Action) {
         match action {
             Action::Save => {
-                let text = print(&self.config, true).join("\n") + "\n";
+                let text = print(&self.without_hooks(), true).join("\n") + "\n";
                 self.outputs.push(Output::Save { session: session.id, id, text });
             }
             Action::ClearMac(filter) => {

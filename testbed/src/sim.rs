@@ -3,6 +3,7 @@
 //! ```text
 //! device veth0 up mtu 1500             a netdev, new or changed: up down link no-link mtu N master NAME address
 //! gone veth0                           it vanishes          replace veth0   another of the same name, unannounced
+//! rename veth0 veth9                  it is called otherwise
 //! refuse veth0: WHY                    it cannot be opened, until: accept veth0
 //! slow veth0                           its opening takes until: opened veth0
 //! conf: interface gi0/1 / device veth0 lines in configuration mode
@@ -97,6 +98,10 @@ impl<'a> Scenario<'a> {
             "device" => return device(world, rest),
             "gone" => return world.gone(rest),
             "replace" => world.replace(rest),
+            "rename" => {
+                let (name, other) = rest.split_once(' ').ok_or("rename NETDEV OTHER")?;
+                return world.rename(name, other);
+            }
             "refuse" => {
                 let (name, why) = rest.split_once(": ").ok_or("refuse NETDEV: WHY")?;
                 world.refusing.insert(name.into(), why.into());

@@ -269,6 +269,16 @@ impl World {
         self.netdev(name, |netdev| netdev.device.admin_up = true);
     }
 
+    /// The netdev is called otherwise.
+    pub fn rename(&mut self, name: &str, other: &str) -> Result<(), String> {
+        let mut netdev = self.netdevs.remove(name).ok_or_else(|| format!("there is no {name}"))?;
+        netdev.device.name = other.into();
+        let device = netdev.device.clone();
+        self.netdevs.insert(other.into(), netdev);
+        self.feed(Input::Device(device));
+        Ok(())
+    }
+
     /// A line is typed in the mode that the last one led to.
     pub fn line(&mut self, privilege: u8, line: &str) {
         let session = Session { id: 1, privilege, user: "alice".into(), origin: "vty0".into() };
