@@ -6,7 +6,7 @@ use crate::state::obstacle;
 use crate::switch::Switch;
 use mona_model::api::LineError;
 use mona_model::config::{Config, InterfaceConfig, SwitchportMode};
-use mona_model::names::{InterfaceKind, InterfaceName};
+use mona_model::names::InterfaceName;
 use mona_model::print::print_interface;
 use mona_model::rows::{AddPort, Rejected, is_unsupported_vlan};
 use mona_model::shown::Shown;
@@ -228,11 +228,7 @@ struct Plan {
 /// The lowest free interface of the slot for hooks.
 fn free_name(config: &Config) -> Option<InterfaceName> {
     (1..=4094)
-        .map(|number| InterfaceName {
-            kind: InterfaceKind::GigabitEthernet,
-            slot: InterfaceName::HOT_PLUG_SLOT,
-            number,
-        })
+        .map(|number| InterfaceName::port(InterfaceName::HOT_PLUG_SLOT, number))
         .find(|name| !config.interfaces.contains_key(name))
 }
 

@@ -1,7 +1,8 @@
 //! The arguments of commands: their kinds, what each accepts, and the values that come out.
 
 use crate::config::Config;
-use crate::names::{InterfaceKind, InterfaceName, VlanSet};
+use crate::names::{InterfaceName, VlanSet};
+use ipnet::Ipv6Net;
 use mona_wire::{Mac, VlanId};
 use nom::Parser;
 use nom::bytes::complete::tag;
@@ -9,6 +10,7 @@ use nom::character::complete::{digit1, multispace0};
 use nom::combinator::{all_consuming, map_opt, map_res, opt};
 use nom::multi::separated_list1;
 use nom::sequence::{delimited, preceded};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// What an argument place accepts.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +35,14 @@ pub enum Kind {
     Ethertype,
     /// Pairs of hexadecimal digits, the rest of the line.
     Hex,
+    /// A.B.C.D
+    Ip,
+    /// A.B.C.D whose bits are ones, then zeros.
+    Mask,
+    /// X:X:X:X::X
+    Ip6,
+    /// X:X:X:X::X/<0-128>
+    Prefix6,
     /// One of these words, abbreviated or not.
     Choice(Vec<&'static str>),
 }
@@ -56,6 +66,14 @@ pub enum Value {
     Number(u32),
     /// Of [`Kind::Hex`].
     Bytes(Vec<u8>),
+    /// Of [`Kind::Ip`].
+    Ip(Ipv4Addr),
+    /// Of [`Kind::Mask`]: its length.
+    Mask(u8),
+    /// Of [`Kind::Ip6`].
+    Ip6(Ipv6Addr),
+    /// Of [`Kind::Prefix6`], with its host part.
+    Prefix6(Ipv6Net),
 }
 
 /// The arguments of one line, by the names the syntax gives them.
@@ -84,6 +102,10 @@ impl Args {
         word Word String;
         number Number u32;
         bytes Bytes Vec<u8>;
+        ip Ip Ipv4Addr;
+        mask Mask u8;
+        ip6 Ip6 Ipv6Addr;
+        prefix6 Prefix6 Ipv6Net;
     }
 
     /// Was the word of this choice given?
@@ -110,6 +132,10 @@ impl Kind {
             "line" => Kind::Line,
             "ethertype" => Kind::Ethertype,
             "hex" => Kind::Hex,
+            "ip" => Kind::Ip,
+            "mask" => Kind::Mask,
+            "ip6" => Kind::Ip6,
+            "prefix6" => Kind::Prefix6,
             words => Kind::Choice(words.split('|').collect()),
         }
     }
@@ -125,6 +151,9 @@ impl Kind {
             Kind::Number(low, high) => format!("<{low}-{high}>"),
             Kind::Ethertype => "<0x600-0xffff>".into(),
             Kind::Hex => "HH".into(),
+            Kind::Ip | Kind::Mask => "A.B.C.D".into(),
+            Kind::Ip6 => "X:X:X:X::X".into(),
+            Kind::Prefix6 => "X:X:X:X::X/<0-128>".into(),
             Kind::Choice(words) => words.join("|"),
         }
     }
@@ -150,16 +179,24 @@ impl Kind {
             }
             Kind::Ethertype => ethertype(text).map(Value::Number),
             Kind::Hex => hex(text).map(Value::Bytes),
+            Kind::Ip => text.parse().ok().map(Value::Ip),
+            Kind::Mask => text.parse().ok().and_then(|m| ipnet::ipv4_mask_to_prefix(m).ok()).map(Value::Mask),
+            Kind::Ip6 => text.parse().ok().map(Value::Ip6),
+            Kind::Prefix6 => text.contains('/').then(|| text.parse().ok()).flatten().map(Value::Prefix6),
             Kind::Choice(words) => {
-                let typed = text.to_ascii_lowercase();
-                let mut found = words.iter().filter(|word| word.starts_with(&typed));
-                match (words.iter().find(|word| **word == typed), found.next(), found.next()) {
+                let mut found = words.iter().filter(|word| starts(word, text));
+                match (words.iter().find(|word| word.eq_ignore_ascii_case(text)), found.next(), found.next()) {
                     (Some(word), _, _) | (None, Some(word), None) => Some(Value::Word(word.to_string())),
                     _ => None,
                 }
             }
         }
     }
+}
+
+/// Does a word begin as typed, whatever the case?
+pub(crate) fn starts(word: &str, typed: &str) -> bool {
+    word.get(..typed.len()).is_some_and(|head| head.eq_ignore_ascii_case(typed))
 }
 
 /// One word that can be printed and read back.
@@ -197,9 +234,9 @@ pub fn interface(text: &str, config: Option<&Config>) -> Option<InterfaceName> {
     text.parse().ok().or_else(by_device)
 }
 
-/// `gi0/1 - 4 , gi0/7`: interfaces and runs of them in one slot.
+/// `gi0/1 - 4 , gi0/7`: interfaces of one kind, and runs of them in one slot.
 fn range(text: &str, config: Option<&Config>) -> Option<Vec<InterfaceName>> {
-    let mut names = Vec::new();
+    let mut names: Vec<InterfaceName> = Vec::new();
     for part in text.split(',') {
         // A netdev's name may hold a dash: only ` - ` or one between digits is a run.
         let run = part.rsplit_once('-').and_then(|(first, last)| {
@@ -207,20 +244,19 @@ fn range(text: &str, config: Option<&Config>) -> Option<Vec<InterfaceName>> {
             let spaced = delimited(multispace0, number, multispace0);
             let last = all_consuming(spaced).parse(last).ok().map(|(_, n)| n).or_else(|| {
                 let name: InterfaceName = last.trim().parse().ok()?;
-                (name.slot == first.slot).then_some(name.number)
+                (InterfaceName { number: first.number, ..name } == first).then_some(name.number)
             })?;
-            (first.number <= last && last <= 4094).then_some((first, last))
+            (first.sub == 0 && first.number <= last && last <= 4094).then_some((first, last))
         });
         match run {
-            Some((first, last)) => names.extend((first.number..=last).map(|number| InterfaceName {
-                kind: InterfaceKind::GigabitEthernet,
-                slot: first.slot,
-                number,
-            })),
+            Some((first, last)) => {
+                names.extend((first.number..=last).map(|number| InterfaceName { number, ..first }));
+            }
             None => names.push(interface(part.trim(), config)?),
         }
     }
-    Some(names)
+    let same = |name: &InterfaceName| (name.kind, name.sub > 0) == (names[0].kind, names[0].sub > 0);
+    names.iter().all(same).then_some(names)
 }
 
 /// Prints interfaces as a range that [`Kind::Range`] reads back.
@@ -228,7 +264,13 @@ pub fn print_range(names: &[InterfaceName]) -> String {
     let mut parts: Vec<(InterfaceName, u16)> = Vec::new();
     for name in names {
         match parts.last_mut() {
-            Some((first, last)) if first.slot == name.slot && *last + 1 == name.number => *last = name.number,
+            Some((first, last))
+                if name.sub == 0
+                    && InterfaceName { number: first.number, ..*name } == *first
+                    && *last + 1 == name.number =>
+            {
+                *last = name.number;
+            }
             _ => parts.push((*name, name.number)),
         }
     }

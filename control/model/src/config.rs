@@ -2,6 +2,7 @@
 //!
 //! A field is `None` where the operator said nothing, so that profiles can fill in and `show running-config` stays short.
 
+use crate::l3::{L3, Routing};
 use crate::names::{InterfaceName, VlanSet};
 use mona_wire::{Mac, VlanId};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub struct Config {
     pub mac: MacConfig,
     /// `logging …`
     pub logging: LoggingConfig,
+    /// `ip …`, `ipv6 …`, `arp …`
+    #[serde(default)]
+    pub routing: Routing,
 }
 
 /// `vlan N`
@@ -61,6 +65,9 @@ pub struct InterfaceConfig {
     pub hot_plug: bool,
     /// `switchport …`
     pub switchport: Switchport,
+    /// `no switchport`, `ip …`, `ipv6 …`
+    #[serde(default)]
+    pub l3: L3,
 }
 
 /// Which I/O a port uses.
@@ -162,6 +169,7 @@ impl Default for Config {
             interfaces: BTreeMap::new(),
             mac: MacConfig { aging_secs: Config::AGING_SECS, no_learning: BTreeSet::new(), statics: BTreeMap::new() },
             logging: LoggingConfig { buffered: None },
+            routing: Routing::default(),
         }
     }
 }

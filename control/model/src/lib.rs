@@ -12,6 +12,7 @@ pub mod api;
 pub mod args;
 pub mod config;
 pub mod grammar;
+pub mod l3;
 pub mod modes;
 pub mod names;
 pub mod print;

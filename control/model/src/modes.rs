@@ -1,7 +1,7 @@
 //! The modes, a declared tree, and the places a line may speak about.
 
 use crate::args::{self, Kind, Value};
-use crate::names::{InterfaceName, VlanSet};
+use crate::names::{InterfaceKind, InterfaceName, VlanSet};
 
 /// A mode of the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,8 +10,14 @@ pub enum Mode {
     Exec,
     /// `(config)`
     Config,
-    /// `(config-if)` and `(config-if-range)`
+    /// `(config-if)` and `(config-if-range)` of ports
     Interface,
+    /// `(config-subif)`: a sub-interface of a routed port
+    Subinterface,
+    /// `(config-if)` of the router's interface in a VLAN
+    Svi,
+    /// `(config-if)` of a loopback
+    Loopback,
     /// `(config-vlan)`
     Vlan,
     /// `(config-port-prof)`
@@ -40,11 +46,21 @@ pub enum Place {
 }
 
 impl Mode {
+    /// The mode in which an interface is configured.
+    pub fn of(name: &InterfaceName) -> Mode {
+        match name.kind {
+            InterfaceKind::GigabitEthernet if name.sub > 0 => Mode::Subinterface,
+            InterfaceKind::GigabitEthernet => Mode::Interface,
+            InterfaceKind::Loopback | InterfaceKind::Null => Mode::Loopback,
+            InterfaceKind::Vlan => Mode::Svi,
+        }
+    }
+
     /// Where a line is tried that this mode does not know: from `config-if` one may say any line of `config`.
     pub fn parent(self) -> Option<Mode> {
         match self {
             Mode::Exec | Mode::Config => None,
-            Mode::Interface | Mode::Vlan | Mode::Profile | Mode::Line => Some(Mode::Config),
+            _ => Some(Mode::Config),
         }
     }
 }
@@ -55,7 +71,7 @@ impl Place {
         match self {
             Place::Exec => Mode::Exec,
             Place::Global => Mode::Config,
-            Place::Interface(_) | Place::Range(_) => Mode::Interface,
+            Place::Interface(_) | Place::Range(_) => self.interfaces().first().map_or(Mode::Interface, Mode::of),
             Place::Vlan(_) => Mode::Vlan,
             Place::Profile(_) => Mode::Profile,
             Place::Line(_) => Mode::Line,
@@ -67,6 +83,7 @@ impl Place {
         match self {
             Place::Exec => "",
             Place::Global => "(config)",
+            Place::Interface(name) if name.sub > 0 => "(config-subif)",
             Place::Interface(_) => "(config-if)",
             Place::Range(_) => "(config-if-range)",
             Place::Vlan(_) => "(config-vlan)",

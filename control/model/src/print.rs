@@ -25,10 +25,8 @@ pub fn print(config: &Config, startup: bool) -> Vec<String> {
             lines.extend(part);
         }
     };
-    // Static addresses name interfaces: they come after them.
-    let is_static = |row: &Row| row.syntax.contains("address-table static");
     let global = |want: &dyn Fn(&Row) -> bool| said_by(config, Mode::Config, &Place::Global, want);
-    block(global(&|row| !is_static(row)));
+    block(global(&|row| !row.late));
     for (vlan, settings) in &config.vlans {
         if !rows::is_default_vlan(*vlan) || settings.name.is_some() {
             let place = Place::Vlan([*vlan].into_iter().collect());
@@ -41,7 +39,7 @@ pub fn print(config: &Config, startup: bool) -> Vec<String> {
     for name in config.interfaces.keys() {
         block(section(config, &Place::Interface(*name)));
     }
-    block(global(&is_static));
+    block(global(&|row| row.late));
     block(missing_vlans(config));
     lines.push("!".into());
     lines.push("end".into());
@@ -169,16 +167,27 @@ fn said_by(config: &Config, mode: Mode, place: &Place, want: &dyn Fn(&Row) -> bo
     lines
 }
 
-/// The row's syntax with these arguments in their places.
+/// The row's syntax with these arguments in their places. Where it has options, there is an argument for each place of the
+/// longest way, and an empty one stands for what is not said.
 fn spell(row: &'static Row, args: &[String]) -> String {
-    let count = |path: &Vec<Token>| path.iter().filter(|t| matches!(t, Token::Arg(..))).count();
-    let path = paths(row.syntax).into_iter().find(|path| count(path) == args.len()).unwrap_or_default();
-    let mut args = args.iter();
+    let names = |path: &Vec<Token>| -> Vec<&'static str> {
+        let name = |token: &Token| match token {
+            Token::Arg(name, _) => Some(*name),
+            Token::Word(_) => None,
+        };
+        path.iter().filter_map(name).collect()
+    };
+    let paths = paths(row.syntax);
+    let all = paths.iter().map(names).find(|names| names.len() == args.len()).unwrap_or_default();
+    let said: Vec<(&str, &String)> = all.into_iter().zip(args).filter(|(_, arg)| !arg.is_empty()).collect();
+    let path = paths.iter().find(|path| names(path).into_iter().eq(said.iter().map(|(name, _)| *name)));
+    let mut args = said.iter();
     let words: Vec<&str> = path
-        .iter()
+        .into_iter()
+        .flatten()
         .map(|token| match token {
             Token::Word(word) => word,
-            Token::Arg(..) => args.next().map_or("", String::as_str),
+            Token::Arg(..) => args.next().map_or("", |(_, arg)| arg.as_str()),
         })
         .collect();
     words.join(" ")

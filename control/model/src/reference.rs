@@ -7,10 +7,13 @@ use crate::syntax::{Token, paths};
 use crate::words;
 use std::fmt::Write as _;
 
-const MODES: [(Mode, &str); 6] = [
+const MODES: [(Mode, &str); 9] = [
     (Mode::Exec, "EXEC MODE"),
     (Mode::Config, "CONFIGURATION MODE"),
     (Mode::Interface, "INTERFACE MODE"),
+    (Mode::Subinterface, "SUB-INTERFACE MODE"),
+    (Mode::Svi, "INTERFACE MODE OF A VLAN"),
+    (Mode::Loopback, "INTERFACE MODE OF A LOOPBACK"),
     (Mode::Vlan, "VLAN MODE"),
     (Mode::Profile, "PORT-PROFILE MODE"),
     (Mode::Line, "LINE MODE"),

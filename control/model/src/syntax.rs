@@ -2,8 +2,9 @@
 //! followed side by side, word by word.
 
 use crate::api::LineError;
-use crate::args::{Args, Kind, Value};
+use crate::args::{Args, Kind, Value, starts};
 use crate::config::Config;
+use crate::names::InterfaceKind;
 use crate::rows::{No, Row};
 use crate::words;
 
@@ -76,8 +77,8 @@ struct Thread<'a> {
     row: &'static Row,
     path: &'a Path,
     at: usize,
-    /// The kind of interface was said, its number not yet: `interface gi`.
-    half: bool,
+    /// The kind of interface that was said, its number not yet: `interface gi`.
+    half: Option<InterfaceKind>,
     args: Args,
 }
 
@@ -86,10 +87,14 @@ impl Thread<'_> {
         let first_arg = self.path.iter().position(|t| matches!(t, Token::Arg(..))).unwrap_or(self.path.len());
         let early = match self.row.no {
             No::Words => self.at >= first_arg,
-            No::Before(word) => self.next() == Some(&Token::Word(word)),
+            No::Before(place) => match self.next() {
+                Some(Token::Word(word)) => *word == place,
+                Some(Token::Arg(name, _)) => *name == place,
+                None => false,
+            },
             No::Never | No::Full => false,
         };
-        !self.half && (self.at == self.path.len() || no && early)
+        self.half.is_none() && (self.at == self.path.len() || no && early)
     }
 
     fn next(&self) -> Option<&Token> {
@@ -171,7 +176,7 @@ impl<'a> Walk<'a> {
     /// A walk from the beginning through these rows.
     pub fn new(rows: &[&'a Prepared], no: bool) -> Walk<'a> {
         let rows = rows.iter().filter(|prepared| !no || prepared.row.no != No::Never);
-        let start = |row, path| Thread { row, path, at: 0, half: false, args: Args::default() };
+        let start = |row, path| Thread { row, path, at: 0, half: None, args: Args::default() };
         let threads = rows.flat_map(|p| p.paths.iter().map(|path| start(p.row, path))).collect();
         Walk { threads, no }
     }
@@ -199,11 +204,11 @@ impl<'a> Walk<'a> {
         let word = &line[at..word_end];
         let typed = word.to_ascii_lowercase();
         let words = self.keywords(false);
-        let chosen = match self.keywords(true).into_iter().find(|w| *w == typed) {
+        let chosen = match self.keywords(true).into_iter().find(|w| w.eq_ignore_ascii_case(word)) {
             Some(exact) => Some(exact),
             // A hidden word is said in full or not at all: it makes no other ambiguous.
             None => {
-                let fits: Vec<_> = words.iter().filter(|w| w.starts_with(&typed)).collect();
+                let fits: Vec<_> = words.iter().filter(|w| starts(w, word)).collect();
                 if fits.len() > 1 {
                     return Err(Stop::Ambiguous);
                 }
@@ -238,11 +243,11 @@ impl<'a> Walk<'a> {
             };
             let any_netdev =
                 || (config.is_none() && *kind == Kind::Interface && is_netdev(word)).then(|| Value::Word(word.into()));
-            let half =
-                is_kind(word) && matches!(kind, Kind::Interface | Kind::Range) && line[word_end..].trim().is_empty();
+            let half = InterfaceKind::of(word)
+                .filter(|_| matches!(kind, Kind::Interface | Kind::Range) && line[word_end..].trim().is_empty());
             let mut thread = thread.clone();
-            if half {
-                thread.half = true;
+            if half.is_some() {
+                thread.half = half;
             } else if let Some(value) = kind.value(text, config).or_else(any_netdev) {
                 end = end.max(at + text.len());
                 thread.args.0.push((*name, value));
@@ -287,7 +292,6 @@ impl<'a> Walk<'a> {
 
     /// What may come next that begins with `typed`; `<cr>` when the line may end here.
     pub fn next(&self, typed: &str) -> Vec<Next> {
-        let typed = typed.to_ascii_lowercase();
         let mut found: Vec<Next> = Vec::new();
         let mut push = |word: String, help, is_word| {
             if !found.iter().any(|next| next.word == word) {
@@ -296,7 +300,7 @@ impl<'a> Walk<'a> {
         };
         for thread in &self.threads {
             let mut word = |word: &str| {
-                if word.starts_with(&typed) && !thread.hides(word) {
+                if starts(word, typed) && !thread.hides(word) {
                     push(word.to_string(), words::word(thread.row, word), true);
                 }
             };
@@ -305,11 +309,17 @@ impl<'a> Walk<'a> {
                 Some(Token::Arg(_, Kind::Choice(all))) => all.iter().for_each(|w| word(w)),
                 Some(Token::Arg(name, kind)) if !thread.row.hidden => {
                     let help = words::argument(thread.row, name);
-                    match kind {
-                        _ if thread.half && typed.is_empty() => push("<0-9>/<1-4094>".into(), help, false),
-                        _ if typed.is_empty() => push(kind.shown(), help, false),
+                    match (kind, thread.half) {
+                        (_, Some(half)) if typed.is_empty() => push(half.numbers().into(), help, false),
                         // As far as it goes the name of an interface is a word, too.
-                        Kind::Interface | Kind::Range if is_kind(&typed) => push(kind.shown(), help, true),
+                        (Kind::Interface | Kind::Range, _) => {
+                            for kind in InterfaceKind::ALL {
+                                if starts(kind.word(), typed) {
+                                    push(kind.word().into(), words::kind(kind), !typed.is_empty());
+                                }
+                            }
+                        }
+                        _ if typed.is_empty() => push(kind.shown(), help, false),
                         _ => {}
                     }
                 }
@@ -322,11 +332,6 @@ impl<'a> Walk<'a> {
         }
         found
     }
-}
-
-/// Is it the kind of an interface, without the number?
-fn is_kind(word: &str) -> bool {
-    !word.is_empty() && "gigabitethernet".starts_with(&word.to_ascii_lowercase())
 }
 
 /// Could it be the name of a netdev (IFNAMSIZ, and what the kernel refuses)?

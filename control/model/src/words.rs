@@ -1,13 +1,16 @@
 //! What words mean that many rows share. A row says it itself where it means something else there.
 
+use crate::names::InterfaceKind;
 use crate::rows::Row;
 
 static WORDS: &[(&str, &str)] = &[
     ("access", "Set access mode characteristics"),
     ("address", "An address of the table"),
     ("address-table", "MAC forwarding table"),
+    ("algorithm", "Algorithm"),
     ("all", "All"),
     ("allowed", "Set allowed VLANs of the trunk"),
+    ("arp", "Address resolution"),
     ("auto", "Choose what fits the device"),
     ("buffered", "Log to a buffer"),
     ("clear", "Reset functions"),
@@ -28,6 +31,8 @@ static WORDS: &[(&str, &str)] = &[
     ("interface", "One interface"),
     ("interfaces", "Interface status and configuration"),
     ("io", "How frames of the device are received and sent"),
+    ("ip", "Internet Protocol"),
+    ("ipv6", "Internet Protocol version 6"),
     ("learning", "Learning of addresses"),
     ("length", "Set number of lines on a screen"),
     ("line", "Configure a terminal line"),
@@ -37,20 +42,25 @@ static WORDS: &[(&str, &str)] = &[
     ("monitor", "Copy log messages to this terminal"),
     ("mtu", "Set the interface Maximum Transmission Unit (MTU)"),
     ("name", "Name"),
+    ("nd", "IPv6 interface Neighbor Discovery subcommands"),
     ("no", "Negate a command or set its defaults"),
     ("packet", "Raw sockets behind the backplane: veth, tap and the like"),
     ("packet-tracer", "Trace a frame through the switch"),
     ("platform", "Platform specific information"),
     ("port-profile", "Settings that interfaces inherit"),
     ("privilege", "Show current privilege level"),
+    ("redirects", "Enable sending ICMP Redirect messages"),
+    ("route", "Routes"),
     ("running-config", "Current operating configuration"),
     ("show", "Show running system information"),
     ("shutdown", "Shutdown the selected interface"),
     ("startup-config", "Contents of startup configuration"),
     ("static", "Configured addresses"),
     ("switchport", "Set switching mode characteristics"),
+    ("tag", "Name for hooks"),
     ("terminal", "Configure from or set the terminal"),
     ("trunk", "Set trunking characteristics"),
+    ("unreachables", "Enable sending ICMP Unreachable messages"),
     ("users", "Display information about terminal lines"),
     ("version", "System hardware and software status"),
     ("vlan", "VLAN commands"),
@@ -77,6 +87,16 @@ pub(crate) fn word(row: &Row, word: &str) -> &'static str {
 /// What an argument means in `row`, by its name in the syntax; in the row's help that stands as `<name>`.
 pub(crate) fn argument(row: &Row, name: &str) -> &'static str {
     find(row.help, &format!("<{name}>")).or_else(|| find(ARGUMENTS, name)).unwrap_or("")
+}
+
+/// What a kind of interface is.
+pub(crate) fn kind(kind: InterfaceKind) -> &'static str {
+    match kind {
+        InterfaceKind::GigabitEthernet => "GigabitEthernet IEEE 802.3z",
+        InterfaceKind::Loopback => "Loopback interface",
+        InterfaceKind::Null => "Null interface",
+        InterfaceKind::Vlan => "Switch virtual interface of a VLAN",
+    }
 }
 
 fn find(table: &'static [(&'static str, &'static str)], key: &str) -> Option<&'static str> {

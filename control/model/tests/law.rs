@@ -2,7 +2,7 @@
 
 use mona_model::config::{Config, InterfaceConfig, Io, Profile, Switchport, SwitchportMode, VlanConfig};
 use mona_model::grammar::{Parsed, parse};
-use mona_model::names::{InterfaceKind, InterfaceName, VlanSet};
+use mona_model::names::{InterfaceName, VlanSet};
 use mona_model::print::{print, print_all};
 use mona_wire::{Mac, VlanId};
 use proptest::prelude::*;
@@ -60,7 +60,7 @@ fn switchport() -> impl Strategy<Value = Switchport> {
 }
 
 fn name() -> impl Strategy<Value = InterfaceName> {
-    (0u16..3, 1u16..50).prop_map(|(slot, number)| InterfaceName { kind: InterfaceKind::GigabitEthernet, slot, number })
+    (0u16..3, 1u16..50).prop_map(|(slot, number)| InterfaceName::port(slot, number))
 }
 
 prop_compose! {

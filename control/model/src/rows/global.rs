@@ -3,7 +3,16 @@
 use super::{DONE, Does, No, Row, flag, say, unsaid};
 use crate::modes::{Mode, Place};
 
-const ANY: &[Mode] = &[Mode::Config, Mode::Interface, Mode::Vlan, Mode::Profile, Mode::Line];
+const ANY: &[Mode] = &[
+    Mode::Config,
+    Mode::Interface,
+    Mode::Subinterface,
+    Mode::Svi,
+    Mode::Loopback,
+    Mode::Vlan,
+    Mode::Profile,
+    Mode::Line,
+];
 
 pub(super) static ROWS: &[Row] = &[
     Row::config(

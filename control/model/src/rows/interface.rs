@@ -1,9 +1,10 @@
 //! `interface NAME` and what is said of it besides switchport.
 
-use super::{DONE, Does, Done, No, Rejected, Row, flag, named, say, unsaid};
+use super::{ANY_INTERFACE, DONE, Does, Done, No, Rejected, Row, flag, named, say, unsaid};
 use crate::config::{Config, InterfaceConfig, Io};
+use crate::l3::L3;
 use crate::modes::{Mode, Place};
-use crate::names::InterfaceName;
+use crate::names::{InterfaceKind, InterfaceName};
 
 /// Smallest and largest MTU of an interface: 802.3's minimum payload plus a header for IP, and jumbo frames.
 const MTU: &str = "mtu <bytes:68-9216>";
@@ -16,8 +17,9 @@ pub(super) static ROWS: &[Row] = &[
         Does::Set {
             set: |config, _, args, no| match args.interface("interface") {
                 Some(name) if no => remove(config, name),
+                Some(name) if name.kind == InterfaceKind::Null => Err(format!("{name} has nothing to configure")),
                 Some(name) => {
-                    config.interfaces.entry(name).or_default();
+                    make(config, name);
                     Ok(Done { messages: Vec::new(), enter: Some(Place::Interface(name)) })
                 }
                 None => DONE,
@@ -33,9 +35,10 @@ pub(super) static ROWS: &[Row] = &[
         Does::Set {
             set: |config, _, args, _| {
                 let names = args.range("range").unwrap_or_default();
-                for name in &names {
-                    config.interfaces.entry(*name).or_default();
+                if let Some(name) = names.iter().find(|name| name.kind == InterfaceKind::Null) {
+                    return Err(format!("{name} has nothing to configure"));
                 }
+                names.iter().for_each(|name| make(config, *name));
                 Ok(Done { messages: Vec::new(), enter: Some(Place::Range(names)) })
             },
             get: unsaid,
@@ -84,7 +87,7 @@ pub(super) static ROWS: &[Row] = &[
         },
     ),
     Row::config(
-        &[Mode::Interface],
+        ANY_INTERFACE,
         "description <text:line>",
         No::Words,
         Does::Set {
@@ -139,7 +142,7 @@ pub(super) static ROWS: &[Row] = &[
     )
     .help(&[("<bytes>", "MTU size in bytes")]),
     Row::config(
-        &[Mode::Interface],
+        ANY_INTERFACE,
         "shutdown",
         No::Words,
         Does::Set {
@@ -159,11 +162,40 @@ pub(crate) fn io(word: Option<&str>) -> Option<Io> {
     }
 }
 
+/// The layer 3 of the interface, or of the first of them.
+pub(crate) fn l3<'a>(config: &'a Config, place: &Place) -> Option<&'a L3> {
+    of(config, place).map(|interface| &interface.l3)
+}
+
+/// Edits layer 3 of the interfaces; a port that switches has none.
+pub(crate) fn each_l3(config: &mut Config, place: &Place, mut edit: impl FnMut(&mut L3)) -> Result<Done, Rejected> {
+    for name in place.interfaces() {
+        if !may_route(config, *name) {
+            return Err("% IP addresses may not be configured on L2 links.".into());
+        }
+    }
+    each(config, place, |interface| edit(&mut interface.l3))
+}
+
+/// May it have addresses? A port only after `no switchport`.
+pub(crate) fn may_route(config: &Config, name: InterfaceName) -> bool {
+    !name.is_port() || config.interfaces.get(&name).is_some_and(|interface| interface.l3.routed)
+}
+
+/// An interface is there once it is named; one of the router's comes up by itself.
+fn make(config: &mut Config, name: InterfaceName) {
+    config.interfaces.entry(name).or_default();
+}
+
 fn of<'a>(config: &'a Config, place: &Place) -> Option<&'a InterfaceConfig> {
     place.interfaces().first().and_then(|name| config.interfaces.get(name))
 }
 
-fn each(config: &mut Config, place: &Place, mut edit: impl FnMut(&mut InterfaceConfig)) -> Result<Done, Rejected> {
+pub(crate) fn each(
+    config: &mut Config,
+    place: &Place,
+    mut edit: impl FnMut(&mut InterfaceConfig),
+) -> Result<Done, Rejected> {
     for name in place.interfaces() {
         edit(config.interfaces.entry(*name).or_default());
     }
@@ -174,6 +206,8 @@ fn remove(config: &mut Config, name: InterfaceName) -> Result<Done, Rejected> {
     if config.interfaces.remove(&name).is_none() {
         return Err(format!("There is no {name}"));
     }
+    // Its sub-interfaces go with it.
+    config.interfaces.retain(|other, _| other.parent() != Some(name));
     config.mac.statics.retain(|_, interface| *interface != name);
     Ok(Done { messages: Vec::new(), enter: Some(Place::Global) })
 }

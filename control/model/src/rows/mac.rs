@@ -66,6 +66,9 @@ pub(super) static ROWS: &[Row] = &[
                 }
                 match args.interface("interface") {
                     _ if no => drop(config.mac.statics.remove(&(vlan, mac))),
+                    Some(interface) if !interface.is_port() => {
+                        return Err(format!("{interface} is no port: a station is behind a port"));
+                    }
                     Some(interface) if !config.interfaces.contains_key(&interface) => {
                         return Err(format!("There is no {interface}: say `interface {interface}` first"));
                     }
@@ -82,9 +85,6 @@ pub(super) static ROWS: &[Row] = &[
             },
         },
     )
-    .help(&[
-        ("static", "Static MAC addresses"),
-        ("vlan", "VLAN of the address"),
-        ("interface", "Where the station is"),
-    ]),
+    .help(&[("static", "Static MAC addresses"), ("vlan", "VLAN of the address"), ("interface", "Where the station is")])
+    .late(),
 ];

@@ -8,10 +8,13 @@ mod clear;
 mod exec;
 mod global;
 mod interface;
+mod ip;
+mod ip6;
 mod line;
 mod mac;
 mod platform;
 mod profile;
+mod route;
 mod show;
 mod switchport;
 #[cfg(test)]
@@ -42,6 +45,8 @@ pub struct Row {
     pub no: No,
     /// Not shown by `?`.
     pub hidden: bool,
+    /// Names interfaces, so it is printed after them.
+    pub late: bool,
     /// What it does.
     pub does: Does,
 }
@@ -53,7 +58,7 @@ pub enum No {
     Never,
     /// The words suffice; arguments may follow.
     Words,
-    /// The line may end before this word.
+    /// The line may end before this word, or before the argument of this name.
     Before(&'static str),
     /// In full.
     Full,
@@ -98,12 +103,12 @@ pub enum Said {
 impl Row {
     /// A row anybody may say in exec mode.
     const fn exec(syntax: &'static str, does: Does) -> Row {
-        Row { modes: &[Mode::Exec], syntax, help: &[], privilege: 1, no: No::Never, hidden: false, does }
+        Row { modes: &[Mode::Exec], syntax, help: &[], privilege: 1, no: No::Never, hidden: false, late: false, does }
     }
 
     /// A row of a configuration mode.
     const fn config(modes: &'static [Mode], syntax: &'static str, no: No, does: Does) -> Row {
-        Row { modes, syntax, help: &[], privilege: 15, no, hidden: false, does }
+        Row { modes, syntax, help: &[], privilege: 15, no, hidden: false, late: false, does }
     }
 
     /// With help for words that need their own.
@@ -114,6 +119,11 @@ impl Row {
     /// Only for privilege 15.
     const fn privileged(self) -> Row {
         Row { privilege: 15, ..self }
+    }
+
+    /// Printed after the interfaces.
+    const fn late(self) -> Row {
+        Row { late: true, ..self }
     }
 
     /// Not shown by `?`.
@@ -145,6 +155,46 @@ fn named(name: &str) -> Result<(), Rejected> {
     }
 }
 
+/// One of an interface's modes: any interface, or any that layer 3 may run on.
+const ANY_INTERFACE: &[Mode] = &[Mode::Interface, Mode::Subinterface, Mode::Svi, Mode::Loopback];
+
+/// A flag of an interface's layer 3: `flag!("ip redirects", true, ip.redirects, "help")`, `true` by default.
+macro_rules! l3_flag {
+    ($syntax:literal, $default:literal, $($field:ident).+) => {
+        Row::config(
+            super::ANY_INTERFACE,
+            $syntax,
+            No::Words,
+            Does::Set {
+                set: |config, place, _, no| super::interface::each_l3(config, place, |l3| l3.$($field).+ = !no),
+                get: |config, place| match super::interface::l3(config, place) {
+                    Some(l3) if l3.$($field).+ != $default => vec![if $default { Said::No(vec![]) } else { Said::Yes(vec![]) }],
+                    _ => Vec::new(),
+                },
+            },
+        )
+    };
+}
+
+/// A number of an interface's layer 3: `l3_number!("ip mtu <bytes:68-9216>", ip.mtu)`.
+macro_rules! l3_number {
+    ($syntax:literal, $argument:literal, $($field:ident).+) => {
+        Row::config(
+            super::ANY_INTERFACE,
+            $syntax,
+            No::Words,
+            Does::Set {
+                set: |config, place, args, no| {
+                    let value = args.number($argument).filter(|_| !no).and_then(|n| n.try_into().ok());
+                    super::interface::each_l3(config, place, |l3| l3.$($field).+ = value)
+                },
+                get: |config, place| super::say(super::interface::l3(config, place).and_then(|l3| l3.$($field).+)),
+            },
+        )
+    };
+}
+pub(crate) use {l3_flag, l3_number};
+
 const DONE: Result<Done, Rejected> = Ok(Done { messages: Vec::new(), enter: None });
 
 /// The files of rows; within a mode, `show running-config` prints in this order.
@@ -155,6 +205,9 @@ static FILES: &[&[Row]] = &[
     profile::ROWS,
     interface::ROWS,
     switchport::ROWS,
+    ip::ROWS,
+    ip6::ROWS,
+    route::ROWS,
     line::ROWS,
     exec::ROWS,
     show::ROWS,

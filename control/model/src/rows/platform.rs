@@ -1,8 +1,9 @@
 //! What only this platform has: the frame tracer and the lines that hooks send.
 
 use super::interface::io;
-use super::{Action, AddPort, Does, Row};
+use super::{Action, AddPort, Does, Rejected, Row};
 use crate::args::Args;
+use crate::names::InterfaceName;
 
 const ADD: &str = "platform port add <device:word> [interface <interface:interface>] [tag <tag:word>] \
                    [profile <profile:word>] [{mode:access-vlan} <vlan:vlan>] \
@@ -12,7 +13,7 @@ pub(super) static ROWS: &[Row] = &[
     Row::exec(
         "packet-tracer input <interface:interface> [vlan <vlan:vlan>] <smac:mac> <dmac:mac> [<ethertype:ethertype>]",
         Does::Exec(|args| match args.interface("interface") {
-            Some(interface) => Ok(Action::Trace { interface, frame: frame(args) }),
+            Some(interface) => trace(interface, frame(args)),
             None => Err("Which interface?".into()),
         }),
     )
@@ -25,7 +26,7 @@ pub(super) static ROWS: &[Row] = &[
     Row::exec(
         "packet-tracer input <interface:interface> hex <bytes:hex>",
         Does::Exec(|args| match (args.interface("interface"), args.bytes("bytes")) {
-            (Some(interface), Some(frame)) => Ok(Action::Trace { interface, frame }),
+            (Some(interface), Some(frame)) => trace(interface, frame),
             _ => Err("Which interface, which bytes?".into()),
         }),
     )
@@ -35,6 +36,9 @@ pub(super) static ROWS: &[Row] = &[
         Does::Exec(|args| {
             if args.has("mode") && args.has("trunk") {
                 return Err("A port is access or trunk: give access-vlan or trunk, not both".into());
+            }
+            if let Some(name) = args.interface("interface").filter(|name| !name.is_port()) {
+                return Err(format!("{name} is no port: a netdev becomes GigabitEthernet<slot>/<number>"));
             }
             Ok(Action::AddPort(AddPort {
                 device: args.word("device").unwrap_or_default(),
@@ -73,6 +77,13 @@ pub(super) static ROWS: &[Row] = &[
     .privileged()
     .hidden(),
 ];
+
+fn trace(interface: InterfaceName, frame: Vec<u8>) -> Result<Action, Rejected> {
+    match interface.is_port() {
+        true => Ok(Action::Trace { interface, frame }),
+        false => Err(format!("Frames come in by ports: {interface} is none")),
+    }
+}
 
 /// A frame of the least size with these headers.
 fn frame(args: &Args) -> Vec<u8> {

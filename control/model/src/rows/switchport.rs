@@ -185,18 +185,6 @@ pub(super) static ROWS: &[Row] = &[
         },
     )
     .help(&[("learning", "Learn addresses on this interface")]),
-    Row::config(
-        HERE,
-        "switchport",
-        No::Words,
-        Does::Set {
-            set: |_, _, _, no| match no {
-                true => Err("This switch has no routed ports: an interface is always a switchport".into()),
-                false => DONE,
-            },
-            get: super::unsaid,
-        },
-    ),
 ];
 
 fn usable(vlan: VlanId) -> Result<(), Rejected> {

@@ -17,6 +17,9 @@ fn place(mode: Mode) -> Place {
         Mode::Exec => Place::Exec,
         Mode::Config => Place::Global,
         Mode::Interface => Place::Interface("gi0/1".parse().expect("a name")),
+        Mode::Subinterface => Place::Interface("gi0/1.10".parse().expect("a name")),
+        Mode::Svi => Place::Interface("vlan 10".parse().expect("a name")),
+        Mode::Loopback => Place::Interface("lo0".parse().expect("a name")),
         Mode::Vlan => Place::Vlan(vlans()),
         Mode::Profile => Place::Profile("p".into()),
         Mode::Line => Place::Line("vty 0 4".into()),
@@ -36,6 +39,10 @@ fn sample(kind: &Kind) -> String {
         Kind::Number(_, high) => high.to_string(),
         Kind::Ethertype => "arp".into(),
         Kind::Hex => "ff ff".into(),
+        Kind::Ip => "10.0.0.0".into(),
+        Kind::Mask => "255.0.0.0".into(),
+        Kind::Ip6 => "2001:db8::1".into(),
+        Kind::Prefix6 => "2001:db8:1::/48".into(),
         Kind::Choice(words) => words[0].into(),
     }
 }
@@ -164,14 +171,18 @@ fn one_of(kind: &Kind, pick: usize) -> String {
     let some: &[&str] = match kind {
         Kind::Vlan => &["1", "2", "10", "4094", "1002"],
         Kind::Vlans => &["1", "2,10", "1-4094", "3-900,950", "10"],
-        Kind::Interface => &["gi0/1", "gi0/2", "eth1", "gi 1/7"],
+        Kind::Interface => &["gi0/1", "gi0/2", "eth1", "gi 1/7", "vlan 10", "lo0", "gi0/1.10"],
         Kind::Range => &["gi0/1 - 2", "gi0/2, gi1/7", "gi0/1-gi0/3,eth1"],
         Kind::Mac => &["0200.0000.0001", "0100.0000.0001", "0200.0000.0002"],
         Kind::Word => &["a", "b", "VLAN0010", "eth1", "default", "eth2"],
         Kind::Line => &["x", "y , z", "switchport trunk allowed vlan 1,2,3", "! \u{e9}"],
-        Kind::Number(low, high) => return [*low, *high, (low + high) / 2][pick % 3].to_string(),
+        Kind::Number(low, high) => return [*low, *high, low + (high - low) / 2][pick % 3].to_string(),
         Kind::Choice(words) => return words[pick % words.len()].into(),
         Kind::Ethertype | Kind::Hex => &["ff"],
+        Kind::Ip => &["10.0.0.1", "10.0.0.0", "192.0.2.9", "10.128.0.1", "0.0.0.0"],
+        Kind::Mask => &["255.0.0.0", "255.255.255.0", "255.255.255.255", "0.0.0.0"],
+        Kind::Ip6 => &["2001:db8::1", "fe80::1", "fe80::2", "::1"],
+        Kind::Prefix6 => &["2001:db8::1/64", "2001:db8::/64", "2001:db8::/32", "::/0", "2001:db8:1::1/127"],
     };
     some[pick % some.len()].into()
 }
@@ -189,9 +200,10 @@ proptest! {
                 Token::Arg(_, kind) => one_of(kind, picks.next().unwrap_or(0)),
             });
             let line = if no == 0 { "no " } else { "" }.to_string() + &words.collect::<Vec<_>>().join(" ");
-            // A switchport line is said at an interface.
+            // A line of an interface is said at one.
             if matches!(parse(&config, &context, 15, &line), Err(_) | Ok(Parsed::Context(_))) {
-                context = Place::Interface("gi0/1".parse().expect("a name")).context();
+                let name = ["gi0/1", "gi0/1.10", "vlan 10", "lo0"][usize::from(no)];
+                context = Place::Interface(name.parse().expect("a name")).context();
             }
             let before = config.clone();
             if let Ok(Parsed::Config(command)) = parse(&config, &context, 15, &line) {
