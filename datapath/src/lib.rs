@@ -15,6 +15,7 @@ mod atomic {
     //! Whose atomics [`crate::fdb`] is built on: the model checker's where it is included there.
     pub use std::sync::atomic::*;
 }
+pub mod acl;
 pub mod batch;
 pub mod drop;
 pub mod fdb;
