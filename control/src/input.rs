@@ -1,12 +1,15 @@
 //! What comes into the control machine and what goes out of it: closed, serialisable enums. A log of inputs *is* a bug
 //! report (`switchd --record`, `testbed replay`).
 
+use ipnet::IpNet;
 use mona_datapath::out::Seen;
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_model::api::Reply;
 use mona_model::rows::Action;
 use mona_wire::{Mac, PortId, VlanId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Who asked.
@@ -74,6 +77,15 @@ pub enum Input {
         /// All of it.
         bytes: Vec<u8>,
     },
+    /// Who the switch is; among the first inputs of a record.
+    Identity {
+        /// The router's MAC: the same after every restart.
+        mac: Mac,
+        /// What the netdevs begin with that are the switch's own: `mona` of `mona-vlan10`.
+        name: String,
+    },
+    /// Routes that others (routing daemons) entered into the kernel by the switch's own interfaces, or took back.
+    Routes(Vec<KernelRoute>),
     /// The configuration was written to disk, or could not be.
     Saved {
         /// The session that asked.
@@ -112,9 +124,81 @@ pub struct Device {
     pub has_default_route: bool,
 }
 
+/// A route in the kernel's main table whose ways all lead by the switch's own interfaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelRoute {
+    /// The destinations.
+    pub prefix: IpNet,
+    /// Who entered it (RTPROT: 186 BGP, 188 OSPF, …).
+    pub protocol: u8,
+    /// Its metric (RTA_PRIORITY): routes of one prefix and different metrics stand beside each other.
+    pub metric: u32,
+    /// Its ways; `None`: it is gone.
+    pub hops: Option<Vec<KernelHop>>,
+}
+
+/// One way of a [`KernelRoute`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelHop {
+    /// The next router; `None`: the destinations are on the link.
+    pub gateway: Option<IpAddr>,
+    /// The netdev, such as `vlan10`.
+    pub device: String,
+    /// Its share among the ways, 1 to 256.
+    pub weight: u16,
+}
+
+/// What the switch's own interfaces are to Linux: netdevs, each one end of a veth pair whose other end is a port, with the
+/// addresses of the interface, and the routes by them. Whole every time; the rim makes the kernel follow it and leaves alone
+/// what is not the switch's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostPlan {
+    /// By name: `vlan10`, `gi0-1`, `gi0-1.100`, `lo0`.
+    pub links: BTreeMap<String, HostLink>,
+    /// Static routes, under a protocol number of the switch's own. (The kernel makes the connected ones itself.)
+    pub routes: BTreeMap<IpNet, Vec<HostHop>>,
+}
+
+/// One netdev of the [`HostPlan`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostLink {
+    /// The other end, which is the switch's port.
+    pub peer: String,
+    /// Its address: the router's.
+    pub mac: Mac,
+    /// Bytes.
+    pub mtu: u32,
+    /// Is the interface up? A netdev that is down has no routes.
+    pub up: bool,
+    /// Its addresses, the primary one first.
+    pub addresses: Vec<IpNet>,
+    /// Its link-local address; `None`: it does not speak IPv6.
+    pub link_local: Option<Ipv6Addr>,
+    /// How often an address is probed before it is used (RFC 4862 5.1).
+    pub dad_attempts: u32,
+}
+
+/// One way of a static route.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostHop {
+    /// The next router; `None`: the destinations are on the link.
+    pub gateway: Option<IpAddr>,
+    /// The netdev; `None` drops (`Null0`).
+    pub device: Option<String>,
+}
+
 /// Everything the switch asks of the outside.
 #[derive(Clone)]
 pub enum Output {
+    /// The switch's own interfaces are to look so to Linux.
+    Host(Arc<HostPlan>),
+    /// Send a frame of the switch's own, complete with its tag, by a port.
+    Inject {
+        /// Which.
+        port: PortId,
+        /// The frame.
+        frame: Vec<u8>,
+    },
     /// Answer to a session.
     Reply {
         /// Which.

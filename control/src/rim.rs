@@ -273,6 +273,9 @@ impl Rim {
                     self.stderr.say(format!("switchd: the MTU of {device} could not be set to {mtu}: {e}"));
                 }
             }
+            // Nothing of the host's is made yet.
+            Output::Host(_) => {}
+            Output::Inject { port, frame } => self.datapath.inject(port, &frame),
             Output::Publish(snapshot) => {
                 self.datapath.publish(snapshot);
                 self.unsynchronised = true;

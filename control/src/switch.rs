@@ -104,6 +104,8 @@ impl Switch {
                 *self.state.reserved.entry(port).or_default() += 1;
             }
             Input::Frame { .. } => {}
+            // Known to no table yet.
+            Input::Identity { .. } | Input::Routes(_) => {}
             Input::Saved { session, id, result } => match result {
                 Ok(()) => {
                     let lines = ["Building configuration...", "[OK]"].map(String::from).to_vec();

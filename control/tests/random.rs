@@ -189,7 +189,9 @@ impl Rig {
                     self.saved = text;
                     again.push(Input::Saved { session, id, result: Ok(()) });
                 }
-                Output::SetUp { .. }
+                Output::Host(_)
+                | Output::Inject { .. }
+                | Output::SetUp { .. }
                 | Output::SetMtu { .. }
                 | Output::Log(_)
                 | Output::Monitor { .. }

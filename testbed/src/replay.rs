@@ -48,6 +48,11 @@ pub fn describe(output: &Output) -> String {
                 .collect();
             format!("publish {}: up {}", snapshot.number, up.join(" "))
         }
+        Output::Host(plan) => {
+            let links: Vec<&str> = plan.links.keys().map(String::as_str).collect();
+            format!("host: {}; {} routes", links.join(" "), plan.routes.len())
+        }
+        Output::Inject { port, frame } => format!("inject {} bytes by {port}", frame.len()),
         Output::Log(line) => format!("log {line}"),
         Output::Save { text, .. } => format!("save {} bytes", text.len()),
         Output::Keep(text) => format!("keep {} bytes", text.len()),

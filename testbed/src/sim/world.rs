@@ -3,7 +3,7 @@
 
 use crate::replay::{describe, replay};
 use mona_control::counters::Counters;
-use mona_control::input::{Device, Input, Output, Session};
+use mona_control::input::{Device, HostPlan, Input, Output, Session};
 use mona_control::journal::Entry;
 use mona_control::show::View;
 use mona_control::switch::Switch;
@@ -159,7 +159,30 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, output: Output) -> Option<Input> {
+    fn carry_out(&mut self, output: Output) -> Vec<Input> {
+        match output {
+            Output::Host(plan) => self.host(&plan),
+            output => self.answer(output).into_iter().collect(),
+        }
+    }
+
+    /// The switch's own interfaces: of each there is the end that is a port.
+    fn host(&mut self, plan: &HostPlan) -> Vec<Input> {
+        let mut inputs = Vec::new();
+        let gone = |name: &String| name.starts_with("mona-") && !plan.links.values().any(|link| link.peer == *name);
+        for name in self.netdevs.keys().filter(|name| gone(name)).cloned().collect::<Vec<_>>() {
+            let ifindex = self.netdevs.remove(&name).map_or(0, |netdev| netdev.device.ifindex);
+            inputs.push(Input::DeviceGone { ifindex, name });
+        }
+        for link in plan.links.values() {
+            if !self.netdevs.contains_key(&link.peer) {
+                inputs.push(self.changed(&link.peer, |netdev| netdev.device.admin_up = true));
+            }
+        }
+        inputs
+    }
+
+    fn answer(&mut self, output: Output) -> Option<Input> {
         match output {
             Output::Reply { reply, .. } => {
                 self.error = reply.error;
@@ -207,6 +230,8 @@ impl World {
                 (!idle.is_empty()).then_some(Input::Idle(idle))
             }
             Output::Close { .. }
+            | Output::Host(_)
+            | Output::Inject { .. }
             | Output::Publish(_)
             | Output::Log(_)
             | Output::Monitor { .. }
@@ -242,6 +267,11 @@ impl World {
 
     /// A netdev as a scenario wants it; a new one has a number of its own.
     pub fn netdev(&mut self, name: &str, change: impl FnOnce(&mut Netdev)) {
+        let input = self.changed(name, change);
+        self.feed(input);
+    }
+
+    fn changed(&mut self, name: &str, change: impl FnOnce(&mut Netdev)) -> Input {
         let next = &mut self.next_index;
         let netdev = self.netdevs.entry(name.into()).or_insert_with(|| {
             *next += 1;
@@ -252,8 +282,7 @@ impl World {
         });
         change(netdev);
         netdev.device.carrier = netdev.device.admin_up && netdev.link;
-        let device = netdev.device.clone();
-        self.feed(Input::Device(device));
+        Input::Device(netdev.device.clone())
     }
 
     /// The netdev vanishes.

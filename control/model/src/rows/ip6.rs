@@ -6,7 +6,6 @@ use super::{ANY_INTERFACE, DONE, Does, No, Rejected, Row, Said, l3_flag, l3_numb
 use crate::config::Config;
 use crate::l3::AdvertisedPrefix;
 use ipnet::Ipv6Net;
-use std::net::Ipv6Addr;
 
 pub(super) static ROWS: &[Row] = &[
     l3_flag!("ipv6 enable", false, ipv6.enable).help(&[("enable", "Enable IPv6 on interface")]),
@@ -212,7 +211,7 @@ fn usable(net: Ipv6Net, eui: bool) -> Result<(), Rejected> {
     if eui && net.prefix_len() != 64 {
         return Err("eui-64 needs a prefix of 64 bits".into());
     }
-    let host_part = u128::from(ip) & u128::from(Ipv6Addr::from(net.hostmask()));
+    let host_part = u128::from(ip) & u128::from(net.hostmask());
     match !eui && host_part == 0 && net.prefix_len() < 127 || net.prefix_len() == 0 {
         true => Err(format!("{net} is a prefix, not an address: give the host part too, or eui-64")),
         false => Ok(()),
