@@ -1,62 +1,107 @@
-//! `compile(config, state) → snapshot`: pure, and by parts: a VLAN whose sets did not change keeps its place in memory.
+//! `compile(config, state) → snapshot`: pure, and by parts: only the VLANs that a change touches are made anew, by the ports
+//! that changed; the others keep their place in memory.
 
 use crate::state::State;
-use mona_datapath::snapshot::{Home, Port, PortSet, Snapshot, Vlan};
+use mona_datapath::snapshot::{Home, Port, Snapshot, Vlan};
 use mona_model::config::{Config, SwitchportMode};
+use mona_model::names::VlanSet;
 use mona_model::rows::is_unsupported_vlan;
 use mona_wire::{PortId, VlanId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What workers do from now on. `number` is the new snapshot's.
-pub fn compile(config: &Config, state: &State, previous: &Snapshot, number: u64) -> Snapshot {
-    let members: Vec<Member> = members(config, state).collect();
-    let most = members.iter().map(|m| m.id.index() + 1).max().unwrap_or(0);
-    let mut ports = vec![None; most];
-    for member in &members {
-        ports[member.id.index()] = Some(member.port.clone());
+/// What the VLANs of a snapshot were made of: the next one differs from it in what differs here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// The VLANs there are…
+    exist: VlanSet,
+    /// …and of those, where addresses are learned.
+    learn: VlanSet,
+    ports: BTreeMap<PortId, Carries>,
+}
+
+/// The VLANs of one port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Carries {
+    /// It is a member of these.
+    member: VlanSet,
+    /// Of those, where it sends without a tag.
+    untagged: VlanSet,
+}
+
+/// What workers do from now on, and what that was made of. `number` is the new snapshot's; `made` is of `previous`.
+pub fn compile(config: &Config, state: &State, previous: &Snapshot, made: &Made, number: u64) -> (Snapshot, Made) {
+    let exist: VlanSet = config.vlans.keys().copied().filter(|vlan| !is_unsupported_vlan(*vlan)).collect();
+    let learn = exist.without(&config.mac.no_learning.iter().copied().collect());
+    let mut carried = BTreeMap::new();
+    let mut ports = Vec::new();
+    for (id, port, carries) in members(config, state, &exist) {
+        ports.resize(ports.len().max(id.index() + 1), None);
+        ports[id.index()] = Some(port);
+        carried.insert(id, carries);
     }
-    let exists = |vlan: VlanId| config.vlans.contains_key(&vlan) && !is_unsupported_vlan(vlan);
-    let mut vlans: Vec<Option<Arc<Vlan>>> = vec![None; VlanId::COUNT];
-    for vlan in config.vlans.keys().copied().filter(|v| exists(*v)) {
-        let new = vlan_of(vlan, &members, config);
-        vlans[vlan.index()] = Some(match &previous.vlans[vlan.index()] {
-            Some(old) if **old == new => old.clone(),
-            _ => Arc::new(new),
-        });
+    let new = Made { exist, learn, ports: carried };
+    let vlans = vlans(previous, made, &new);
+    (Snapshot { number, ports, vlans, fdb: previous.fdb.clone() }, new)
+}
+
+/// The VLANs before, and what is different in `new`.
+fn vlans(previous: &Snapshot, old: &Made, new: &Made) -> Vec<Option<Arc<Vlan>>> {
+    let mut vlans = previous.vlans.clone();
+    for vlan in old.exist.differing(&new.exist).iter() {
+        vlans[vlan.index()] = new.exist.contains(vlan).then(Arc::default);
     }
-    Snapshot { number, ports, vlans, fdb: previous.fdb.clone() }
+    let nowhere = Carries::default();
+    let gone = old.ports.keys().filter(|id| !new.ports.contains_key(id));
+    for id in new.ports.keys().chain(gone) {
+        let before = old.ports.get(id).unwrap_or(&nowhere);
+        let now = new.ports.get(id).unwrap_or(&nowhere);
+        if before == now {
+            continue;
+        }
+        let differing = before.member.differing(&now.member).or(&before.untagged.differing(&now.untagged));
+        for vlan in differing.iter() {
+            // The first port that differs makes a copy, the others change that.
+            let Some(changed) = vlans[vlan.index()].as_mut().map(Arc::make_mut) else { continue };
+            changed.forward.set(*id, now.member.contains(vlan));
+            changed.untagged.set(*id, now.untagged.contains(vlan));
+            changed.learn.set(*id, now.member.contains(vlan) && new.learn.contains(vlan));
+        }
+    }
+    for vlan in old.learn.differing(&new.learn).iter() {
+        let Some(changed) = vlans[vlan.index()].as_mut().map(Arc::make_mut) else { continue };
+        changed.learn = if new.learn.contains(vlan) { changed.forward.clone() } else { Default::default() };
+    }
+    vlans
 }
 
-/// A port with what decides its membership.
-struct Member {
-    id: PortId,
-    port: Port,
-    carries: Carries,
-}
-
-enum Carries {
-    Access(VlanId),
-    Trunk { native: VlanId, allowed: Option<mona_model::names::VlanSet> },
-}
-
-fn members<'a>(config: &'a Config, state: &'a State) -> impl Iterator<Item = Member> + 'a {
-    state.ports.iter().filter_map(|(name, port)| {
+/// The ports, and the VLANs of each.
+fn members<'a>(
+    config: &'a Config,
+    state: &'a State,
+    exist: &'a VlanSet,
+) -> impl Iterator<Item = (PortId, Port, Carries)> + 'a {
+    state.ports.iter().filter_map(move |(name, port)| {
         let interface = config.interfaces.get(name)?;
         let device = state.devices.get(&port.device)?;
         let home = port.opened.as_ref()?.home.unwrap_or(Home::Backplane);
         let effective = config.switchport(interface);
-        let (untagged, tagged, carries) = match effective.mode {
-            SwitchportMode::Access => (Some(effective.access_vlan), false, Carries::Access(effective.access_vlan)),
+        let trunk = effective.mode == SwitchportMode::Trunk;
+        let (untagged, may_carry) = match effective.mode {
+            SwitchportMode::Access => (Some(effective.access_vlan), only(effective.access_vlan)),
             SwitchportMode::Trunk => (
                 Some(effective.trunk_native).filter(|_| !config.tag_native),
-                true,
-                Carries::Trunk { native: effective.trunk_native, allowed: effective.trunk_allowed },
+                effective.trunk_allowed.unwrap_or_else(VlanSet::all),
             ),
         };
-        let port = Port {
-            up: state.line(*name, interface).is_ok(),
+        let up = state.line(*name, interface).is_ok();
+        let member = if up { may_carry.and(exist) } else { VlanSet::default() };
+        let untagged_in = untagged.map(only).unwrap_or_default().and(&member);
+        let carries = Carries { member, untagged: untagged_in };
+        let out = Port {
+            up,
             untagged,
-            tagged,
+            tagged: trunk,
             learning: effective.learning,
             protected: effective.protected,
             block_unicast: effective.block_unicast,
@@ -64,26 +109,10 @@ fn members<'a>(config: &'a Config, state: &'a State) -> impl Iterator<Item = Mem
             mtu: interface.mtu.unwrap_or_else(|| u16::try_from(device.mtu).unwrap_or(u16::MAX)),
             home,
         };
-        Some(Member { id: state.ports.get(name)?.id, port, carries })
+        Some((port.id, out, carries))
     })
 }
 
-fn vlan_of(vlan: VlanId, members: &[Member], config: &Config) -> Vlan {
-    let (mut forward, mut untagged) = (PortSet::default(), PortSet::default());
-    for member in members.iter().filter(|m| m.port.up) {
-        let (is_member, without_tag) = match &member.carries {
-            Carries::Access(access) => (*access == vlan, true),
-            Carries::Trunk { native, allowed } => {
-                (allowed.as_ref().is_none_or(|set| set.0.contains(&vlan)), *native == vlan && !config.tag_native)
-            }
-        };
-        if is_member {
-            forward.insert(member.id);
-            if without_tag {
-                untagged.insert(member.id);
-            }
-        }
-    }
-    let learn = if config.mac.no_learning.contains(&vlan) { PortSet::default() } else { forward.clone() };
-    Vlan { learn, forward, untagged }
+fn only(vlan: VlanId) -> VlanSet {
+    [vlan].into_iter().collect()
 }

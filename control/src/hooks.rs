@@ -10,7 +10,7 @@ use mona_model::names::InterfaceName;
 use mona_model::print::print_interface;
 use mona_model::rows::{AddPort, Rejected, is_unsupported_vlan};
 use mona_model::shown::Shown;
-use mona_wire::Instant;
+use mona_wire::{Instant, VlanId};
 
 /// Somebody waits for a port to be opened.
 #[derive(Debug)]
@@ -18,11 +18,13 @@ pub(crate) struct Waiting {
     session: u64,
     id: u64,
     messages: Vec<String>,
-    /// The interface before, to be put back if the port cannot be opened.
+    /// The interface before, to be put back if the port cannot be opened…
     before: Option<InterfaceConfig>,
+    /// …and what was made of it.
+    after: Option<InterfaceConfig>,
     was_hooked: bool,
     /// VLANs that were made on the way.
-    made: Vec<mona_wire::VlanId>,
+    made: Vec<VlanId>,
 }
 
 impl Switch {
@@ -39,8 +41,9 @@ impl Switch {
                 }
                 // A wish said again is a reason to try again.
                 self.state.failed.remove(&name);
+                let after = config.interfaces.get(&name).cloned();
                 self.set_config(now, config);
-                let waiting = Waiting { session: session.id, id, messages, before, was_hooked, made };
+                let waiting = Waiting { session: session.id, id, messages, before, after, was_hooked, made };
                 self.waiting.entry(name).or_default().push(waiting);
                 if self.state.ports.get(&name).is_some_and(|port| port.opened.is_some()) {
                     self.accept_waiting(name);
@@ -114,18 +117,44 @@ impl Switch {
     pub(crate) fn refuse_waiting(&mut self, name: InterfaceName, why: &str) {
         // The last first: what the first found is what remains.
         for waiting in self.waiting.remove(&name).unwrap_or_default().into_iter().rev() {
-            match waiting.before {
-                Some(before) => self.config.interfaces.insert(name, before),
-                None => self.config.interfaces.remove(&name),
-            };
-            if !waiting.was_hooked {
-                self.state.hooked.remove(&name);
-            }
-            for vlan in waiting.made {
-                self.config.vlans.remove(&vlan);
-            }
+            self.take_back(name, &waiting);
             self.reject(waiting.session, waiting.id, &[], LineError::Rejected { text: why.into() });
             (self.changed, self.rekeep) = (true, true);
+        }
+    }
+
+    /// Takes back what a wish made of an interface, and nothing that others have said or done since.
+    fn take_back(&mut self, name: InterfaceName, waiting: &Waiting) {
+        let now = self.config.interfaces.remove(&name);
+        self.state.hooked.remove(&name);
+        let mut back = waiting.before.clone();
+        if let (Some(back), Some(now), Some(after)) = (&mut back, now, &waiting.after)
+            && now != *after
+        {
+            *back = InterfaceConfig { device: back.device.take(), ..now };
+        }
+        let others = |held: &dyn Fn(&InterfaceConfig) -> bool| self.config.interfaces.values().any(held);
+        if let Some(back) = &mut back {
+            let is_there = |device: &String| !waiting.was_hooked || self.state.devices.contains_key(device);
+            let device = back.device.take().filter(is_there);
+            back.device = device.filter(|device| !others(&|other| other.device.as_ref() == Some(device)));
+            back.tag = back.tag.take().filter(|tag| !others(&|other| other.tag.as_ref() == Some(tag)));
+            back.profile = back.profile.take().filter(|profile| self.config.profiles.contains_key(profile));
+        }
+        // What only a hook made is nothing without its device.
+        match back.filter(|back| !back.hot_plug || back.device.is_some() || back.tag.is_some()) {
+            Some(back) => {
+                if waiting.was_hooked && back.device.is_some() {
+                    self.state.hooked.insert(name);
+                }
+                self.config.interfaces.insert(name, back);
+            }
+            None => self.config.mac.statics.retain(|_, interface| *interface != name),
+        }
+        for vlan in &waiting.made {
+            if !is_used(&self.config, *vlan) {
+                self.config.vlans.remove(vlan);
+            }
         }
     }
 
@@ -222,7 +251,15 @@ struct Plan {
     name: InterfaceName,
     config: Config,
     messages: Vec<String>,
-    made: Vec<mona_wire::VlanId>,
+    made: Vec<VlanId>,
+}
+
+/// Does anything in the configuration speak of this VLAN?
+fn is_used(config: &Config, vlan: VlanId) -> bool {
+    let named = config.vlans.get(&vlan).is_some_and(|v| *v != Default::default());
+    let interfaces = config.interfaces.values().map(|i| &i.switchport);
+    let mut all = interfaces.chain(config.profiles.values().map(|p| &p.switchport));
+    named || all.any(|s| s.access_vlan == Some(vlan) || s.trunk_native == Some(vlan))
 }
 
 /// The lowest free interface of the slot for hooks.
@@ -237,7 +274,7 @@ fn apply(
     name: InterfaceName,
     wish: &AddPort,
     messages: &mut Vec<String>,
-    made: &mut Vec<mona_wire::VlanId>,
+    made: &mut Vec<VlanId>,
 ) -> Result<(), Rejected> {
     if let Some(profile) = wish.profile.as_ref().filter(|p| !config.profiles.contains_key(*p)) {
         return Err(format!("there is no port-profile {profile}: configure it first"));
@@ -265,7 +302,7 @@ fn apply(
     }
     if let Some(allowed) = &wish.trunk {
         interface.switchport.mode = Some(SwitchportMode::Trunk);
-        interface.switchport.trunk_allowed = Some(allowed.clone()).filter(|v| v.0.len() < 4094);
+        interface.switchport.trunk_allowed = Some(allowed.clone()).filter(|v| !v.is_all());
         interface.switchport.trunk_native = wish.native_vlan;
     }
     Ok(())

@@ -106,7 +106,10 @@ impl Learn {
             if new.as_ref().is_some_and(|new| std::sync::Arc::ptr_eq(old, new)) {
                 continue;
             }
-            left.extend(old.forward.iter().filter(|port| !new.as_ref().is_some_and(|v| v.forward.contains(*port))));
+            match new {
+                Some(new) => left.extend(old.forward.without(&new.forward).iter()),
+                None => left.extend(old.forward.iter()),
+            }
         }
         if left.is_empty() {
             return;

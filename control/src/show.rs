@@ -226,7 +226,7 @@ impl Switch {
             .vlans
             .keys()
             .copied()
-            .filter(|v| exists(*v) && allowed.is_none_or(|set| set.0.contains(v)))
+            .filter(|v| exists(*v) && allowed.is_none_or(|set| set.contains(*v)))
             .collect();
         let counters = match self.state.ports.get(&name) {
             Some(port) => view.counters.shown(now, view.clock, port.id, &(view.raw)(port.id)),
@@ -252,7 +252,7 @@ impl Switch {
             native_tagged: self.config.tag_native,
             allowed: match allowed {
                 None => "ALL".into(),
-                Some(set) if set.0.is_empty() => "NONE".into(),
+                Some(set) if set.is_empty() => "NONE".into(),
                 Some(set) => set.to_string(),
             },
             active: active.to_string(),

@@ -7,7 +7,7 @@
 //!   Seen, Idle ──────────────▶ Fdb       └─▶ Open, Close, SetUp, Log, Keep, Reply
 //! ```
 
-use crate::compile::compile;
+use crate::compile::{Made, compile};
 use crate::hooks::Waiting;
 use crate::input::{Device, Input, Output, Session};
 use crate::learn::Learn;
@@ -41,6 +41,8 @@ pub struct Switch {
     pub fdb: Arc<Fdb>,
     /// What workers do.
     pub snapshot: Arc<Snapshot>,
+    /// What its VLANs were made of.
+    made: Made,
     /// What `io auto` means.
     pub(crate) default_io: IoChoice,
     pub(crate) outputs: Vec<Output>,
@@ -64,6 +66,7 @@ impl Switch {
             learn: Learn::default(),
             snapshot: Arc::new(Snapshot::empty(fdb.clone())),
             fdb,
+            made: Made::default(),
             default_io,
             outputs: Vec::new(),
             waiting: BTreeMap::new(),
@@ -144,7 +147,9 @@ impl Switch {
     /// Compiles and publishes; static stations follow.
     pub(crate) fn publish(&mut self) {
         let number = self.snapshot.number + 1;
-        let snapshot = Arc::new(compile(&self.config, &self.state, &self.snapshot, number));
+        let (snapshot, made) = compile(&self.config, &self.state, &self.snapshot, &self.made, number);
+        let snapshot = Arc::new(snapshot);
+        self.made = made;
         self.learn.forget(&self.snapshot, &snapshot);
         let port_of = |name: &InterfaceName| self.state.ports.get(name).filter(|p| p.opened.is_some()).map(|p| p.id);
         let statics: BTreeMap<_, _> = self

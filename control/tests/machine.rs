@@ -213,3 +213,43 @@ fn a_flapping_station_is_named_once() {
             || flaps[0].ends_with("Host 0200.0000.0007 in vlan 10 is flapping between port Gi0/2 and port Gi0/1")
     );
 }
+
+#[test]
+fn a_change_costs_what_it_changes() {
+    // A thousand trunks with explicit lists of four thousand VLANs.
+    let names: Vec<String> = (1..=1000).map(|port| format!("t{port}")).collect();
+    let devices: Vec<&str> = names.iter().map(String::as_str).collect();
+    let ports = (1..=1000).map(|port| {
+        format!("interface gi0/{port}\n device t{port}\n switchport mode trunk\n switchport trunk allowed vlan 2-1001,1006-4005\n")
+    });
+    let text: String = std::iter::once("vlan 2-1001,1006-4005\n".to_string()).chain(ports).collect();
+    let mut bench = Bench::new(&devices, &text);
+    assert_eq!(bench.up().len(), 1000);
+    let vlans = |bench: &Bench| bench.switch.snapshot.vlans.clone();
+    let members =
+        |bench: &Bench, vlan: u16| bench.switch.snapshot.vlan(vid(vlan)).map_or(0, |v| v.forward.iter().count());
+    assert_eq!((members(&bench, 2), members(&bench, 4005), members(&bench, 1)), (1000, 1000, 0));
+    let here = ["configure terminal", "interface GigabitEthernet0/7"];
+    for (line, changes) in [
+        ("description words", 0),
+        ("switchport trunk allowed vlan remove 100", 1),
+        ("switchport protected", 0),
+        ("switchport trunk native vlan 200", 1),
+        ("switchport trunk allowed vlan add 100", 1),
+        ("shutdown", 4000),
+        ("no shutdown", 4000),
+    ] {
+        let before = vlans(&bench);
+        let begin = std::time::Instant::now();
+        assert!(bench.say(&here, line).error.is_none(), "{line}");
+        let took = begin.elapsed();
+        let pairs = before.into_iter().zip(vlans(&bench));
+        let anew = pairs.filter(|(old, new)| match (old, new) {
+            (Some(old), Some(new)) => !Arc::ptr_eq(old, new),
+            (old, new) => old.is_some() != new.is_some(),
+        });
+        assert_eq!(anew.count(), changes, "VLANs made anew by {line}");
+        println!("{line}: {took:?}");
+    }
+    assert_eq!((members(&bench, 100), members(&bench, 4005)), (1000, 1000));
+}

@@ -1,12 +1,14 @@
 //! Whatever happens in whatever order: nothing panics, what workers are told makes sense, every question has one answer,
 //! and a restart finds what was there.
 
+use mona_control::compile::{Made, compile};
 use mona_control::input::{Device, Input, Output, Session};
 use mona_control::switch::Switch;
-use mona_datapath::Fdb;
 use mona_datapath::fdb::Origin;
 use mona_datapath::out::Seen;
 use mona_datapath::switching::{IoChoice, Opened};
+use mona_datapath::{Fdb, Snapshot};
+use mona_model::config::InterfaceConfig;
 use mona_wire::{Instant, Mac, PortId, VlanId};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -332,6 +334,15 @@ impl Rig {
                 assert_eq!(sets.untagged.contains(id), port.untagged == Some(vlan), "{id} in VLAN {vlan}");
             }
         }
+        let whole = compile(config, state, &Snapshot::empty(snapshot.fdb.clone()), &Made::default(), 1).0;
+        assert!(whole.ports == snapshot.ports && whole.vlans == snapshot.vlans, "by parts it is something else");
+        let twice = |of: &dyn Fn(&InterfaceConfig) -> Option<String>| {
+            let all: Vec<String> = config.interfaces.values().filter_map(of).collect();
+            all.iter().collect::<BTreeSet<_>>().len() < all.len()
+        };
+        assert!(!twice(&|i| i.device.clone()) && !twice(&|i| i.tag.clone()), "a device or a tag twice: {config:?}");
+        let profiles = config.interfaces.values().filter_map(|i| i.profile.as_ref());
+        profiles.for_each(|profile| assert!(config.profiles.contains_key(profile), "there is no {profile}"));
         let ids: BTreeSet<PortId> = state.ports.values().map(|port| port.id).collect();
         let devices: BTreeSet<&String> = state.ports.values().map(|port| &port.device).collect();
         assert_eq!((ids.len(), devices.len()), (state.ports.len(), state.ports.len()), "a number or a device twice");
@@ -389,6 +400,7 @@ proptest! {
     #[test]
     fn whatever_happens(events in proptest::collection::vec(event(), 1..120)) {
         let mut rig = Rig::new();
+        rig.feed(Input::Time);
         for event in &events {
             rig.happens(event);
             rig.check();

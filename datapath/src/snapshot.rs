@@ -80,6 +80,30 @@ impl PortSet {
         self.words[word] |= 1 << (port.index() % 64);
     }
 
+    /// Takes a port out.
+    pub fn remove(&mut self, port: PortId) {
+        if let Some(word) = self.words.get_mut(port.index() / 64) {
+            *word &= !(1 << (port.index() % 64));
+        }
+        // Equal sets are of equal length.
+        while self.words.last() == Some(&0) {
+            self.words.pop();
+        }
+    }
+
+    /// Puts a port in or takes it out.
+    pub fn set(&mut self, port: PortId, is_in: bool) {
+        if is_in { self.insert(port) } else { self.remove(port) }
+    }
+
+    /// Those in this set and not in the other.
+    pub fn without(&self, other: &PortSet) -> PortSet {
+        let others = other.words.iter().chain(std::iter::repeat(&0));
+        let mut words: Vec<u64> = self.words.iter().zip(others).map(|(word, other)| word & !other).collect();
+        words.truncate(words.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1));
+        PortSet { words }
+    }
+
     /// Is the port in the set?
     #[inline]
     pub fn contains(&self, port: PortId) -> bool {

@@ -224,7 +224,7 @@ pub fn vlans(text: &str) -> Option<VlanSet> {
         (low <= high).then_some((low, high))
     });
     let (_, parts) = all_consuming(separated_list1(tag(","), part)).parse(text).ok()?;
-    Some(VlanSet(parts.into_iter().flat_map(|(l, h)| (l.get()..=h.get()).filter_map(VlanId::new)).collect()))
+    Some(parts.into_iter().flat_map(|(l, h)| (l.get()..=h.get()).filter_map(VlanId::new)).collect())
 }
 
 /// An interface by its name, abbreviated or not, or by the netdev bound to it.

@@ -21,4 +21,5 @@ pub mod rows;
 pub mod shown;
 pub mod sources;
 mod syntax;
+pub mod vlans;
 mod words;

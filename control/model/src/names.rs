@@ -1,8 +1,8 @@
 //! Interface names as IOS writes them, and sets of VLANs as IOS lists them.
 
+pub use crate::vlans::VlanSet;
 use mona_wire::VlanId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::fmt;
 
 /// The kinds of interface, in the order in which configurations list them.
@@ -31,10 +31,6 @@ pub struct InterfaceName {
     /// The number of a sub-interface, 1..=4094; 0: it is none.
     pub sub: u16,
 }
-
-/// A set of VLANs; prints as `1-5,7`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct VlanSet(pub BTreeSet<VlanId>);
 
 impl InterfaceKind {
     /// All kinds.
@@ -163,45 +159,5 @@ impl std::str::FromStr for InterfaceName {
             InterfaceKind::Vlan => InterfaceName { kind, slot: 0, number: number(rest, 1, 4094)?, sub: 0 },
             InterfaceKind::Null => InterfaceName { kind, slot: 0, number: number(rest, 0, 0)?, sub: 0 },
         })
-    }
-}
-
-impl VlanSet {
-    /// 1-4094
-    pub fn all() -> VlanSet {
-        (1..=4094).filter_map(VlanId::new).collect()
-    }
-
-    /// Are all in it?
-    pub fn is_all(&self) -> bool {
-        self.0.len() == 4094
-    }
-}
-
-impl fmt::Display for VlanSet {
-    /// As IOS lists them: `1-5,7`; runs of two are written `4,5`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut runs: Vec<(u16, u16)> = Vec::new();
-        for vlan in self.0.iter().map(|v| v.get()) {
-            match runs.last_mut() {
-                Some((_, last)) if *last + 1 == vlan => *last = vlan,
-                _ => runs.push((vlan, vlan)),
-            }
-        }
-        for (index, (first, last)) in runs.iter().enumerate() {
-            let comma = if index > 0 { "," } else { "" };
-            match last - first {
-                0 => write!(f, "{comma}{first}")?,
-                1 => write!(f, "{comma}{first},{last}")?,
-                _ => write!(f, "{comma}{first}-{last}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl FromIterator<VlanId> for VlanSet {
-    fn from_iter<I: IntoIterator<Item = VlanId>>(vlans: I) -> VlanSet {
-        VlanSet(vlans.into_iter().collect())
     }
 }

@@ -225,5 +225,5 @@ fn missing_vlans(config: &Config) -> Vec<String> {
         .filter_map(|s| s.access_vlan)
         .filter(|vlan| !config.vlans.contains_key(vlan))
         .collect();
-    if missing.0.is_empty() { Vec::new() } else { vec![format!("no vlan {missing}")] }
+    if missing.is_empty() { Vec::new() } else { vec![format!("no vlan {missing}")] }
 }

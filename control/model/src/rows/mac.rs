@@ -36,7 +36,7 @@ pub(super) static ROWS: &[Row] = &[
         No::Full,
         Does::Set {
             set: |config, _, args, no| {
-                for vlan in args.vlans("vlans").unwrap_or_default().0 {
+                for vlan in args.vlans("vlans").unwrap_or_default().iter() {
                     if no {
                         config.mac.no_learning.insert(vlan)
                     } else {
@@ -47,7 +47,7 @@ pub(super) static ROWS: &[Row] = &[
             },
             get: |config, _| {
                 let off: VlanSet = config.mac.no_learning.iter().copied().collect();
-                if off.0.is_empty() { Vec::new() } else { vec![Said::No(vec![off.to_string()])] }
+                if off.is_empty() { Vec::new() } else { vec![Said::No(vec![off.to_string()])] }
             },
         },
     )

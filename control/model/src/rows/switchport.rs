@@ -90,7 +90,7 @@ pub(super) static ROWS: &[Row] = &[
                 allow(config, place, |_| vlans.clone())
             },
             get: |config, place| match of(config, place).and_then(|s| s.trunk_allowed.as_ref()) {
-                Some(vlans) if !vlans.0.is_empty() && !vlans.is_all() => vec![Said::Yes(vec![vlans.to_string()])],
+                Some(vlans) if !vlans.is_empty() && !vlans.is_all() => vec![Said::Yes(vec![vlans.to_string()])],
                 _ => Vec::new(),
             },
         },
@@ -111,7 +111,7 @@ pub(super) static ROWS: &[Row] = &[
                 allow(config, place, |_| Some(if none { VlanSet::default() } else { VlanSet::all() }))
             },
             get: |config, place| match of(config, place).and_then(|s| s.trunk_allowed.as_ref()) {
-                Some(vlans) if vlans.0.is_empty() => say(Some("none")),
+                Some(vlans) if vlans.is_empty() => say(Some("none")),
                 Some(vlans) if vlans.is_all() => say(Some("all")),
                 _ => Vec::new(),
             },
@@ -126,12 +126,12 @@ pub(super) static ROWS: &[Row] = &[
             set: |config, place, args, _| {
                 let (how, list) = (args.word("how").unwrap_or_default(), args.vlans("vlans").unwrap_or_default());
                 allow(config, place, |now| {
-                    let now = now.unwrap_or_else(VlanSet::all).0;
-                    Some(VlanSet(match how.as_str() {
-                        "add" => now.union(&list.0).copied().collect(),
-                        "remove" => now.difference(&list.0).copied().collect(),
-                        _ => VlanSet::all().0.difference(&list.0).copied().collect(),
-                    }))
+                    let now = now.unwrap_or_else(VlanSet::all);
+                    Some(match how.as_str() {
+                        "add" => now.or(&list),
+                        "remove" => now.without(&list),
+                        _ => VlanSet::all().without(&list),
+                    })
                 })
             },
             get: super::unsaid,

@@ -44,27 +44,27 @@ pub(super) static ROWS: &[Row] = &[
                     if wish.chars().count() > 32 {
                         return Err("A VLAN name has at most 32 characters".into());
                     }
-                    let [only] = vlans.0.iter().collect::<Vec<_>>()[..] else {
+                    let [only] = vlans.iter().collect::<Vec<_>>()[..] else {
                         return Err("A name belongs to one VLAN: say `vlan N` first".into());
                     };
                     match called(config, wish) {
-                        Some(other) if other != *only => {
+                        Some(other) if other != only => {
                             return Err(format!("VLAN {other} has the name {wish} already"));
                         }
                         _ => {}
                     }
-                    name = name.filter(|name| *name != Config::default().vlan_name(*only));
+                    name = name.filter(|name| *name != Config::default().vlan_name(only));
                 }
-                if vlans.0.iter().any(|v| is_default(*v)) {
+                if vlans.iter().any(is_default) {
                     return Err("Default VLAN names may not be changed".into());
                 }
-                for vlan in &vlans.0 {
-                    config.vlans.entry(*vlan).or_default().name = name.clone();
+                for vlan in vlans.iter() {
+                    config.vlans.entry(vlan).or_default().name = name.clone();
                 }
                 DONE
             },
             get: |config, place| match place {
-                Place::Vlan(VlanSet(vlans)) => say(vlans.first().and_then(|v| config.vlans.get(v)?.name.clone())),
+                Place::Vlan(vlans) => say(vlans.iter().next().and_then(|v| config.vlans.get(&v)?.name.clone())),
                 _ => Vec::<Said>::new(),
             },
         },
@@ -79,22 +79,22 @@ fn called(config: &Config, name: &str) -> Option<VlanId> {
 }
 
 fn enter(config: &mut Config, vlans: VlanSet) -> Result<Done, Rejected> {
-    for vlan in &vlans.0 {
-        config.vlans.entry(*vlan).or_default();
+    for vlan in vlans.iter() {
+        config.vlans.entry(vlan).or_default();
     }
     Ok(Done { messages: Vec::new(), enter: Some(Place::Vlan(vlans)) })
 }
 
 fn remove(config: &mut Config, vlans: &VlanSet) -> Result<Done, Rejected> {
-    let kept: VlanSet = vlans.0.iter().copied().filter(|v| is_default(*v)).collect();
-    if vlans.0.len() == 1 && !kept.0.is_empty() {
+    let kept: VlanSet = vlans.iter().filter(|v| is_default(*v)).collect();
+    if vlans.len() == 1 && !kept.is_empty() {
         return Err(format!("Default VLAN {kept} may not be deleted."));
     }
-    if !kept.0.is_empty() {
+    if !kept.is_empty() {
         return Err(format!("Default VLAN id(s) {kept} may not be deleted."));
     }
-    vlans.0.iter().for_each(|vlan| {
-        config.vlans.remove(vlan);
+    vlans.iter().for_each(|vlan| {
+        config.vlans.remove(&vlan);
     });
     Ok(Done { messages: Vec::new(), enter: Some(Place::Global) })
 }
