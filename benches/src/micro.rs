@@ -159,12 +159,19 @@ fn enter(snapshot: &Snapshot, station: usize) {
 fn switch(stations: usize) -> Snapshot {
     let mut snapshot = Snapshot::empty(Arc::new(Fdb::with_capacity_and_seed(stations.max(2), SEED)));
     let ports = || (1..=PORTS).map(PortId);
-    let vlan = Vlan { learn: ports().collect(), forward: ports().collect(), untagged: ports().collect() };
+    let vlan = Vlan {
+        learn: ports().collect(),
+        forward: ports().collect(),
+        untagged: ports().collect(),
+        ..Vlan::new(VlanId::DEFAULT)
+    };
     snapshot.vlans[VlanId::DEFAULT.index()] = Some(Arc::new(vlan));
     let port = Port {
         up: true,
         untagged: Some(VlanId::DEFAULT),
         tagged: false,
+        encapsulations: None,
+        host: false,
         learning: true,
         protected: false,
         block_unicast: true,

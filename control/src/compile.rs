@@ -42,14 +42,22 @@ pub fn compile(config: &Config, state: &State, previous: &Snapshot, made: &Made,
     }
     let new = Made { exist, learn, ports: carried };
     let vlans = vlans(previous, made, &new);
-    (Snapshot { number, ports, vlans, fdb: previous.fdb.clone() }, new)
+    let snapshot = Snapshot {
+        number,
+        ports,
+        vlans,
+        fdb: previous.fdb.clone(),
+        routing: previous.routing.clone(),
+        load_sharing: previous.load_sharing,
+    };
+    (snapshot, new)
 }
 
 /// The VLANs before, and what is different in `new`.
 fn vlans(previous: &Snapshot, old: &Made, new: &Made) -> Vec<Option<Arc<Vlan>>> {
     let mut vlans = previous.vlans.clone();
     for vlan in old.exist.differing(&new.exist).iter() {
-        vlans[vlan.index()] = new.exist.contains(vlan).then(Arc::default);
+        vlans[vlan.index()] = new.exist.contains(vlan).then(|| Arc::new(Vlan::new(vlan)));
     }
     let nowhere = Carries::default();
     let gone = old.ports.keys().filter(|id| !new.ports.contains_key(id));
@@ -102,6 +110,8 @@ fn members<'a>(
             up,
             untagged,
             tagged: trunk,
+            encapsulations: None,
+            host: false,
             learning: effective.learning,
             protected: effective.protected,
             block_unicast: effective.block_unicast,

@@ -2,7 +2,7 @@
 //! report (`switchd --record`, `testbed replay`).
 
 use ipnet::IpNet;
-use mona_datapath::out::Seen;
+use mona_datapath::out::{Seen, Told};
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_model::api::Reply;
 use mona_model::rows::Action;
@@ -86,6 +86,17 @@ pub enum Input {
     },
     /// Routes that others (routing daemons) entered into the kernel by the switch's own interfaces, or took back.
     Routes(Vec<KernelRoute>),
+    /// A frame that workers show as it came in: dropped, or heard on its way.
+    Exception {
+        /// The port it came in on.
+        port: PortId,
+        /// The VLAN it came in.
+        vlan: VlanId,
+        /// Why it is shown.
+        why: Told,
+        /// All of it, complete in its checksums.
+        bytes: Vec<u8>,
+    },
     /// The configuration was written to disk, or could not be.
     Saved {
         /// The session that asked.

@@ -196,6 +196,9 @@ impl Rim {
             match report {
                 Report::Seen(one) => seen.push(one),
                 Report::Frame(port, bytes) => self.feed(Input::Frame { port, bytes }),
+                Report::Exception { port, vlan, why, frame } => {
+                    self.feed(Input::Exception { port, vlan, why, bytes: frame });
+                }
             }
         }
         self.reports = reports;

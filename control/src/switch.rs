@@ -108,7 +108,7 @@ impl Switch {
             }
             Input::Frame { .. } => {}
             // Known to no table yet.
-            Input::Identity { .. } | Input::Routes(_) => {}
+            Input::Identity { .. } | Input::Routes(_) | Input::Exception { .. } => {}
             Input::Saved { session, id, result } => match result {
                 Ok(()) => {
                     let lines = ["Building configuration...", "[OK]"].map(String::from).to_vec();

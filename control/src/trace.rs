@@ -2,8 +2,9 @@
 
 use crate::switch::Switch;
 use mona_datapath::Drop;
+use mona_datapath::hops::Hop;
 use mona_datapath::io::Offload;
-use mona_datapath::out::{Classified, Flood, NotLearned, Note};
+use mona_datapath::out::{Classified, Flood, NotLearned, Note, ToHost};
 use mona_datapath::recorder::Recorder;
 use mona_model::config::SwitchportMode;
 use mona_model::names::InterfaceName;
@@ -110,6 +111,24 @@ impl Tracer<'_> {
                 };
                 ("lookup", format!("{what}: to every other port of the VLAN"), Vec::new())
             }
+            Note::Routed => ("route", "the destination is the router".into(), Vec::new()),
+            Note::ToHost(why) => {
+                let why = match why {
+                    ToHost::NotIp => "it is no IP packet",
+                    ToHost::NotRouting => "the interface does not route it",
+                    ToHost::Address => "its destination is an address of the router",
+                    ToHost::LinkScope => "its destination is of link scope",
+                };
+                ("route", format!("to the switch's own netdev: {why}"), Vec::new())
+            }
+            Note::Verified => ("route", "the source is reachable".into(), Vec::new()),
+            Note::Leaf(leaf) => {
+                let hop = self.switch.snapshot.routing.hops.hop(*leaf);
+                ("route", hop.map_or("a route that is gone".into(), |hop| hop_text(&hop)), Vec::new())
+            }
+            Note::NextHop(vlan, address) => ("route", format!("the next hop is {address} in VLAN {vlan}"), Vec::new()),
+            Note::Neighbour(mac) => ("rewrite", format!("to {mac}, one hop less to live"), Vec::new()),
+            Note::Fragmented(size) => ("rewrite", format!("in fragments of at most {size} bytes"), Vec::new()),
             Note::Skipped(port, why) => {
                 let name = self.switch.state.interface_of(*port);
                 let lines = name.map(|name| self.behind(*why, name)).unwrap_or_default();
@@ -152,6 +171,21 @@ impl Tracer<'_> {
             .filter(|((vlan, _), interface)| Some(**interface) == name && Some(*vlan) == self.vlan)
             .map(|((vlan, mac), interface)| format!("mac address-table static {mac} vlan {vlan} interface {interface}"))
             .collect()
+    }
+}
+
+fn hop_text(hop: &Hop) -> String {
+    match hop {
+        Hop::Local => "an address of the router".into(),
+        Hop::Drop(why) => format!("the route says: {}", why.why()),
+        Hop::Broadcast(vlan) => format!("the broadcast address of the subnet in VLAN {vlan}"),
+        Hop::Via(paths) => match &paths[..] {
+            [one] => match one.gateway {
+                None => format!("directly connected in VLAN {}", one.vlan),
+                Some(gateway) => format!("by {gateway}"),
+            },
+            _ => format!("{} paths", paths.len()),
+        },
     }
 }
 

@@ -5,7 +5,8 @@
 
 use crate::forward::{Frame, forward};
 use crate::io::RxFrame;
-use crate::out::{Out, Seen};
+use crate::out::{Out, Seen, Told};
+use crate::rewrite::Rewrite;
 use crate::{Drop, Snapshot};
 use mona_wire::{Eth, PortId, Tci, VlanId};
 
@@ -25,6 +26,21 @@ pub struct Send {
     pub vlan: VlanId,
     /// With this tag or without any.
     pub tag: Option<Tci>,
+    /// In fragments of IP packets at most so large; 0: whole.
+    pub fragment: u16,
+}
+
+/// A frame that is routed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Routed {
+    /// Which frame of the batch.
+    pub frame: u16,
+    /// The VLAN it came in.
+    pub from: VlanId,
+    /// The VLAN it leaves in.
+    pub to: VlanId,
+    /// What is changed before it is sent.
+    pub rewrite: Rewrite,
 }
 
 /// The decisions about one batch. Frames are named by their place in it.
@@ -33,6 +49,10 @@ pub struct Batch {
     pub sends: Vec<Send>,
     /// What control is to be told.
     pub seen: Vec<Seen>,
+    /// Frames that control is to be shown as they came in, the VLAN they came in, and why.
+    pub told: Vec<(u16, VlanId, Told)>,
+    /// Frames that leave rewritten, ascending.
+    pub routed: Vec<Routed>,
     /// Frames of which nothing was sent, and why.
     pub dropped: Vec<(u16, Drop)>,
     /// Frames that were admitted to a VLAN, for its counters.
@@ -47,6 +67,8 @@ impl Default for Batch {
         Batch {
             sends: Vec::with_capacity(SENDS + PortId::COUNT),
             seen: Vec::with_capacity(BATCH),
+            told: Vec::with_capacity(2 * BATCH),
+            routed: Vec::with_capacity(BATCH),
             dropped: Vec::with_capacity(BATCH),
             admitted: Vec::with_capacity(BATCH),
             budget: BATCH,
@@ -61,6 +83,8 @@ impl Batch {
         let frames = &frames[..frames.len().min(BATCH)];
         self.sends.clear();
         self.seen.clear();
+        self.told.clear();
+        self.routed.clear();
         self.dropped.clear();
         self.admitted.clear();
         for rx in frames {
@@ -77,9 +101,9 @@ impl Batch {
             }
             // Parsed again, not kept: a header in the cache is read faster than a copy of it written and read.
             let frame = Frame::parse(rx.bytes(), rx.len() as u32, &rx.offload);
-            let mut out = OneFrame { batch: self, frame: at as u16, vlan: VlanId::DEFAULT };
+            let mut out = OneFrame { batch: self, frame: at as u16, vlan: VlanId::DEFAULT, fragment: 0 };
             if let Err(why) = frame.and_then(|frame| forward(snapshot, rx.rx, &frame, &mut out)) {
-                self.dropped.push((at as u16, why));
+                out.dropped(why);
             }
         }
         frames.len()
@@ -100,10 +124,7 @@ impl Batch {
 /// The VLAN the frame will be in, if it may enter at all: good enough to prefetch by.
 #[inline(always)]
 fn supposed_vlan(snapshot: &Snapshot, rx: PortId, eth: &Eth) -> Option<VlanId> {
-    match eth.tag.map(Tci::vid) {
-        None | Some(0) => snapshot.port(rx)?.untagged,
-        Some(vid) => VlanId::new(vid),
-    }
+    snapshot.port(rx)?.vlan_of(eth.tag).ok()
 }
 
 /// The batch while one of its frames is decided.
@@ -111,6 +132,17 @@ struct OneFrame<'a> {
     batch: &'a mut Batch,
     frame: u16,
     vlan: VlanId,
+    fragment: u16,
+}
+
+impl OneFrame<'_> {
+    #[inline]
+    fn dropped(&mut self, why: Drop) {
+        self.batch.dropped.push((self.frame, why));
+        if why.is_told() {
+            self.batch.told.push((self.frame, self.vlan, Told::Dropped(why)));
+        }
+    }
 }
 
 impl Out for OneFrame<'_> {
@@ -136,7 +168,18 @@ impl Out for OneFrame<'_> {
     }
 
     #[inline(always)]
+    fn rewrite(&mut self, vlan: VlanId, rewrite: Rewrite) {
+        self.batch.routed.push(Routed { frame: self.frame, from: self.vlan, to: vlan, rewrite });
+        (self.vlan, self.fragment) = (vlan, rewrite.fragment);
+    }
+
+    #[inline]
+    fn tell(&mut self, vlan: VlanId, told: Told) {
+        self.batch.told.push((self.frame, vlan, told));
+    }
+
+    #[inline(always)]
     fn send(&mut self, port: PortId, tag: Option<Tci>) {
-        self.batch.sends.push(Send { frame: self.frame, port, vlan: self.vlan, tag });
+        self.batch.sends.push(Send { frame: self.frame, port, vlan: self.vlan, tag, fragment: self.fragment });
     }
 }

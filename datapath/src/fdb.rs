@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  bucket, one cache line   ┌ key ┬ value ┬ key ┬ value ┬ key ┬ value ┬ key ┬ value ┐
-//!  key     4 bits passed │ 12 VLAN │ 48 MAC         (passed: of the first key only)
+//!  key     3 bits passed │ 13 VLAN │ 48 MAC         (passed: the sum over the bucket)
 //!  value  31 bits version │ 1 static │ 16 port │ 16 epoch
 //! ```
 //!
@@ -317,9 +317,11 @@ impl Slot {
 }
 
 /// The bits of a key word that are the key. Never zero: there is no VLAN 0.
-const KEY: u64 = (1 << 60) - 1;
+const KEY: u64 = (1 << PASSED) - 1;
+/// Where a key word's part of the count of those that passed starts.
+const PASSED: u32 = 61;
 /// As far as `passed` counts; from here it does not go down again (searches are longer, not wrong).
-const PASSED_MAX: u64 = 15;
+const PASSED_MAX: u64 = 7 * SLOTS as u64;
 
 /// Where the version starts in a value word. 31 bits: it does not come round while a reader is reading three words.
 const VERSION: u32 = 33;
@@ -342,7 +344,7 @@ fn version(value: u64) -> u64 {
 fn station_of(key: u64, value: u64) -> Station {
     Station {
         // A key that is in the table was made of a VLAN.
-        vlan: VlanId::new((key >> 48) as u16).unwrap_or(VlanId::DEFAULT),
+        vlan: VlanId::numbered((key >> 48) as u16).unwrap_or(VlanId::DEFAULT),
         mac: Mac::from_u64(key),
         port: PortId((value >> 16) as u16),
         origin: if value >> 32 & 1 != 0 { Origin::Static } else { Origin::Dynamic },
@@ -351,26 +353,33 @@ fn station_of(key: u64, value: u64) -> Station {
 }
 
 /// A seed without a pattern, for a multiplication by one like 0x5555… hashes badly (the finaliser of splitmix64).
-const fn scattered(seed: u64) -> u64 {
+pub(crate) const fn scattered(seed: u64) -> u64 {
     let word = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     word ^ word >> 31
 }
 
+/// How many passed the bucket: the sum of what its key words count.
 #[inline]
 fn passed(bucket: &Bucket) -> u64 {
-    bucket.0[0].key.load(Acquire) >> 60
+    bucket.0.iter().map(|slot| slot.key.load(Acquire) >> PASSED).sum()
 }
 
+/// In one of the words: so a reader never sees a sum that is zero only on the way to another.
 fn count_passed(bucket: &Bucket, up: bool) {
-    let key = bucket.0[0].key.load(Relaxed);
-    let count = match (key >> 60, up) {
-        (PASSED_MAX, _) => PASSED_MAX,
-        (count, true) => count + 1,
-        (count, false) => count - 1,
+    if passed(bucket) == PASSED_MAX {
+        return;
+    }
+    let full = PASSED_MAX / SLOTS as u64;
+    let counts = |slot: &&Slot| match slot.key.load(Relaxed) >> PASSED {
+        count if up => count < full,
+        count => count > 0,
     };
-    bucket.0[0].key.store(key & KEY | count << 60, Release);
+    if let Some(slot) = bucket.0.iter().find(counts) {
+        let key = slot.key.load(Relaxed);
+        slot.key.store(if up { key + (1 << PASSED) } else { key - (1 << PASSED) }, Release);
+    }
 }
 
 #[cfg(test)]

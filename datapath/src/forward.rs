@@ -13,7 +13,9 @@ use mona_wire::{Eth, Mac, PortId, Tci, VlanId};
 
 /// What the datapath knows of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frame {
+pub struct Frame<'a> {
+    /// Its bytes, as far as the headers go at least.
+    pub bytes: &'a [u8],
     /// Its header.
     pub eth: Eth,
     /// Bytes behind the Ethernet header and the tag, what an MTU limits; of a super-frame, those of a segment.
@@ -22,7 +24,7 @@ pub struct Frame {
 
 /// Decides what becomes of one frame.
 #[inline(always)]
-pub fn forward(snapshot: &Snapshot, rx: PortId, frame: &Frame, out: &mut impl Out) -> Result<(), Drop> {
+pub fn forward(snapshot: &Snapshot, rx: PortId, frame: &Frame<'_>, out: &mut impl Out) -> Result<(), Drop> {
     let port = snapshot.port(rx).filter(|port| port.up).ok_or(Drop::PortDown)?;
     frame.check(port)?;
     if frame.eth.dst.is_reserved() {
@@ -31,29 +33,27 @@ pub fn forward(snapshot: &Snapshot, rx: PortId, frame: &Frame, out: &mut impl Ou
         return Ok(());
     }
     let (id, vlan) = admit(snapshot, rx, port, frame.eth.tag, out)?;
-    let way = Way { snapshot, rx, port, id, vlan, frame: *frame };
-    way.learn(out);
-    match frame.eth.dst {
-        group if group.is_group() => {
-            way.flood(if group == Mac::BROADCAST { Flood::Broadcast } else { Flood::Multicast }, out)
-        }
-        mac => match snapshot.fdb.lookup(id, mac) {
-            Some(station) => way.bridge(station, out),
-            None => way.flood(Flood::UnknownUnicast, out),
-        },
-    }
+    let way = Way { snapshot, rx, protected: port.protected, id, vlan, frame: *frame };
+    way.learn(port, out);
+    way.bridge(out)
 }
 
-impl Frame {
+/// Bridges a frame of the switch itself, untagged, into a VLAN. The netdev there gets no copy.
+pub fn forward_own(snapshot: &Snapshot, id: VlanId, frame: &Frame<'_>, out: &mut impl Out) -> Result<(), Drop> {
+    let vlan = snapshot.vlan(id).ok_or(Drop::EgressVlanFilter)?;
+    Way::from_router(snapshot, id, vlan, frame).bridge(out)
+}
+
+impl<'a> Frame<'a> {
     /// Reads what there is to know. `bytes` may be the beginning of the frame; it is `len` bytes long in memory.
     #[inline(always)]
-    pub fn parse(bytes: &[u8], len: u32, offload: &Offload) -> Result<Frame, Drop> {
+    pub fn parse(bytes: &'a [u8], len: u32, offload: &Offload) -> Result<Frame<'a>, Drop> {
         let eth = Eth::parse(bytes).ok_or(Drop::Malformed)?;
         let len = match offload.gso {
             Some(gso) => len.min(header_len(bytes, offload, &gso) + u32::from(gso.size)),
             None => len,
         };
-        Ok(Frame { eth, payload: len.saturating_sub(eth.len() as u32) })
+        Ok(Frame { bytes, eth, payload: len.saturating_sub(eth.len() as u32) })
     }
 
     /// What no port takes (802.1D-2004 7.8: only individual addresses are stations) and what this one is too small for.
@@ -77,13 +77,11 @@ fn admit<'a>(
     tag: Option<Tci>,
     out: &mut impl Out,
 ) -> Result<(VlanId, &'a Vlan), Drop> {
-    let (id, why) = match tag.map(Tci::vid) {
-        None => (port.untagged.ok_or(Drop::TagMismatch)?, Classified::Untagged),
-        Some(0) => (port.untagged.ok_or(Drop::TagMismatch)?, Classified::PriorityTag),
-        Some(vid) => {
-            let id = VlanId::new(vid).ok_or(Drop::ReservedVlan)?;
-            (port.tagged.then_some(id).ok_or(Drop::TagMismatch)?, Classified::Tag)
-        }
+    let id = port.vlan_of(tag)?;
+    let why = match tag.map(Tci::vid) {
+        None => Classified::Untagged,
+        Some(0) => Classified::PriorityTag,
+        Some(_) => Classified::Tag,
     };
     out.note(Note::Classified(id, why));
     let vlan = snapshot.vlan(id).filter(|vlan| vlan.forward.contains(rx)).ok_or(Drop::IngressVlanFilter)?;
@@ -96,19 +94,25 @@ fn admit<'a>(
 struct Way<'a> {
     snapshot: &'a Snapshot,
     rx: PortId,
-    port: &'a Port,
+    protected: bool,
     id: VlanId,
     vlan: &'a Vlan,
-    frame: Frame,
+    frame: Frame<'a>,
 }
 
-impl Way<'_> {
+impl<'a> Way<'a> {
+    /// Of a frame that the router sends in the VLAN: as if it came from the router's own port there.
+    fn from_router(snapshot: &'a Snapshot, id: VlanId, vlan: &'a Vlan, frame: &Frame<'a>) -> Way<'a> {
+        let rx = vlan.router.as_ref().and_then(|router| router.host).unwrap_or(PortId::SELF);
+        Way { snapshot, rx, protected: false, id, vlan, frame: *frame }
+    }
+
     /// The source is known here, or control is told (802.1Q-2018 8.7).
     #[inline(always)]
-    fn learn(self, out: &mut impl Out) {
+    fn learn(self, port: &Port, out: &mut impl Out) {
         let Way { snapshot, rx, id, .. } = self;
         let mac = self.frame.eth.src;
-        if !self.port.learning {
+        if !port.learning {
             return out.note(Note::NotLearned(NotLearned::Port));
         }
         if !self.vlan.learn.contains(rx) {
@@ -127,9 +131,22 @@ impl Way<'_> {
         out.seen(Seen { vlan: id, mac, port: rx, snapshot: snapshot.number });
     }
 
+    /// To where the destination is, or to everybody.
+    #[inline(always)]
+    fn bridge(self, out: &mut impl Out) -> Result<(), Drop> {
+        match self.frame.eth.dst {
+            Mac::BROADCAST => self.flood(Flood::Broadcast, out),
+            group if group.is_group() => self.flood(Flood::Multicast, out),
+            mac => match self.snapshot.fdb.lookup(self.id, mac) {
+                Some(station) => self.to(station, out),
+                None => self.flood(Flood::UnknownUnicast, out),
+            },
+        }
+    }
+
     /// To the one port where the destination is.
     #[inline(always)]
-    fn bridge(self, station: Station, out: &mut impl Out) -> Result<(), Drop> {
+    fn to(self, station: Station, out: &mut impl Out) -> Result<(), Drop> {
         out.note(Note::Station(station.port, station.origin == Origin::Static));
         if station.port == self.rx {
             return Err(Drop::PortLoopback);
@@ -171,7 +188,7 @@ impl Way<'_> {
     #[inline(always)]
     fn egress(self, to: PortId, flood: Option<Flood>) -> Result<Option<Tci>, Drop> {
         let port = self.snapshot.port(to).filter(|port| port.up).ok_or(Drop::EgressVlanFilter)?;
-        if self.port.protected && port.protected {
+        if self.protected && port.protected {
             return Err(Drop::Isolated);
         }
         match flood {
@@ -182,7 +199,7 @@ impl Way<'_> {
         if self.frame.payload > u32::from(port.mtu) {
             return Err(Drop::Oversize);
         }
-        let tag = self.frame.eth.tag.unwrap_or(Tci(0)).with_vlan(self.id);
+        let tag = self.frame.eth.tag.unwrap_or(Tci(0)).with_vid(self.vlan.vid);
         Ok((!self.vlan.untagged.contains(to)).then_some(tag))
     }
 }

@@ -1,7 +1,12 @@
 //! Where `forward()` puts its decisions: one function, several outs.
 
+use crate::Drop;
+use crate::hops::Leaf;
+use crate::neighbours::{Neighbour, Neighbours};
+use crate::rewrite::Rewrite;
 use mona_wire::{Mac, PortId, Tci, VlanId};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// What a worker tells control about a source address that is unknown or on another port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +21,18 @@ pub struct Seen {
     pub snapshot: u64,
 }
 
+/// Why a frame is shown to control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Told {
+    /// It was dropped for a reason that its sender may have to hear (an ICMP error), or that control may remedy
+    /// (resolution): see [`Drop::is_told`].
+    Dropped(Drop),
+    /// ARP or neighbour discovery in a VLAN with a router, from outside. It went its way too.
+    Neighbour,
+    /// It was routed and left in the VLAN it came from (RFC 1812 5.2.7.2).
+    Redirect,
+}
+
 /// Receives what `forward()` decides about one frame. `Batch` sends, `Recorder` explains.
 pub trait Out {
     /// The frame was admitted to this VLAN (once per frame, before anything else).
@@ -27,6 +44,15 @@ pub trait Out {
     fn known(&mut self, fdb: &crate::Fdb, station: &crate::fdb::Station) {
         fdb.touch(station);
     }
+    /// A packet goes to this neighbour: he is in use.
+    #[inline]
+    fn used(&mut self, neighbours: &Neighbours, neighbour: &Neighbour) {
+        neighbours.touch(neighbour);
+    }
+    /// The frame is routed: it leaves so rewritten, in this VLAN. All copies sent after this are of it.
+    fn rewrite(&mut self, vlan: VlanId, rewrite: Rewrite);
+    /// Control is shown the frame as it came in, in the VLAN it came in. What is dropped is not told here.
+    fn tell(&mut self, vlan: VlanId, told: Told);
     /// A copy leaves by `port`, with this tag or with none.
     fn send(&mut self, port: PortId, tag: Option<Tci>);
     /// A decision worth a line of explanation; costs nothing where nobody listens.
@@ -50,7 +76,34 @@ pub enum Note {
     /// The destination is unknown (unicast), a group, or broadcast: the frame is flooded.
     Flood(Flood),
     /// A member that does not get a copy, and why.
-    Skipped(PortId, crate::Drop),
+    Skipped(PortId, Drop),
+    /// The destination is the router: the packet is looked at.
+    Routed,
+    /// …and not routed but handed to the interface's netdev, and why.
+    ToHost(ToHost),
+    /// The source is reachable as unicast reverse path forwarding asks.
+    Verified,
+    /// The route's prefix leads here.
+    Leaf(Leaf),
+    /// The path that was chosen: the VLAN, and the neighbour's address (that of the gateway or of the destination).
+    NextHop(VlanId, IpAddr),
+    /// The neighbour's MAC.
+    Neighbour(Mac),
+    /// The packet leaves in fragments of at most so many bytes.
+    Fragmented(u16),
+}
+
+/// Why a packet to the router's address is for its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToHost {
+    /// It is no IP.
+    NotIp,
+    /// The interface does not route the protocol.
+    NotRouting,
+    /// The destination is an address of the router, or one that every router has.
+    Address,
+    /// The destination is of link scope.
+    LinkScope,
 }
 
 /// Why a frame belongs to its VLAN.

@@ -3,7 +3,9 @@
 use crate::fdb::{Fdb, Station};
 use crate::forward::{Frame, forward};
 use crate::io::Offload;
-use crate::out::{Note, Out, Seen};
+use crate::neighbours::{Neighbour, Neighbours};
+use crate::out::{Note, Out, Seen, Told};
+use crate::rewrite::Rewrite;
 use crate::{Drop, Snapshot};
 use mona_wire::{PortId, Tci, VlanId};
 
@@ -14,6 +16,10 @@ pub struct Recorder {
     pub vlan: Option<VlanId>,
     /// What control would have been told.
     pub seen: Option<Seen>,
+    /// What control would have been shown the frame for.
+    pub told: Vec<Told>,
+    /// How it was routed: the VLAN it leaves in, and what is changed.
+    pub rewrite: Option<(VlanId, Rewrite)>,
     /// The copies: port and tag, in the order they would be sent.
     pub sends: Vec<(PortId, Option<Tci>)>,
     /// The decisions in the order they were taken.
@@ -28,6 +34,7 @@ impl Recorder {
         let mut recorder = Recorder::default();
         let frame = Frame::parse(bytes, bytes.len() as u32, offload);
         recorder.dropped = frame.and_then(|frame| forward(snapshot, rx, &frame, &mut recorder)).err();
+        recorder.told.extend(recorder.dropped.filter(|why| why.is_told()).map(Told::Dropped));
         recorder
     }
 }
@@ -42,6 +49,16 @@ impl Out for Recorder {
     }
 
     fn known(&mut self, _: &Fdb, _: &Station) {}
+
+    fn used(&mut self, _: &Neighbours, _: &Neighbour) {}
+
+    fn rewrite(&mut self, vlan: VlanId, rewrite: Rewrite) {
+        self.rewrite = Some((vlan, rewrite));
+    }
+
+    fn tell(&mut self, _: VlanId, told: Told) {
+        self.told.push(told);
+    }
 
     fn send(&mut self, port: PortId, tag: Option<Tci>) {
         self.sends.push((port, tag));

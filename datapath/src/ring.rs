@@ -3,6 +3,7 @@
 //! is counted by the caller.
 
 use crate::io::Offload;
+use crate::out::Told;
 use crate::sleep::Asleep;
 use mona_wire::{PortId, Tci, VlanId};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -27,6 +28,8 @@ pub struct Label {
     pub tag: Option<Tci>,
     /// What its sender left to be done.
     pub offload: Offload,
+    /// To the switch itself: why it is shown, if its address does not say so.
+    pub told: Option<Told>,
 }
 
 /// The writing end of a ring of frames.
@@ -54,6 +57,14 @@ pub fn frames(count: usize, bytes: usize) -> (FrameWriter, FrameReader) {
 }
 
 impl FrameWriter {
+    /// Is there room for as much again as there can be in it?
+    #[inline]
+    pub fn is_half_free(&self) -> bool {
+        let half = |free: usize, all: usize| 2 * free >= all;
+        half(self.labels.slots(), self.labels.buffer().capacity())
+            && half(self.bytes.slots(), self.bytes.buffer().capacity())
+    }
+
     /// Copies a frame in; `false` if it does not fit now.
     #[inline]
     pub fn push(&mut self, label: Label, frame: &[u8]) -> bool {
@@ -139,7 +150,7 @@ mod tests {
     use super::*;
 
     fn label(number: u16) -> Label {
-        Label { from: PortId(number), to: PortId(2), vlan: None, tag: None, offload: Offload::default() }
+        Label { from: PortId(number), to: PortId(2), vlan: None, tag: None, offload: Offload::default(), told: None }
     }
 
     #[test]

@@ -2,8 +2,11 @@
 //!
 //! Only control's `compile()` makes one. Tables that did not change are shared with the previous snapshot (`Arc`).
 
+use crate::Drop;
 use crate::fdb::Fdb;
-use mona_wire::{PortId, VlanId};
+use crate::hops::Room;
+use crate::routing::{LoadSharing, RouterInterface, Routing};
+use mona_wire::{PortId, Tci, VlanId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -14,10 +17,14 @@ pub struct Snapshot {
     pub number: u64,
     /// By [`PortId`]; ports beyond the end do not exist. Index 0 is the switch itself and always `None` for now.
     pub ports: Vec<Option<Port>>,
-    /// By VID, [`VlanId::COUNT`] entries; `None` where the VLAN does not exist.
+    /// By number, [`VlanId::COUNT`] entries; `None` where the VLAN does not exist.
     pub vlans: Vec<Option<Arc<Vlan>>>,
     /// The stations; shared by all snapshots, written by control alone.
     pub fdb: Arc<Fdb>,
+    /// Routes and neighbours; shared and written likewise.
+    pub routing: Arc<Routing>,
+    /// How flows are shared among the paths of a route.
+    pub load_sharing: LoadSharing,
 }
 
 /// One port as the datapath sees it.
@@ -26,10 +33,17 @@ pub struct Port {
     /// Is it open, not shut down and has a link? Nothing enters or leaves by a port that is not.
     pub up: bool,
     /// The VLAN of untagged and priority-tagged frames (802.1Q-2018 6.9.1: the PVID); `None` drops them
-    /// (`vlan_tag_mismatch`), as on a trunk whose native VLAN is tagged.
+    /// (`vlan_tag_mismatch`), as on a trunk whose native VLAN is tagged. Of a routed port and of a host port: its internal
+    /// VLAN, or the one it is the netdev of.
     pub untagged: Option<VlanId>,
     /// May frames with a VID other than 0 enter? Not on an access port.
     pub tagged: bool,
+    /// `None` for a switchport. The sub-interfaces of a routed port, ascending by VID: which internal VLAN a tag means
+    /// (`encapsulation dot1Q`). Other tags do not enter.
+    pub encapsulations: Option<Arc<[(u16, VlanId)]>>,
+    /// Is a netdev of the switch's own behind it? What comes from there was routed by Linux: it is bridged only; what goes
+    /// there is policed. Such a port also blocks unknown unicast.
+    pub host: bool,
     /// Are source addresses learned here?
     pub learning: bool,
     /// `switchport protected`: no frame passes between two protected ports.
@@ -54,7 +68,10 @@ pub enum Home {
 }
 
 /// One VLAN: three sets of ports, whatever made them (link state, membership, spanning tree, LACP).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// Behind a routed port or sub-interface is an *internal* VLAN of two members: the port, and the host port of the
+/// interface's netdev. Nothing is learned there.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vlan {
     /// Ports on which addresses are learned in this VLAN.
     pub learn: PortSet,
@@ -62,6 +79,19 @@ pub struct Vlan {
     pub forward: PortSet,
     /// Ports by which frames of this VLAN leave without a tag.
     pub untagged: PortSet,
+    /// What stands in the tag of its frames: its number, or of an internal VLAN that of the sub-interface.
+    pub vid: u16,
+    /// The router's interface, if it has one here.
+    pub router: Option<Arc<RouterInterface>>,
+}
+
+impl Vlan {
+    /// One without ports, whose tag is its number (0 for an internal one).
+    pub fn new(id: VlanId) -> Vlan {
+        let none = PortSet::default;
+        let vid = if id.is_internal() { 0 } else { id.get() };
+        Vlan { learn: none(), forward: none(), untagged: none(), vid, router: None }
+    }
 }
 
 /// A set of ports: one bit each.
@@ -132,6 +162,25 @@ impl PortSet {
     }
 }
 
+impl Port {
+    /// The VLAN that a frame with this tag, or none, is meant for.
+    #[inline(always)]
+    pub fn vlan_of(&self, tag: Option<Tci>) -> Result<VlanId, Drop> {
+        match tag.map_or(0, Tci::vid) {
+            0 => self.untagged.ok_or(Drop::TagMismatch),
+            vid => match (&self.encapsulations, VlanId::new(vid)) {
+                (_, None) => Err(Drop::ReservedVlan),
+                (None, Some(id)) if self.tagged => Ok(id),
+                (None, _) => Err(Drop::TagMismatch),
+                (Some(map), _) => {
+                    let at = map.binary_search_by_key(&vid, |(vid, _)| *vid);
+                    at.map(|at| map[at].1).map_err(|_| Drop::IngressVlanFilter)
+                }
+            },
+        }
+    }
+}
+
 impl FromIterator<PortId> for PortSet {
     fn from_iter<I: IntoIterator<Item = PortId>>(ports: I) -> PortSet {
         let mut set = PortSet::default();
@@ -141,9 +190,15 @@ impl FromIterator<PortId> for PortSet {
 }
 
 impl Snapshot {
-    /// A switch without ports and VLANs.
+    /// A switch without ports and VLANs that has no room for routes.
     pub fn empty(fdb: Arc<Fdb>) -> Snapshot {
-        Snapshot { number: 0, ports: Vec::new(), vlans: vec![None; VlanId::COUNT], fdb }
+        Snapshot::routing(fdb, Arc::new(Routing::with_room(Room::SMALL, 64)))
+    }
+
+    /// A switch without ports and VLANs, with these tables.
+    pub fn routing(fdb: Arc<Fdb>, routing: Arc<Routing>) -> Snapshot {
+        let load_sharing = LoadSharing::default();
+        Snapshot { number: 0, ports: Vec::new(), vlans: vec![None; VlanId::COUNT], fdb, routing, load_sharing }
     }
 
     /// The port, if there is one of that number.

@@ -7,7 +7,8 @@ use crate::io::mem::{self, MemHost};
 use crate::io::packet::PacketPorts;
 use crate::io::set::{LOSSES, Own};
 use crate::io::xdp::XdpPorts;
-use crate::out::Seen;
+use crate::offload::Leaving;
+use crate::out::{Seen, Told};
 use crate::ring::{Bell, Label};
 use crate::snapshot::{Home, Snapshot};
 use crate::stats::{PortCounters, VlanCounters};
@@ -87,6 +88,17 @@ pub enum Report {
     Seen(Seen),
     /// A frame for the switch itself (a reserved address), with the port it came in on.
     Frame(PortId, Vec<u8>),
+    /// A frame that control is shown as it came in: dropped, or heard on its way.
+    Exception {
+        /// The port it came in on.
+        port: PortId,
+        /// The VLAN it came in.
+        vlan: VlanId,
+        /// Why it is shown.
+        why: Told,
+        /// All of it.
+        frame: Vec<u8>,
+    },
 }
 
 /// How an open port is held.
@@ -312,7 +324,7 @@ impl Datapath {
         let end = into.len() + limit;
         for link in &mut self.links {
             while into.len() < end
-                && let Some(report) = link.punts.pop(|label, frame| Report::Frame(label.from, frame.to_vec()))
+                && let Some(report) = link.punts.pop(punted)
             {
                 into.push(report);
             }
@@ -338,8 +350,14 @@ impl Datapath {
             self.inject_lost += 1;
             return;
         };
-        let label =
-            Label { from: PortId::SELF, to: port, vlan: None, tag: own_tag(frame), offload: Default::default() };
+        let label = Label {
+            from: PortId::SELF,
+            to: port,
+            vlan: None,
+            tag: own_tag(frame),
+            offload: Default::default(),
+            told: None,
+        };
         if let Some(link) = self.links.get_mut(usize::from(worker))
             && link.injected.push(label, frame)
         {
@@ -470,6 +488,26 @@ impl std::error::Error for OpenError {}
 
 fn in_memory_only() -> OpenError {
     OpenError("this datapath was started in memory: it has no ports on devices".into())
+}
+
+/// What a frame in the ring to control means.
+fn punted(label: Label, frame: &[u8]) -> Report {
+    match (label.told, label.vlan) {
+        (Some(why), Some(vlan)) => Report::Exception { port: label.from, vlan, why, frame: completed(label, frame) },
+        _ => Report::Frame(label.from, frame.to_vec()),
+    }
+}
+
+/// The frame as its sender's device would have sent it: nothing is left to be done. One that is not what its metadata says
+/// stays as it is.
+fn completed(label: Label, frame: &[u8]) -> Vec<u8> {
+    let Ok(leaving) = Leaving::new(frame, &label.offload, own_tag(frame)) else { return frame.to_vec() };
+    let mut bytes = vec![0; leaving.len()];
+    let written = match leaving.segments() {
+        Ok(segments) => segments.write(0, &mut bytes),
+        Err(_) => leaving.write_complete(&mut bytes).ok(),
+    };
+    written.map_or_else(|| frame.to_vec(), |len| bytes[..len].to_vec())
 }
 
 /// The tag a frame already has.

@@ -11,7 +11,8 @@
 use crate::batch::{BATCH, Batch};
 use crate::io::RxFrame;
 use crate::io::set::{Egress, IoSet, LOSSES, Own};
-use crate::offload::MIN_FRAME;
+use crate::offload::{MIN_FRAME, header_len};
+use crate::out::Told;
 use crate::ring::{Bell, FrameReader, FrameWriter, Label};
 use crate::snapshot::{Home, Snapshot};
 use crate::stats::{Counter, Counters, Runs};
@@ -31,9 +32,11 @@ use std::time::{Duration, Instant};
 const SPIN: Duration = Duration::from_micros(50);
 /// Frames taken from one colleague per round.
 const CARRY: usize = 4 * BATCH;
-/// Frames for the switch itself that one port may report per tick of the coarse clock (1 to 10 ms): many times what
-/// spanning tree and LACP send, and little enough that one port cannot fill the ring.
+/// Frames for the switch itself that one port may report per tick of the coarse clock (1 to 10 ms), of each class: many
+/// times what spanning tree and LACP send, and little enough that one port cannot fill the ring.
 const PUNTS: u16 = 32;
+/// Reserved addresses; neighbour discovery; what went wrong. A scan of empty subnets must not cost an ARP reply.
+const CLASSES: usize = 3;
 
 /// How often a worker asks the kernel what was lost, in nanoseconds.
 const ASK: u64 = 100_000_000;
@@ -136,8 +139,8 @@ struct Exits {
     reported: bool,
     /// Copies sent but not yet counted.
     tx: Runs<(PortId, Option<VlanId>)>,
-    /// Per port: the tick, and how many frames it punted in it.
-    punted: Box<[(u64, u16)]>,
+    /// Per port: the tick, and how many frames of each class it punted in it.
+    punted: Box<[(u64, [u16; CLASSES])]>,
     /// The coarse clock at this round.
     now: u64,
     /// When the kernel was asked for losses.
@@ -148,7 +151,7 @@ impl Worker {
     /// A worker that has not begun. Its first round takes the snapshot that is current then.
     pub fn new(shared: Arc<Shared>, desk: Arc<Desk>, io: IoSet, ends: Ends) -> Worker {
         let Ends { arriving, crossing, punts, seen, orders, returned, control } = ends;
-        let punted = vec![(0, 0); PortId::COUNT].into_boxed_slice();
+        let punted = vec![(0, [0; CLASSES]); PortId::COUNT].into_boxed_slice();
         let snapshot = shared.snapshot.load_full();
         let exits = Exits {
             desk,
@@ -187,9 +190,9 @@ impl Worker {
             if carried || !frames.is_empty() {
                 self.exits.now = clock();
             }
-            let mut rest = frames.as_slice();
+            let mut rest = frames.as_mut_slice();
             while !rest.is_empty() {
-                let (frames, later) = rest.split_at(self.batch.decide(&self.snapshot, rest));
+                let (frames, later) = rest.split_at_mut(self.batch.decide(&self.snapshot, rest));
                 self.exits.send(&self.snapshot, &self.batch, frames);
                 self.exits.report(&mut self.batch);
                 self.exits.count(&self.batch, frames);
@@ -274,11 +277,18 @@ impl Worker {
 impl Exits {
     /// Carries out what was decided about a batch.
     #[inline]
-    fn send(&mut self, snapshot: &Snapshot, batch: &Batch, frames: &[RxFrame]) {
+    fn send(&mut self, snapshot: &Snapshot, batch: &Batch, frames: &mut [RxFrame]) {
+        // Control is shown what came in: before it is changed.
+        for (frame, vlan, told) in &batch.told {
+            self.tell(&frames[usize::from(*frame)], *vlan, *told);
+        }
+        for routed in &batch.routed {
+            frames[usize::from(routed.frame)].rewrite(&routed.rewrite);
+        }
         for send in &batch.sends {
             let frame = &frames[usize::from(send.frame)];
             let (from, offload) = (frame.rx, frame.offload);
-            let label = Label { from, to: send.port, vlan: Some(send.vlan), tag: send.tag, offload };
+            let label = Label { from, to: send.port, vlan: Some(send.vlan), tag: send.tag, offload, told: None };
             if send.port == PortId::SELF {
                 self.punt(label, frame.bytes());
                 continue;
@@ -334,15 +344,27 @@ impl Exits {
 
     /// To the switch itself, as it came in.
     fn punt(&mut self, label: Label, bytes: &[u8]) {
-        let (tick, count) = &mut self.punted[label.from.index()];
+        let (tick, counts) = &mut self.punted[label.from.index()];
         if *tick != self.now {
-            (*tick, *count) = (self.now, 0);
+            (*tick, *counts) = (self.now, [0; CLASSES]);
         }
+        let count = &mut counts[class(label.told)];
         *count = count.saturating_add(1);
-        if *count > PUNTS || !self.punts.push(label, bytes) {
+        // Reserved addresses have half of the ring for themselves.
+        let room = label.told.is_none() || self.punts.is_half_free();
+        if *count > PUNTS || !room || !self.punts.push(label, bytes) {
             return self.desk.counters.dropped(label.from, Drop::PuntFull);
         }
         self.reported = true;
+    }
+
+    /// Shows control a frame, of a super-frame the first segment.
+    #[cold]
+    fn tell(&mut self, frame: &RxFrame, vlan: VlanId, told: Told) {
+        let (from, offload) = (frame.rx, frame.offload);
+        let first = offload.gso.map(|gso| header_len(frame.bytes(), &offload, &gso) as usize + usize::from(gso.size));
+        let bytes = &frame.bytes()[..first.unwrap_or(usize::MAX).min(frame.len())];
+        self.punt(Label { from, to: PortId::SELF, vlan: Some(vlan), tag: None, offload, told: Some(told) }, bytes);
     }
 
     /// Tells control about sources. What does not fit is lost; the station's next frame repeats it.
@@ -404,6 +426,15 @@ impl Exits {
     fn ask(&mut self) {
         self.asked = self.now;
         self.io.losses(&self.desk.losses);
+    }
+}
+
+/// What a frame for the switch itself competes with.
+fn class(told: Option<Told>) -> usize {
+    match told {
+        None => 0,
+        Some(Told::Neighbour) => 1,
+        Some(Told::Dropped(_) | Told::Redirect) => 2,
     }
 }
 

@@ -337,3 +337,28 @@ fn the_catalogue() {
     }
     assert!(cases >= 20, "{cases} cases were read");
 }
+
+#[test]
+fn frames_of_the_switch_itself() {
+    let mut world = World::new(
+        "vlan 10\n p1 access 10\n p2 trunk 10\n p3 access 10 block-unicast\n p4 access 10 down\n p9 access 10\n station 10 b p2",
+    );
+    let interface = mona_datapath::routing::RouterInterface::new(mac("r"), Some(PortId(9)));
+    let mut vlan = world.snapshot.vlan(VlanId::new(10).unwrap()).unwrap().clone();
+    vlan.router = Some(interface.into());
+    world.snapshot.vlans[10] = Some(vlan.into());
+    for (way, expect) in [("r>*", "p1 p2:10 p3"), ("r>b", "p2:10"), ("r>x", "p1 p2:10"), ("r>g", "p1 p2:10 p3")] {
+        let frame = line(&format!("p1 {way}")).bytes;
+        let copies = mona_datapath::own::copies(&world.snapshot, VlanId::new(10).unwrap(), &frame);
+        let said: Vec<String> = copies
+            .iter()
+            .map(|(port, bytes)| {
+                let eth = mona_wire::Eth::parse(bytes).unwrap();
+                assert_eq!(bytes[eth.inner()..], frame[12..]);
+                eth.tag.map_or(port.to_string(), |tag| format!("{port}:{}", tag.vid()))
+            })
+            .collect();
+        assert_eq!(said.join(" "), expect, "{way}");
+    }
+    assert_eq!(mona_datapath::own::copies(&world.snapshot, VlanId::new(20).unwrap(), &line("p1 r>*").bytes), []);
+}

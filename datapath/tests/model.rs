@@ -108,7 +108,7 @@ fn model(ports: &[Port], stations: &mut Stations, frame: &Frame) -> String {
     match frame.src {
         "g" => return "drop source_mac_is_multicast".into(),
         "0000.0000.0000" => return "drop source_mac_is_zero".into(),
-        _ if frame.payload > rx.mtu => return "drop mtu_value_is_too_small".into(),
+        _ if frame.payload > rx.mtu => return "drop frame_too_long".into(),
         _ => {}
     }
     let pcp = frame.tag.map_or(0, |tag| tag.1);
@@ -142,7 +142,7 @@ fn model(ports: &[Port], stations: &mut Stations, frame: &Frame) -> String {
             _ if rx.protected && port.protected => Some("port_isolation"),
             _ if flood && !group && port.block_unicast => Some("unknown_unicast_blocked"),
             _ if flood && group && frame.dst != "*" && port.block_multicast => Some("unknown_multicast_blocked"),
-            _ if frame.payload > port.mtu => Some("mtu_value_is_too_small"),
+            _ if frame.payload > port.mtu => Some("frame_too_long"),
             _ => None,
         }
     };

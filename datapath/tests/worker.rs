@@ -50,6 +50,8 @@ impl World {
             up: true,
             untagged: VlanId::new(10),
             tagged: false,
+            encapsulations: None,
+            host: false,
             learning: true,
             protected: false,
             block_unicast: false,
@@ -60,7 +62,12 @@ impl World {
         let mut snapshot = Snapshot::empty(Arc::clone(self.datapath.fdb()));
         snapshot.number = self.number;
         snapshot.ports = std::iter::once(None).chain(self.homes.iter().map(|home| Some(port(*home)))).collect();
-        snapshot.vlans[10] = Some(Arc::new(Vlan { learn: all.clone(), forward: all.clone(), untagged: all }));
+        snapshot.vlans[10] = Some(Arc::new(Vlan {
+            learn: all.clone(),
+            forward: all.clone(),
+            untagged: all,
+            ..Vlan::new(VlanId::new(10).unwrap())
+        }));
         self.datapath.publish(Arc::new(snapshot));
         self.datapath.synchronise();
     }

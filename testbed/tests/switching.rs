@@ -81,6 +81,8 @@ impl Bed {
             up: true,
             untagged: VlanId::new(10),
             tagged: false,
+            encapsulations: None,
+            host: false,
             learning: true,
             protected: false,
             block_unicast: false,
@@ -94,7 +96,12 @@ impl Bed {
         let mut snapshot = Snapshot::empty(Arc::clone(datapath.fdb()));
         snapshot.number = self.number;
         snapshot.ports = ports;
-        snapshot.vlans[10] = Some(Arc::new(Vlan { learn: all.clone(), forward: all.clone(), untagged: all }));
+        snapshot.vlans[10] = Some(Arc::new(Vlan {
+            learn: all.clone(),
+            forward: all.clone(),
+            untagged: all,
+            ..Vlan::new(VlanId::new(10).unwrap())
+        }));
         datapath.publish(Arc::new(snapshot));
         datapath.synchronise();
     }

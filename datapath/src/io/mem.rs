@@ -107,8 +107,8 @@ impl MemSet {
         for index in 0..ports {
             let mem = &mut self.ports[(self.next + index) % ports];
             for _ in 0..max {
-                let Ok(frame) = mem.rx.pop() else { break };
-                let Some(at) = NonNull::new(frame.bytes.as_ptr().cast_mut()) else { break };
+                let Ok(mut frame) = mem.rx.pop() else { break };
+                let Some(at) = NonNull::new(frame.bytes.as_mut_ptr()) else { break };
                 frames.push(RxFrame {
                     rx: mem.port,
                     at,

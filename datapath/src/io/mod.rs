@@ -20,6 +20,7 @@ pub mod xdp;
 pub mod xsk;
 pub mod xskset;
 
+use crate::rewrite::Rewrite;
 use mona_wire::PortId;
 use std::ptr::NonNull;
 
@@ -68,9 +69,10 @@ pub enum GsoKind {
 
 /// A received frame, still in the memory of the I/O that received it.
 ///
-/// The I/O promises that `len` bytes from `at` are readable and change only through it until it is told to release the
-/// frame; whoever holds an `RxFrame` promises to look at it no longer after that. So only an I/O can make one.
-#[derive(Clone, Copy, Debug)]
+/// The I/O promises that `len` bytes from `at` are readable and writable, that they are nobody else's (no other frame, not
+/// the kernel), and that it leaves them alone until it is told to release the frame; whoever holds an `RxFrame` promises to
+/// look at it no longer after that. So only an I/O can make one, and there is only one of each.
+#[derive(Debug)]
 pub struct RxFrame {
     /// The port it came in on.
     pub rx: PortId,
@@ -86,8 +88,8 @@ pub struct RxFrame {
 
 impl RxFrame {
     /// A frame in memory that nobody releases: for tests and benchmarks.
-    pub fn fixed(rx: PortId, bytes: &'static [u8], offload: Offload) -> RxFrame {
-        RxFrame { rx, at: NonNull::from(bytes).cast(), len: bytes.len() as u32, offload, chunk: 0 }
+    pub fn fixed(rx: PortId, bytes: &'static mut [u8], offload: Offload) -> RxFrame {
+        RxFrame { rx, len: bytes.len() as u32, at: NonNull::from(bytes).cast(), offload, chunk: 0 }
     }
 
     /// Its bytes.
@@ -96,6 +98,15 @@ impl RxFrame {
         // SAFETY: the I/O that made the frame keeps `len` bytes from `at` readable until the frame is released, after
         // which its holder does not look any more (see `RxFrame`).
         unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.len as usize) }
+    }
+
+    /// Makes it the packet that routing sends on, in place.
+    #[inline]
+    pub fn rewrite(&mut self, rewrite: &Rewrite) {
+        // SAFETY: the I/O that made the frame left it `len` bytes from `at` to write until the frame is released, and no
+        // other frame is there (see `RxFrame`); `self` is borrowed alone, so nobody looks at them meanwhile.
+        rewrite.apply(unsafe { std::slice::from_raw_parts_mut(self.at.as_ptr(), self.len as usize) });
+        self.len = self.len.min(rewrite.len);
     }
 
     /// How long it is.

@@ -58,10 +58,13 @@ fn name(mac: Mac) -> String {
 impl World {
     pub fn new(text: &str) -> World {
         let fdb = Arc::new(Fdb::with_capacity_and_seed(1000, [3, 5]));
-        let mut world = World { snapshot: Snapshot::empty(fdb), vlans: vec![Vlan::default(); VlanId::COUNT] };
+        let mut world = World {
+            snapshot: Snapshot::empty(fdb),
+            vlans: (0..4096).map(|vid| Vlan::new(VlanId::new(vid).unwrap_or(VlanId::DEFAULT))).collect(),
+        };
         world.snapshot.number = 1;
-        let mut exist = vec![false; VlanId::COUNT];
-        let mut no_learning = vec![false; VlanId::COUNT];
+        let mut exist = vec![false; 4096];
+        let mut no_learning = vec![false; 4096];
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words[0] {
@@ -110,6 +113,8 @@ impl World {
             up: !has("down"),
             untagged: untagged.filter(|_| !has("tagged-only")),
             tagged: words[1] == "trunk",
+            encapsulations: None,
+            host: false,
             learning: !has("no-learning"),
             protected: has("protected"),
             block_unicast: has("block-unicast"),

@@ -27,7 +27,8 @@ impl fmt::Display for PortId {
     }
 }
 
-/// A VLAN: 1..=4094 (802.1Q-2018 table 9-2: 0 is the priority tag, 4095 is reserved).
+/// A VLAN: 1..=4094 (802.1Q-2018 table 9-2: 0 is the priority tag, 4095 is reserved), or an *internal* one, 4096..=8191:
+/// the segment behind a routed port or a sub-interface, whose number never stands in a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub struct VlanId(u16);
@@ -35,8 +36,10 @@ pub struct VlanId(u16);
 impl VlanId {
     /// The default PVID (802.1Q-2018 table 9-2).
     pub const DEFAULT: VlanId = VlanId(1);
-    /// One more than the largest VID a table may be indexed with.
-    pub const COUNT: usize = 4096;
+    /// One more than the largest number a table may be indexed with.
+    pub const COUNT: usize = 8192;
+    /// How many internal VLANs there are.
+    pub const INTERNAL: u16 = 4096;
 
     /// `None` for 0, 4095 and beyond.
     #[inline]
@@ -44,7 +47,25 @@ impl VlanId {
         if vid >= 1 && vid <= 4094 { Some(VlanId(vid)) } else { None }
     }
 
-    /// The number, 1..=4094.
+    /// The internal VLAN of that index, 0..4096; `None` beyond.
+    #[inline]
+    pub const fn internal(index: u16) -> Option<VlanId> {
+        if index < VlanId::INTERNAL { Some(VlanId(4096 + index)) } else { None }
+    }
+
+    /// The VLAN of that number, internal or not.
+    #[inline]
+    pub const fn numbered(number: u16) -> Option<VlanId> {
+        if number >= 4096 { VlanId::internal(number - 4096) } else { VlanId::new(number) }
+    }
+
+    /// Is it internal?
+    #[inline]
+    pub const fn is_internal(self) -> bool {
+        self.0 >= 4096
+    }
+
+    /// The number: 1..=4094, or 4096..=8191 if it is internal.
     #[inline]
     pub const fn get(self) -> u16 {
         self.0
@@ -66,7 +87,7 @@ impl fmt::Display for VlanId {
 impl TryFrom<u16> for VlanId {
     type Error = &'static str;
     fn try_from(vid: u16) -> Result<Self, Self::Error> {
-        VlanId::new(vid).ok_or("a VLAN is a number from 1 to 4094")
+        VlanId::numbered(vid).ok_or("a VLAN is a number from 1 to 4094, or from 4096 to 8191 inside the switch")
     }
 }
 
@@ -81,10 +102,10 @@ impl From<VlanId> for u16 {
 pub struct Tci(pub u16);
 
 impl Tci {
-    /// A tag for `vlan` that keeps the priority and drop eligibility of `self`.
+    /// A tag with this VID that keeps the priority and drop eligibility of `self`.
     #[inline]
-    pub const fn with_vlan(self, vlan: VlanId) -> Tci {
-        Tci((self.0 & 0xf000) | vlan.get())
+    pub const fn with_vid(self, vid: u16) -> Tci {
+        Tci((self.0 & 0xf000) | (vid & 0x0fff))
     }
 
     /// The VLAN identifier, 0..=4095.

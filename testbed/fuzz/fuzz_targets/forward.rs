@@ -22,7 +22,8 @@ fn switch() -> Snapshot {
     let port = |up, untagged, tagged, mtu| {
         let (learning, protected, block_unicast, block_multicast) = (true, mtu < 1500, false, tagged);
         let home = Home::Backplane;
-        Some(Port { up, untagged, tagged, learning, protected, block_unicast, block_multicast, mtu, home })
+        let (encapsulations, host) = (None, false);
+        Some(Port { up, untagged, tagged, encapsulations, host, learning, protected, block_unicast, block_multicast, mtu, home })
     };
     snapshot.ports = vec![
         None,
@@ -32,8 +33,8 @@ fn switch() -> Snapshot {
         port(true, None, true, 9000),
         port(false, None, true, 9000),
     ];
-    let ten = Vlan { learn: set(&[1, 2, 3, 4]), forward: set(&[1, 2, 3, 4, 5]), untagged: set(&[1, 2, 3]) };
-    let twenty = Vlan { learn: set(&[]), forward: set(&[3, 4]), untagged: set(&[]) };
+    let ten = Vlan { learn: set(&[1, 2, 3, 4]), forward: set(&[1, 2, 3, 4, 5]), untagged: set(&[1, 2, 3]), ..Vlan::new(vlan(10)) };
+    let twenty = Vlan { learn: set(&[]), forward: set(&[3, 4]), untagged: set(&[]), ..Vlan::new(vlan(20)) };
     snapshot.vlans[10] = Some(Arc::new(ten));
     snapshot.vlans[20] = Some(Arc::new(twenty));
     snapshot
