@@ -1,5 +1,6 @@
 //! The arguments of commands: their kinds, what each accepts, and the values that come out.
 
+use crate::acl::names::{self, Names};
 use crate::config::Config;
 use crate::names::{InterfaceName, VlanSet};
 use ipnet::Ipv6Net;
@@ -43,6 +44,10 @@ pub enum Kind {
     Ip6,
     /// X:X:X:X::X/<0-128>
     Prefix6,
+    /// A hexadecimal number up to ffff, with 0x before it.
+    Hex16,
+    /// A decimal number, or one of the names for such.
+    Named(&'static Names),
     /// One of these words, abbreviated or not.
     Choice(Vec<&'static str>),
 }
@@ -62,7 +67,7 @@ pub enum Value {
     Mac(Mac),
     /// Of [`Kind::Word`], [`Kind::Line`], [`Kind::Choice`].
     Word(String),
-    /// Of [`Kind::Number`], [`Kind::Ethertype`].
+    /// Of [`Kind::Number`], [`Kind::Ethertype`], [`Kind::Hex16`], [`Kind::Named`].
     Number(u32),
     /// Of [`Kind::Hex`].
     Bytes(Vec<u8>),
@@ -108,6 +113,14 @@ impl Args {
         prefix6 Prefix6 Ipv6Net;
     }
 
+    /// The words of that name, in the order they were given.
+    pub fn words(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(move |(n, value)| match value {
+            Value::Word(word) if *n == name => Some(word.as_str()),
+            _ => None,
+        })
+    }
+
     /// Was the word of this choice given?
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(n, _)| *n == name)
@@ -136,6 +149,17 @@ impl Kind {
             "mask" => Kind::Mask,
             "ip6" => Kind::Ip6,
             "prefix6" => Kind::Prefix6,
+            "hex16" => Kind::Hex16,
+            "ip-protocol" => Kind::Named(&names::IP_PROTOCOLS),
+            "ip6-protocol" => Kind::Named(&names::IP6_PROTOCOLS),
+            "tcp-port" => Kind::Named(&names::TCP_PORTS),
+            "udp-port" => Kind::Named(&names::UDP_PORTS),
+            "icmp" => Kind::Named(&names::ICMP),
+            "icmp6" => Kind::Named(&names::ICMP6),
+            "dscp" => Kind::Named(&names::DSCP),
+            "precedence" => Kind::Named(&names::PRECEDENCE),
+            "tos" => Kind::Named(&names::TOS),
+            "mac-type" => Kind::Named(&names::ETHERTYPES),
             words => Kind::Choice(words.split('|').collect()),
         }
     }
@@ -154,7 +178,27 @@ impl Kind {
             Kind::Ip | Kind::Mask => "A.B.C.D".into(),
             Kind::Ip6 => "X:X:X:X::X".into(),
             Kind::Prefix6 => "X:X:X:X::X/<0-128>".into(),
+            Kind::Hex16 => "<0x0-0xFFFF>".into(),
+            Kind::Named(names) => format!("<{}-{}>", names.low, names.high),
             Kind::Choice(words) => words.join("|"),
+        }
+    }
+
+    /// The words it takes.
+    pub fn words(&self) -> Vec<&'static str> {
+        match self {
+            Kind::Choice(words) => words.clone(),
+            Kind::Named(names) => names.all().map(|(word, ..)| *word).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The value of one of [`Kind::words`].
+    pub fn value_of(&self, word: &'static str) -> Option<Value> {
+        match self {
+            Kind::Choice(words) => words.contains(&word).then(|| Value::Word(word.into())),
+            Kind::Named(names) => names.number(word).map(Value::Number),
+            _ => None,
         }
     }
 
@@ -173,10 +217,11 @@ impl Kind {
             Kind::Mac => text.parse().ok().map(Value::Mac),
             Kind::Word => Some(Value::Word(text.into())),
             Kind::Line => Some(Value::Word(text.trim_end().into())),
-            Kind::Number(low, high) => {
-                let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())??;
-                (*low..=*high).contains(&number).then_some(Value::Number(number))
-            }
+            Kind::Number(low, high) => within(*low, *high, text),
+            Kind::Named(names) => within(names.low, names.high, text),
+            Kind::Hex16 => u16::from_str_radix(text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?, 16)
+                .ok()
+                .map(|n| Value::Number(n.into())),
             Kind::Ethertype => ethertype(text).map(Value::Number),
             Kind::Hex => hex(text).map(Value::Bytes),
             Kind::Ip => text.parse().ok().map(Value::Ip),
@@ -192,6 +237,12 @@ impl Kind {
             }
         }
     }
+}
+
+/// A decimal number in these bounds.
+fn within(low: u32, high: u32, text: &str) -> Option<Value> {
+    let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())??;
+    (low..=high).contains(&number).then_some(Value::Number(number))
 }
 
 /// Does a word begin as typed, whatever the case?

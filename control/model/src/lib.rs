@@ -8,6 +8,7 @@
 //!
 //! A command is one row: mode, syntax, help, and a pair of functions on one field of [`Config`](config::Config).
 
+pub mod acl;
 pub mod api;
 pub mod args;
 pub mod config;

@@ -161,6 +161,7 @@ fn said_by(config: &Config, mode: Mode, place: &Place, want: &dyn Fn(&Row) -> bo
                 Said::Yes(args) if row.syntax.ends_with(LIST) => lines.extend(wrapped(&spell(row, &args))),
                 Said::Yes(args) => lines.push(spell(row, &args)),
                 Said::No(args) => lines.push(format!("no {}", spell(row, &args))),
+                Said::Line(line) => lines.push(line),
             }
         }
     }

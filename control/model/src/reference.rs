@@ -31,7 +31,7 @@ pub fn man() -> String {
         for row in rows::all().filter(|row| !row.hidden && row.modes.contains(&mode)) {
             let no = match row.no {
                 No::Never => "",
-                No::Words | No::Before(_) | No::Full => "[\\fBno\\fR] ",
+                No::Words | No::Before(_) | No::After(_) | No::Full => "[\\fBno\\fR] ",
             };
             let _ =
                 writeln!(page, ".TP\n{no}{}", row.syntax.split_whitespace().map(place).collect::<Vec<_>>().join(" "));
@@ -58,17 +58,22 @@ fn about(row: &'static Row) -> &'static str {
 
 /// The arguments of the row, optional ones as well, and what they mean.
 fn arguments(row: &'static Row) -> Vec<(&'static str, &'static str)> {
-    let longest = paths(row.syntax).into_iter().max_by_key(Vec::len).unwrap_or_default();
-    let arguments = longest.into_iter().filter_map(|token| match token {
-        Token::Arg(_, Kind::Choice(_)) | Token::Word(_) => None,
-        Token::Arg(name, _) => Some((name, words::argument(row, name))),
-    });
-    arguments.collect()
+    let mut arguments: Vec<(&'static str, &'static str)> = Vec::new();
+    let mut paths = paths(row.syntax);
+    paths.sort_by_key(|path| std::cmp::Reverse(path.len()));
+    for token in paths.into_iter().flatten() {
+        match token {
+            Token::Arg(_, Kind::Choice(_)) | Token::Word(_) => {}
+            Token::Arg(name, _) if arguments.iter().any(|(other, _)| *other == name) => {}
+            Token::Arg(name, _) => arguments.push((name, words::argument(row, name))),
+        }
+    }
+    arguments
 }
 
 /// One place of a syntax, in bold or italics.
 fn place(text: &'static str) -> String {
-    let inner = text.trim_matches(['[', ']']);
+    let inner = text.trim_matches(['[', ']', '(', ')', '*']);
     let (open, close) = text.split_once(inner).unwrap_or_default();
     let shown = match inner.strip_prefix(['<', '{']) {
         Some(rest) => {

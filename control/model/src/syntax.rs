@@ -23,106 +23,272 @@ pub enum Token {
 /// A way through a row: its syntax with every option taken or left out.
 pub type Path = Vec<Token>;
 
-/// All ways through a syntax such as `show vlan [{brief:brief}]`: `<name:kind>` is an argument, `{name:a|b}` a choice,
-/// `[…]` an option.
-pub fn paths(syntax: &'static str) -> Vec<Path> {
-    let mut paths = vec![Path::new()];
-    let mut rest = syntax.trim_start();
-    while !rest.is_empty() {
-        if rest.starts_with('[') {
-            let end = closing(rest);
-            let inside = self::paths(&rest[1..end]);
-            let with = paths.iter().flat_map(|path| inside.iter().map(|more| [path.as_slice(), more].concat()));
-            paths = with.chain(paths.iter().cloned()).collect();
-            rest = rest[end + 1..].trim_start();
-            continue;
-        }
-        let end = rest.find(' ').unwrap_or(rest.len());
-        let token = match rest[..end].strip_prefix(['<', '{']) {
-            Some(inner) => {
-                let inner = &inner[..inner.len() - 1];
-                let (name, kind) = inner.split_once(':').unwrap_or((inner, inner));
-                Token::Arg(name, Kind::of(kind))
+/// Ways through one syntax that are written out: of those with more, one way by every place stands for all.
+const WAYS: usize = 1000;
+
+/// A part of a syntax.
+#[derive(Clone, Debug)]
+enum Part {
+    Token(Token),
+    /// `[…]`; with a star after it, as often as wanted.
+    Option {
+        inside: Vec<Part>,
+        again: bool,
+    },
+    /// `(… | …)`
+    OneOf(Vec<Vec<Part>>),
+}
+
+/// Takes a syntax such as `show vlan [{brief:brief}]` apart, up to its end or that of the bracket it stands in:
+/// `<name:kind>` is an argument, `{name:a|b}` a choice, `[…]` an option, `(… | …)` one of several ways to go on.
+fn parts(rest: &mut &'static str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    loop {
+        *rest = rest.trim_start();
+        if let Some(inside) = rest.strip_prefix('[') {
+            *rest = inside;
+            let inside = self::parts(rest);
+            *rest = rest.strip_prefix(']').expect("the options of a row's syntax are closed");
+            let again = rest.strip_prefix('*');
+            *rest = again.unwrap_or(rest);
+            parts.push(Part::Option { inside, again: again.is_some() });
+        } else if rest.starts_with('(') {
+            let mut ways = Vec::new();
+            while let Some(inside) = rest.strip_prefix(['(', '|']) {
+                *rest = inside;
+                ways.push(self::parts(rest));
             }
-            None => Token::Word(&rest[..end]),
+            *rest = rest.strip_prefix(')').expect("the ways of a row's syntax are closed");
+            parts.push(Part::OneOf(ways));
+        } else if rest.is_empty() || rest.starts_with([']', ')', '|']) {
+            return parts;
+        } else {
+            let end = match rest.as_bytes()[0] {
+                b'<' => rest.find('>').map(|at| at + 1),
+                b'{' => rest.find('}').map(|at| at + 1),
+                _ => rest.find([' ', ']', ')']),
+            };
+            let (token, after) = rest.split_at(end.unwrap_or(rest.len()));
+            *rest = after;
+            parts.push(Part::Token(match token.strip_prefix(['<', '{']) {
+                Some(inner) => {
+                    let inner = &inner[..inner.len() - 1];
+                    let (name, kind) = inner.split_once(':').unwrap_or((inner, inner));
+                    Token::Arg(name, Kind::of(kind))
+                }
+                None => Token::Word(token),
+            }));
+        }
+    }
+}
+
+/// The ways through a syntax, those with options before those without; of very many, such that every place is on one.
+pub fn paths(syntax: &'static str) -> Vec<Path> {
+    let parts = parts(&mut &*syntax);
+    if count(&parts) > WAYS { some_ways(&parts) } else { all_ways(&parts) }
+}
+
+fn count(parts: &[Part]) -> usize {
+    let of = |part: &Part| match part {
+        Part::Token(_) => 1,
+        Part::Option { inside, .. } => 1 + count(inside),
+        Part::OneOf(ways) => ways.iter().map(|way| count(way)).sum(),
+    };
+    parts.iter().map(of).fold(1, usize::saturating_mul)
+}
+
+fn all_ways(parts: &[Part]) -> Vec<Path> {
+    let mut paths = vec![Path::new()];
+    for part in parts {
+        let inside = match part {
+            Part::Token(token) => {
+                paths.iter_mut().for_each(|path| path.push(token.clone()));
+                continue;
+            }
+            Part::Option { inside, .. } => all_ways(inside),
+            Part::OneOf(ways) => ways.iter().flat_map(|way| all_ways(way)).collect(),
         };
-        paths.iter_mut().for_each(|path| path.push(token.clone()));
-        rest = rest[end..].trim_start();
+        let with = paths.iter().flat_map(|path| inside.iter().map(|more| [path.as_slice(), more].concat())).collect();
+        let without = std::mem::replace(&mut paths, with);
+        if matches!(part, Part::Option { .. }) {
+            paths.extend(without);
+        }
     }
     paths
 }
 
-fn closing(text: &str) -> usize {
-    let mut depth = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            b'[' => depth += 1,
-            b']' if depth == 1 => return at,
-            b']' => depth -= 1,
-            _ => {}
-        }
+/// The shortest way, and those that leave it at one part only.
+fn some_ways(parts: &[Part]) -> Vec<Path> {
+    let shortest: Vec<Path> = parts.iter().map(shortest).collect();
+    let mut paths = vec![shortest.concat()];
+    for (at, part) in parts.iter().enumerate() {
+        let others = match part {
+            Part::Token(_) => continue,
+            Part::Option { inside, .. } => some_ways(inside),
+            Part::OneOf(ways) => ways.iter().flat_map(|way| some_ways(way)).collect(),
+        };
+        let (before, after) = (shortest[..at].concat(), shortest[at + 1..].concat());
+        paths.extend(others.iter().map(|other| [before.as_slice(), other, &after].concat()));
     }
-    unreachable!("the options of a row's syntax are closed: {text}")
+    paths
 }
 
-/// The way in the older spelling, if it goes through the table of addresses.
-fn old_spelling(path: &Path) -> Option<Path> {
-    let at = path.windows(2).position(|two| *two == [Token::Word("mac"), Token::Word("address-table")])?;
-    Some([&path[..at], &[Token::Word(OLD_TABLE)], &path[at + 2..]].concat())
+fn shortest(part: &Part) -> Path {
+    match part {
+        Part::Token(token) => vec![token.clone()],
+        Part::Option { .. } => Path::new(),
+        Part::OneOf(ways) => {
+            let ways = ways.iter().map(|way| way.iter().flat_map(shortest).collect::<Path>());
+            ways.min_by_key(Vec::len).unwrap_or_default()
+        }
+    }
+}
+
+/// Where a part begins and ends, as places in [`Prepared::tokens`]: what a line may say first, last, and may it say
+/// nothing?
+struct Span {
+    first: Vec<usize>,
+    last: Vec<usize>,
+    empty: bool,
 }
 
 /// A row that still fits, and how far.
 #[derive(Clone)]
 struct Thread<'a> {
-    row: &'static Row,
-    path: &'a Path,
+    prepared: &'a Prepared,
+    /// The place that comes next; behind the last one: the line is said in full.
     at: usize,
     /// The kind of interface that was said, its number not yet: `interface gi`.
     half: Option<InterfaceKind>,
     args: Args,
 }
 
-impl Thread<'_> {
+impl<'a> Thread<'a> {
     fn complete(&self, no: bool) -> bool {
-        let first_arg = self.path.iter().position(|t| matches!(t, Token::Arg(..))).unwrap_or(self.path.len());
-        let early = match self.row.no {
-            No::Words => self.at >= first_arg,
-            No::Before(place) => match self.next() {
-                Some(Token::Word(word)) => *word == place,
-                Some(Token::Arg(name, _)) => *name == place,
-                None => false,
-            },
+        let is_next = |place: &str| match self.next() {
+            Some(Token::Word(word)) => *word == place,
+            Some(Token::Arg(name, _)) => *name == place,
+            None => false,
+        };
+        let early = match self.row().no {
+            No::Words => !self.args.0.is_empty() || matches!(self.next(), Some(Token::Arg(..))),
+            No::Before(place) => is_next(place),
+            No::After(place) => self.args.0.last().is_some_and(|(name, _)| *name == place),
             No::Never | No::Full => false,
         };
-        self.half.is_none() && (self.at == self.path.len() || no && early)
+        self.half.is_none() && (self.next().is_none() || no && early)
     }
 
-    fn next(&self) -> Option<&Token> {
-        self.path.get(self.at)
+    fn row(&self) -> &'static Row {
+        self.prepared.row
+    }
+
+    fn next(&self) -> Option<&'a Token> {
+        self.prepared.tokens.get(self.at)
     }
 
     fn hides(&self, word: &str) -> bool {
-        self.row.hidden || word == OLD_TABLE
+        self.row().hidden || word == OLD_TABLE
+    }
+
+    /// Goes on behind the next place, by every way there is.
+    fn go_on(mut self, value: Option<Value>) -> impl Iterator<Item = Thread<'a>> {
+        if let (Some(Token::Arg(name, _)), Some(value)) = (self.next(), value) {
+            self.args.0.push((*name, value));
+        }
+        let follow = &self.prepared.follow[self.at];
+        follow.iter().map(move |at| Thread { at: *at, ..self.clone() })
     }
 }
 
-/// A row with its paths taken apart.
+/// A row whose syntax is taken apart: its places, and from each those that may follow (Glushkov's automaton).
 pub struct Prepared {
     row: &'static Row,
-    paths: Vec<Path>,
+    tokens: Vec<Token>,
+    /// With the number of all tokens where the line may end.
+    follow: Vec<Vec<usize>>,
+    first: Vec<usize>,
 }
 
 impl Prepared {
     /// Takes the row's syntax apart.
     pub fn new(row: &'static Row) -> Prepared {
-        let mut paths = paths(row.syntax);
-        paths.extend(paths.iter().filter_map(old_spelling).collect::<Vec<_>>());
-        Prepared { row, paths }
+        let mut prepared = Prepared { row, tokens: Vec::new(), follow: Vec::new(), first: Vec::new() };
+        let whole = prepared.sequence(&parts(&mut &*row.syntax));
+        prepared.first = whole.first;
+        prepared.add_old_spelling();
+        let end = prepared.tokens.len();
+        whole.last.iter().for_each(|last| prepared.follow[*last].push(end));
+        prepared
     }
 
     /// The row.
     pub fn row(&self) -> &'static Row {
         self.row
+    }
+
+    fn sequence(&mut self, parts: &[Part]) -> Span {
+        let mut whole = Span { first: Vec::new(), last: Vec::new(), empty: true };
+        for part in parts {
+            let span = self.part(part);
+            self.join(&whole.last, &span.first);
+            if whole.empty {
+                whole.first.extend(&span.first);
+            }
+            if !span.empty {
+                whole.last.clear();
+            }
+            whole.last.extend(&span.last);
+            whole.empty &= span.empty;
+        }
+        whole
+    }
+
+    fn part(&mut self, part: &Part) -> Span {
+        match part {
+            Part::Token(token) => {
+                let at = self.tokens.len();
+                self.tokens.push(token.clone());
+                self.follow.push(Vec::new());
+                Span { first: vec![at], last: vec![at], empty: false }
+            }
+            Part::Option { inside, again } => {
+                let span = self.sequence(inside);
+                if *again {
+                    self.join(&span.last, &span.first);
+                }
+                Span { empty: true, ..span }
+            }
+            Part::OneOf(ways) => {
+                let mut one = Span { first: Vec::new(), last: Vec::new(), empty: false };
+                for way in ways {
+                    let span = self.sequence(way);
+                    one.first.extend(span.first);
+                    one.last.extend(span.last);
+                    one.empty |= span.empty;
+                }
+                one
+            }
+        }
+    }
+
+    fn join(&mut self, from: &[usize], to: &[usize]) {
+        for at in from {
+            let follow = &mut self.follow[*at];
+            follow.extend(to.iter().filter(|next| !follow.contains(next)).copied().collect::<Vec<_>>());
+        }
+    }
+
+    /// The older spelling of `mac address-table` is one word that leads where these two lead.
+    fn add_old_spelling(&mut self) {
+        let is = |at: usize, word| self.tokens[at] == Token::Word(word);
+        let Some(mac) = (1..self.tokens.len()).find(|at| is(at - 1, "mac") && is(*at, "address-table")) else { return };
+        let old = self.tokens.len();
+        self.tokens.push(Token::Word(OLD_TABLE));
+        self.follow.push(self.follow[mac].clone());
+        for follow in self.follow.iter_mut().chain([&mut self.first]).filter(|follow| follow.contains(&(mac - 1))) {
+            follow.push(old);
+        }
     }
 }
 
@@ -176,8 +342,8 @@ impl<'a> Walk<'a> {
     /// A walk from the beginning through these rows.
     pub fn new(rows: &[&'a Prepared], no: bool) -> Walk<'a> {
         let rows = rows.iter().filter(|prepared| !no || prepared.row.no != No::Never);
-        let start = |row, path| Thread { row, path, at: 0, half: None, args: Args::default() };
-        let threads = rows.flat_map(|p| p.paths.iter().map(|path| start(p.row, path))).collect();
+        let start = |prepared, at: &usize| Thread { prepared, at: *at, half: None, args: Args::default() };
+        let threads = rows.flat_map(|prepared| prepared.first.iter().map(|at| start(*prepared, at))).collect();
         Walk { threads, no }
     }
 
@@ -216,18 +382,11 @@ impl<'a> Walk<'a> {
             }
         };
         if let Some(chosen) = chosen {
-            self.threads.retain_mut(|thread| match thread.next() {
-                Some(Token::Word(w)) if *w == chosen => {
-                    thread.at += 1;
-                    true
-                }
-                Some(Token::Arg(name, Kind::Choice(all))) if all.contains(&chosen) => {
-                    thread.args.0.push((*name, Value::Word(chosen.to_string())));
-                    thread.at += 1;
-                    true
-                }
-                _ => false,
+            let fitting = self.threads.drain(..).filter_map(|thread| match thread.next()? {
+                Token::Word(word) => (*word == chosen).then_some((thread, None)),
+                Token::Arg(_, kind) => kind.value_of(chosen).map(|value| (thread, Some(value))),
             });
+            self.threads = fitting.flat_map(|(thread, value)| thread.go_on(value)).collect();
             return Ok(word_end);
         }
         // `gi 0/1` is one name in two words.
@@ -235,7 +394,7 @@ impl<'a> Walk<'a> {
         let mut end = word_end;
         let mut kept = Vec::new();
         for thread in self.threads.drain(..) {
-            let Some(Token::Arg(name, kind)) = thread.next() else { continue };
+            let Some(Token::Arg(_, kind)) = thread.next() else { continue };
             let text = match kind {
                 kind if kind.takes_rest() => &line[at..],
                 Kind::Interface => &line[at..joined_end],
@@ -245,17 +404,12 @@ impl<'a> Walk<'a> {
                 || (config.is_none() && *kind == Kind::Interface && is_netdev(word)).then(|| Value::Word(word.into()));
             let half = InterfaceKind::of(word)
                 .filter(|_| matches!(kind, Kind::Interface | Kind::Range) && line[word_end..].trim().is_empty());
-            let mut thread = thread.clone();
             if half.is_some() {
-                thread.half = half;
+                kept.push(Thread { half, ..thread });
             } else if let Some(value) = kind.value(text, config).or_else(any_netdev) {
                 end = end.max(at + text.len());
-                thread.args.0.push((*name, value));
-                thread.at += 1;
-            } else {
-                continue;
+                kept.extend(thread.go_on(Some(value)));
             }
-            kept.push(thread);
         }
         if kept.is_empty() {
             let common = |w: &&str| w.bytes().zip(typed.bytes()).take_while(|(a, b)| a == b).count();
@@ -270,11 +424,11 @@ impl<'a> Walk<'a> {
         let mut words: Vec<&'static str> = Vec::new();
         for thread in &self.threads {
             let next = match thread.next() {
-                Some(Token::Word(word)) => std::slice::from_ref(word),
-                Some(Token::Arg(_, Kind::Choice(all))) => all.as_slice(),
-                _ => &[],
+                Some(Token::Word(word)) => vec![*word],
+                Some(Token::Arg(_, kind)) => kind.words(),
+                None => Vec::new(),
             };
-            words.extend(next.iter().filter(|word| hidden || !thread.hides(word)));
+            words.extend(next.into_iter().filter(|word| hidden || !thread.hides(word)));
         }
         words.sort_unstable();
         words.dedup();
@@ -285,9 +439,9 @@ impl<'a> Walk<'a> {
     pub fn finish(mut self) -> Result<Match, LineError> {
         let no = self.no;
         // A row said in full before one that `no` lets stop early.
-        self.threads.sort_by_key(|t| t.at != t.path.len());
+        self.threads.sort_by_key(|thread| thread.next().is_some());
         let thread = self.threads.into_iter().find(|t| t.complete(no)).ok_or(LineError::Incomplete)?;
-        Ok(Match { row: thread.row, args: thread.args })
+        Ok(Match { row: thread.row(), args: thread.args })
     }
 
     /// What may come next that begins with `typed`; `<cr>` when the line may end here.
@@ -299,17 +453,23 @@ impl<'a> Walk<'a> {
             }
         };
         for thread in &self.threads {
-            let mut word = |word: &str| {
+            let mut word = |word: &str, help| {
                 if starts(word, typed) && !thread.hides(word) {
-                    push(word.to_string(), words::word(thread.row, word), true);
+                    push(word.to_string(), help, true);
                 }
             };
             match thread.next() {
-                Some(Token::Word(w)) => word(w),
-                Some(Token::Arg(_, Kind::Choice(all))) => all.iter().for_each(|w| word(w)),
-                Some(Token::Arg(name, kind)) if !thread.row.hidden => {
-                    let help = words::argument(thread.row, name);
+                Some(Token::Word(w)) => word(w, words::word(thread.row(), w)),
+                Some(Token::Arg(_, Kind::Choice(all))) => {
+                    all.iter().for_each(|w| word(w, words::word(thread.row(), w)));
+                }
+                Some(Token::Arg(name, kind)) if !thread.row().hidden => {
+                    let help = words::argument(thread.row(), name);
+                    if let Kind::Named(names) = kind {
+                        names.all().for_each(|(name, _, help)| word(name, help));
+                    }
                     match (kind, thread.half) {
+                        (Kind::Named(names), _) if names.low > names.high => {}
                         (_, Some(half)) if typed.is_empty() => push(half.numbers().into(), help, false),
                         // As far as it goes the name of an interface is a word, too.
                         (Kind::Interface | Kind::Range, _) => {

@@ -2,7 +2,7 @@
 //! configuration, `get` reads it back, and `show running-config` is made of what `get` says in the row's own words.
 //!
 //! A new command is one row in the file of its noun. Syntax: `<name:kind>` is an argument (see [`Kind`](crate::args::Kind)),
-//! `{name:a|b}` a choice of words, `[…]` an option.
+//! `{name:a|b}` a choice of words, `[…]` an option, `[…]*` one that may be taken again, `(… | …)` one of several ways.
 
 mod clear;
 mod exec;
@@ -60,6 +60,8 @@ pub enum No {
     Words,
     /// The line may end before this word, or before the argument of this name.
     Before(&'static str),
+    /// The line may end after the argument of this name.
+    After(&'static str),
     /// In full.
     Full,
 }
@@ -98,6 +100,8 @@ pub enum Said {
     Yes(Vec<String>),
     /// The same after `no`.
     No(Vec<String>),
+    /// A line that spells itself.
+    Line(String),
 }
 
 impl Row {

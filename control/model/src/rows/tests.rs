@@ -43,6 +43,8 @@ fn sample(kind: &Kind) -> String {
         Kind::Mask => "255.0.0.0".into(),
         Kind::Ip6 => "2001:db8::1".into(),
         Kind::Prefix6 => "2001:db8:1::/48".into(),
+        Kind::Hex16 => "0x806".into(),
+        Kind::Named(names) => names.all().next().expect("a name").0.into(),
         Kind::Choice(words) => words[0].into(),
     }
 }
@@ -145,6 +147,7 @@ fn help_leads_along_every_way() {
             let wanted = match token {
                 Token::Word(word) => word.to_string(),
                 Token::Arg(_, Kind::Choice(all)) => all[0].into(),
+                Token::Arg(_, Kind::Named(_)) => words[index].clone(),
                 Token::Arg(_, kind) => kind.shown(),
             };
             let rest = path[..index].iter().any(|t| matches!(t, Token::Arg(_, kind) if kind.takes_rest()));
@@ -178,6 +181,11 @@ fn one_of(kind: &Kind, pick: usize) -> String {
         Kind::Line => &["x", "y , z", "switchport trunk allowed vlan 1,2,3", "! \u{e9}"],
         Kind::Number(low, high) => return [*low, *high, low + (high - low) / 2][pick % 3].to_string(),
         Kind::Choice(words) => return words[pick % words.len()].into(),
+        Kind::Named(names) if names.low > names.high || pick % 2 == 0 => {
+            return names.names[pick % names.names.len()].0.into();
+        }
+        Kind::Named(names) => return [names.low, names.high][pick / 2 % 2].to_string(),
+        Kind::Hex16 => &["0x806", "0x0", "0xffff"],
         Kind::Ethertype | Kind::Hex => &["ff"],
         Kind::Ip => &["10.0.0.1", "10.0.0.0", "192.0.2.9", "10.128.0.1", "0.0.0.0"],
         Kind::Mask => &["255.0.0.0", "255.255.255.0", "255.255.255.255", "0.0.0.0"],
