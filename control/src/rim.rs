@@ -2,7 +2,7 @@
 
 use crate::arguments::Arguments;
 use mona_control::counters::Counters;
-use mona_control::input::{Device, Input, Output, Session};
+use mona_control::input::{Input, Output, Session};
 use mona_control::journal::{Entry, Journal};
 use mona_control::netlink::{self, Netlink};
 use mona_control::save::{Job, Saver, keep};
@@ -14,12 +14,12 @@ use mona_datapath::fdb::Origin;
 use mona_datapath::switching::{Datapath, IoChoice, Options, Report};
 use mona_model::api::{LineError, Reply};
 use mona_model::shown::{User, Version};
-use mona_wire::{Instant, Mac, PortId};
+use mona_wire::{Instant, Mac};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::time::{ClockId, clock_gettime};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -48,22 +48,9 @@ pub struct Rim {
     kept: PathBuf,
     workers: usize,
     next_sample: Instant,
-    /// How the devices of open ports were found.
-    found: BTreeMap<PortId, Found>,
     /// A snapshot was published that not every worker may have seen.
     unsynchronised: bool,
     reports: Vec<Report>,
-}
-
-/// What is put back when a device is no port any more, if it was this switch that changed it.
-struct Found {
-    /// Names are reused: the number says whether it is still the same device.
-    ifindex: u32,
-    device: String,
-    /// It was up, and is down by `shutdown`.
-    up: bool,
-    /// The MTU it had, and has no more by `mtu`.
-    mtu: Option<u32>,
 }
 
 /// Signals come as something to read; SIGHUP and SIGPIPE mean nothing here.
@@ -83,7 +70,12 @@ impl Rim {
         let io = IoChoice::from(arguments.io);
         let options = Options { workers, stations: arguments.stations as usize, name: arguments.name.clone() };
         let server = Server::listen(&arguments.socket)?;
-        let datapath = Datapath::start(options).map_err(|e| e.0)?;
+        let mut datapath = Datapath::start(options).map_err(|e| e.0)?;
+        let devices = arguments.run.join(format!("{}.devices", arguments.name));
+        if let Err(e) = datapath.keep_devices(&devices) {
+            let what = "after a crash devices stay as they were left";
+            eprintln!("switchd: {}: {e}: {what}", devices.display());
+        }
         let netlink = Netlink::open().map_err(|e| format!("netlink: {e}"))?;
         let start = Entry::Start { stations: arguments.stations as usize, io };
         let journal = arguments.record.as_deref().map(|path| Journal::create(path, &start)).transpose()?;
@@ -104,7 +96,6 @@ impl Rim {
             kept: arguments.run.join("ports"),
             workers,
             next_sample: Instant::default(),
-            found: BTreeMap::new(),
             unsynchronised: false,
             reports: Vec::with_capacity(REPORTS),
         })
@@ -127,6 +118,7 @@ impl Rim {
         if let Ok(text) = fs::read_to_string(&self.kept) {
             self.feed(Input::Restore(text));
         }
+        self.datapath.give_back_left();
         self.synchronise();
         Ok(())
     }
@@ -140,8 +132,6 @@ impl Rim {
             if let Ok(Some(signal)) = self.signals.read_signal()
                 && signal.ssi_signo != Signal::SIGHUP as u32
             {
-                let open: Vec<PortId> = self.found.keys().copied().collect();
-                open.into_iter().for_each(|port| self.give_back(port));
                 return;
             }
             let inputs = self.netlink.events();
@@ -252,27 +242,21 @@ impl Rim {
             Output::Open { port, device, io } => {
                 let result = self.datapath.open(port, &device, io).map_err(|e| e.0);
                 self.counters.forget(port);
-                if let (Ok(_), Some(is)) = (&result, self.netlink.device(&device)) {
-                    let found = Found { ifindex: is.ifindex, device: device.clone(), up: false, mtu: None };
-                    self.found.insert(port, found);
-                }
                 return Some(Input::Opened { port, device, result });
             }
             Output::Close { port, .. } => {
                 self.synchronise();
-                self.give_back(port);
+                self.datapath.close(port);
                 self.counters.forget(port);
             }
             Output::SetUp { device, up } => {
-                self.note(&device, |found, is| found.up = !up && (found.up || is.admin_up));
-                if let Err(e) = self.netlink.set_up(&device, up) {
+                if let Err(e) = self.datapath.set_up(&device, up) {
                     self.stderr
                         .say(format!("switchd: {device} could not be set {}: {e}", if up { "up" } else { "down" }));
                 }
             }
             Output::SetMtu { device, mtu } => {
-                self.note(&device, |found, is| found.mtu = found.mtu.or(Some(is.mtu)));
-                if let Err(e) = self.netlink.set_mtu(&device, mtu) {
+                if let Err(e) = self.datapath.set_mtu(&device, mtu) {
                     self.stderr.say(format!("switchd: the MTU of {device} could not be set to {mtu}: {e}"));
                 }
             }
@@ -310,31 +294,6 @@ impl Rim {
             }
         }
         None
-    }
-
-    /// Remembers what is about to be changed at the device of a port.
-    fn note(&mut self, device: &str, change: impl FnOnce(&mut Found, &Device)) {
-        if let Some(is) = self.netlink.device(device)
-            && let Some(found) = self.found.values_mut().find(|found| found.ifindex == is.ifindex)
-        {
-            change(found, is);
-        }
-    }
-
-    /// Closes a port; its device is then as it was found.
-    fn give_back(&mut self, port: PortId) {
-        self.datapath.close(port);
-        let Some(found) = self.found.remove(&port) else { return };
-        if self.netlink.device(&found.device).is_none_or(|is| is.ifindex != found.ifindex) {
-            return;
-        }
-        // A device that vanishes meanwhile needs nothing back.
-        if let Some(mtu) = found.mtu {
-            let _ = self.netlink.set_mtu(&found.device, mtu);
-        }
-        if found.up {
-            let _ = self.netlink.set_up(&found.device, true);
-        }
     }
 
     fn synchronise(&mut self) {

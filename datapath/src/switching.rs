@@ -3,9 +3,12 @@
 //! Nothing here blocks for longer than opening a device takes.
 
 use crate::Fdb;
+use crate::io::found::Records;
+use crate::io::link::Links;
 use crate::io::mem::{self, MemHost};
 use crate::io::packet::PacketPorts;
 use crate::io::set::{LOSSES, Own};
+use crate::io::taken::Taken;
 use crate::io::xdp::XdpPorts;
 use crate::offload::Leaving;
 use crate::out::{Seen, Told};
@@ -19,8 +22,10 @@ use crossbeam::utils::CachePadded;
 use mona_wire::{Eth, PortId, Tci, VlanId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io;
 use std::iter::{once, repeat_with};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -264,6 +269,38 @@ impl Datapath {
             home: Some(Home::Worker(worker)),
         };
         Ok((opened, host))
+    }
+
+    /// Keeps in this directory what devices were like before they were taken, for the next start after a crash, and takes
+    /// over what is there.
+    pub fn keep_devices(&mut self, dir: &Path) -> io::Result<()> {
+        let records = Arc::new(Records::open(dir, &Links::open()?)?);
+        self.packet.iter_mut().for_each(|packet| packet.keep(Arc::clone(&records)));
+        self.xdp.iter_mut().for_each(|xdp| xdp.keep(Arc::clone(&records)));
+        Ok(())
+    }
+
+    /// Gives back the devices that a crashed switch had and that are no ports now.
+    pub fn give_back_left(&self) {
+        if let Some(packet) = &self.packet {
+            packet.give_back_left(|index| self.xdp.as_ref().is_some_and(|xdp| xdp.is_open(index)));
+        }
+    }
+
+    /// Sets the device of a port up or down, until the port is closed.
+    pub fn set_up(&mut self, device: &str, up: bool) -> io::Result<()> {
+        self.taken(device).and_then(|(taken, links)| taken.set_up(links, up))
+    }
+
+    /// Gives the device of a port an MTU, until the port is closed.
+    pub fn set_mtu(&mut self, device: &str, mtu: u32) -> io::Result<()> {
+        self.taken(device).and_then(|(taken, links)| taken.set_mtu(links, mtu))
+    }
+
+    fn taken(&mut self, device: &str) -> io::Result<(&mut Taken, &Links)> {
+        let packet = self.packet.as_mut().and_then(|packet| packet.taken(device));
+        let xdp = self.xdp.as_mut().and_then(|xdp| xdp.taken(device));
+        packet.or(xdp).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Gives the device back as it was found. Fine if the device is gone, or if there is no such port.

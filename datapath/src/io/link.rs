@@ -12,6 +12,7 @@ const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_PERM_ADDRESS: u16 = 54;
 const VETH_INFO_PEER: u16 = 1;
 const NESTED: u16 = 1 << 15;
 const IFINFOMSG: usize = 16;
@@ -31,6 +32,10 @@ pub struct Link {
     pub kind: Option<String>,
     /// What somebody wrote on it.
     pub alias: String,
+    /// Bytes.
+    pub mtu: u32,
+    /// The address it was made with, hexadecimal; empty where there is none, as on virtual devices.
+    pub permanent: String,
 }
 
 /// A netlink socket and a socket for ioctls.
@@ -82,6 +87,24 @@ impl Links {
     /// Sets the flags in `change` to those in `flags`.
     pub fn set_flags(&self, index: u32, flags: i32, change: i32) -> io::Result<()> {
         self.ask(Message::new(libc::RTM_NEWLINK, 0, index, flags as u32, change as u32)).map(drop)
+    }
+
+    /// Sets its MTU.
+    pub fn set_mtu(&self, index: u32, mtu: u32) -> io::Result<()> {
+        let mut message = Message::new(libc::RTM_SETLINK, 0, index, 0, 0);
+        message.word(libc::IFLA_MTU, mtu);
+        self.ask(message).map(drop)
+    }
+
+    /// A number that this network namespace alone has until the machine boots anew.
+    pub fn namespace(&self) -> io::Result<u64> {
+        let (mut cookie, mut length) = (0u64, size_of::<u64>() as libc::socklen_t);
+        let (level, option) = (libc::SOL_SOCKET, libc::SO_NETNS_COOKIE);
+        // SAFETY: the value and its length are what the option takes, and outlive the call.
+        let done = unsafe {
+            libc::getsockopt(self.netlink.as_raw_fd(), level, option, (&raw mut cookie).cast(), &raw mut length)
+        };
+        if done < 0 { Err(io::Error::last_os_error()) } else { Ok(cookie) }
     }
 
     /// Removes a netdev (of a veth pair, both).
@@ -282,6 +305,8 @@ fn parse(reply: &[u8]) -> io::Result<Link> {
         match kind {
             libc::IFLA_IFNAME => link.name = text(value),
             IFLA_IFALIAS => link.alias = text(value),
+            libc::IFLA_MTU => link.mtu = u32::from_ne_bytes(part(value, 0)?),
+            IFLA_PERM_ADDRESS => link.permanent = value.iter().map(|byte| format!("{byte:02x}")).collect(),
             // The kind is the first attribute inside.
             IFLA_LINKINFO if value.get(2..4) == Some(&IFLA_INFO_KIND.to_ne_bytes()[..]) => {
                 let length = usize::from(u16::from_ne_bytes(part(value, 0)?));

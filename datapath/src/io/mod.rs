@@ -6,6 +6,7 @@
 
 pub mod backplane;
 mod features;
+pub(crate) mod found;
 pub mod link;
 pub mod mem;
 pub mod packet;
@@ -13,7 +14,7 @@ pub mod peer;
 pub mod raw;
 pub mod sched;
 pub mod set;
-mod taken;
+pub(crate) mod taken;
 pub mod tap;
 mod umem;
 pub mod xdp;

@@ -6,8 +6,9 @@
 
 pub use super::backplane::Backplane;
 use super::backplane::{Credit, Devices, Mapped, PORTS, Promiscuous, Shape};
+use super::found::Records;
 use super::link::{Link, Links};
-use super::taken::{Taken, candidate, quiet, sentence};
+use super::taken::{Taken, candidate, give_back_left, quiet, sentence};
 use crate::switching::OpenError;
 use aya::maps::{Array, HashMap, MapData};
 use aya::programs::links::LinkOrder;
@@ -20,6 +21,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/mona.bpf.o");
@@ -66,6 +68,7 @@ pub struct PacketPorts {
     devices: Devices,
     refused: Array<MapData, u64>,
     promiscuous: Promiscuous,
+    records: Arc<Records>,
     /// Indices of the near ends, by worker.
     near: Vec<u32>,
     urgent: u32,
@@ -103,6 +106,7 @@ impl PacketPorts {
             refused: Array::try_from(take(&mut bpf, "refused")?).map_err(|e| sentence("refused", e))?,
             promiscuous: Promiscuous::open().map_err(|e| sentence("a raw socket (CAP_NET_RAW)", e))?,
             links,
+            records: Arc::default(),
             bpf,
             near: Vec::new(),
             urgent: 0,
@@ -182,16 +186,33 @@ impl PacketPorts {
             attach(&mut self.bpf, "port_in", &link.name, TcAttachType::Ingress)?,
             attach(&mut self.bpf, "port_out", &link.name, TcAttachType::Egress)?,
         ];
-        let taken = Taken::take(&self.links, &self.promiscuous, link, &CHANGED)?;
+        let taken = Taken::take(&self.links, &self.promiscuous, &self.records, link, &CHANGED)?;
         Ok(Open { taken, _links: attached })
     }
 
     /// Gives the device back as it was; it may be gone or have another name.
     pub fn close(&mut self, port: PortId) {
-        if let Some(open) = self.open.remove(&port) {
-            open.taken.give_back(&self.links, &self.promiscuous);
-            self.forget(port, open.taken.device.index);
+        if let Some(Open { taken, _links: programs }) = self.open.remove(&port) {
+            taken.give_back(&self.links, &self.promiscuous, programs);
+            self.forget(port, taken.device.index);
         }
+    }
+
+    /// Keeps from now on what devices were like.
+    pub(crate) fn keep(&mut self, records: Arc<Records>) {
+        self.records = records;
+    }
+
+    /// Gives back what a killed switch had, unless it is a port here or `is_open` elsewhere.
+    pub(crate) fn give_back_left(&self, is_open: impl Fn(u32) -> bool) {
+        let here = |index| self.open.values().any(|open| open.taken.device.index == index);
+        give_back_left(&self.links, &self.records, |index| here(index) || is_open(index));
+    }
+
+    /// The port of this device.
+    pub(crate) fn taken(&mut self, device: &str) -> Option<(&mut Taken, &Links)> {
+        let open = self.open.values_mut().find(|open| open.taken.device.name == device)?;
+        Some((&mut open.taken, &self.links))
     }
 
     fn forget(&mut self, port: PortId, index: u32) {

@@ -2,23 +2,23 @@
 //! by which a frame would not be what it is on a wire.
 
 use super::backplane::Promiscuous;
+use super::found::{Found, Records};
 use super::link::{Link, Links};
 use super::packet::MARK;
 use crate::switching::OpenError;
 use aya::programs::{SchedClassifier, TcAttachType};
 use std::fmt::Display;
+use std::sync::Arc;
 use std::{fs, io};
 
 /// Programs by which a port of any switch is known.
 const PROGRAMS: [&str; 2] = ["port_in", "xdp_out"];
 
 /// A device and how it was.
-pub(super) struct Taken {
+pub(crate) struct Taken {
     pub(super) device: Link,
-    ipv6_was_off: Option<String>,
-    /// Features that were on and are off now.
-    features: Vec<&'static str>,
-    was_up: bool,
+    found: Found,
+    records: Arc<Records>,
 }
 
 /// The device of this name, if it can be a port.
@@ -58,53 +58,115 @@ impl Taken {
     pub(super) fn take(
         links: &Links,
         promiscuous: &Promiscuous,
+        records: &Arc<Records>,
         link: &Link,
         off: &[&'static str],
     ) -> Result<Taken, OpenError> {
         let device = &link.name;
+        let read = || Found::of(link, fs::read_to_string(ipv6_off(device)).ok());
         let mut taken = Taken {
             device: link.clone(),
-            ipv6_was_off: fs::read_to_string(ipv6_off(device)).ok(),
-            features: Vec::new(),
-            was_up: link.flags & libc::IFF_UP as u32 != 0,
+            // How a killed switch had found it.
+            found: records.of(link).unwrap_or_else(read),
+            records: Arc::clone(records),
         };
         let mut change = || -> io::Result<()> {
-            quiet(device)?;
             for feature in off {
                 if links.feature(device, feature)? == Some(true) {
-                    taken.features.push(feature);
+                    taken.found.features.push(feature.to_string());
                 }
             }
+            taken.keep();
+            let found = &taken.found;
+            links.set_features(device, true, |name| is_one(&found.features, name) && !off.contains(&name))?;
+            // What is configured now is asked for anew.
+            if let Some(mtu) = found.mtu {
+                links.set_mtu(link.index, mtu)?;
+            }
+            quiet(device)?;
             links.set_features(device, false, |name| off.contains(&name))?;
             promiscuous.set(link.index, true)
         };
         match change() {
             Ok(()) => Ok(taken),
             Err(error) => {
-                taken.give_back(links, promiscuous);
+                taken.give_back(links, promiscuous, ());
                 Err(sentence(device, error))
             }
         }
     }
 
-    /// As it was, while its programs are still attached; it may be gone or have another name.
-    pub(super) fn give_back(&self, links: &Links, promiscuous: &Promiscuous) {
-        let Some(device) = name_of(self.device.index) else { return };
+    fn keep(&self) {
+        self.records.keep(self.device.index, &self.found);
+    }
+
+    /// Sets it up or down, until it is given back.
+    pub(crate) fn set_up(&mut self, links: &Links, up: bool) -> io::Result<()> {
+        self.found.shut = !up;
+        self.keep();
+        links.set_flags(self.device.index, if up { libc::IFF_UP } else { 0 }, libc::IFF_UP)
+    }
+
+    /// Gives it an MTU, until it is given back.
+    pub(crate) fn set_mtu(&mut self, links: &Links, mtu: u32) -> io::Result<()> {
+        let own = match self.found.mtu {
+            Some(own) => own,
+            None => links.get(&self.device.name)?.mtu,
+        };
+        self.found.mtu = Some(own).filter(|own| *own != mtu);
+        self.keep();
+        links.set_mtu(self.device.index, mtu)
+    }
+
+    /// As it was; it may be gone or have another name. Its programs are still attached, and go on the way: an MTU may not
+    /// fit them.
+    pub(super) fn give_back(&self, links: &Links, promiscuous: &Promiscuous, programs: impl Sized) {
+        let index = self.device.index;
         // Indices are used again: a device without any program is another one. Reading whose a program is needs
         // CAP_SYS_ADMIN, which is dropped by now: one that cannot be read is ours.
-        if !is_port(&device).unwrap_or(true) {
-            return;
+        if let Some(device) = name_of(index).filter(|device| is_port(device).unwrap_or(true)) {
+            // A device that is half gone is given back as far as it is there.
+            let _ = promiscuous.set(index, false);
+            put_back(links, index, &device, &self.found, programs);
         }
-        // Each step by itself: a device that is half gone is given back as far as it is there.
-        let _ = promiscuous.set(self.device.index, false);
-        let _ = links.set_features(&device, true, |name| self.features.contains(&name));
-        if let Some(value) = &self.ipv6_was_off {
-            let _ = fs::write(ipv6_off(&device), value);
-        }
-        if !self.was_up {
-            let _ = links.set_flags(self.device.index, 0, libc::IFF_UP);
-        }
+        self.records.forget(index);
     }
+}
+
+/// Gives back what a killed switch had, and nobody has now.
+pub(super) fn give_back_left(links: &Links, records: &Records, is_open: impl Fn(u32) -> bool) {
+    for index in records.indices().into_iter().filter(|index| !is_open(*index)) {
+        if let Some(device) = name_of(index)
+            && let Ok(link) = links.get(&device)
+            && let Some(found) = records.of(&link)
+            // It may be the port of another switch by now.
+            && !is_port(&device).unwrap_or(true)
+        {
+            put_back(links, index, &device, &found, ());
+        }
+        records.forget(index);
+    }
+}
+
+/// Each step by itself: one that is refused leaves the others.
+fn put_back(links: &Links, index: u32, device: &str, found: &Found, programs: impl Sized) {
+    let _ = links.set_features(device, true, |name| is_one(&found.features, name));
+    if let Some(value) = &found.ipv6_off {
+        let _ = fs::write(ipv6_off(device), value);
+    }
+    drop(programs);
+    if let Some(mtu) = found.mtu {
+        let _ = links.set_mtu(index, mtu);
+    }
+    if !found.up {
+        let _ = links.set_flags(index, 0, libc::IFF_UP);
+    } else if found.shut {
+        let _ = links.set_flags(index, libc::IFF_UP, libc::IFF_UP);
+    }
+}
+
+fn is_one(features: &[String], name: &str) -> bool {
+    features.iter().any(|feature| feature == name)
 }
 
 /// IPv6 off, so that the host says nothing of its own there. A kernel without IPv6 has nothing to turn off.

@@ -7,6 +7,7 @@
 
 use super::backplane::Promiscuous;
 use super::features;
+use super::found::Records;
 use super::link::{Link, Links};
 use super::packet::{CHANGED, attach};
 use super::taken::{Taken, candidate, sentence};
@@ -41,10 +42,7 @@ struct Open {
     taken: Taken,
     sockets: Vec<Weak<OwnedFd>>,
     // Detached, in this order, when the port is closed or this process ends, however it ends.
-    _in: XdpLink,
-    _out: SchedClassifierLink,
-    _map: XskMap<MapData>,
-    _bpf: Ebpf,
+    programs: (XdpLink, SchedClassifierLink, XskMap<MapData>, Ebpf),
 }
 
 /// The memory of one worker and mode, and the sockets that have it.
@@ -57,6 +55,7 @@ struct Shared {
 pub struct XdpPorts {
     links: Links,
     promiscuous: Promiscuous,
+    records: Arc<Records>,
     /// By worker and whether it is zero-copy. Made when the first port needs it.
     umems: BTreeMap<(u8, bool), Shared>,
     open: BTreeMap<PortId, Open>,
@@ -68,6 +67,7 @@ impl XdpPorts {
         Ok(XdpPorts {
             links: Links::open().map_err(|e| sentence("netlink", e))?,
             promiscuous: Promiscuous::open().map_err(|e| sentence("a raw socket (CAP_NET_RAW)", e))?,
+            records: Arc::default(),
             umems: BTreeMap::new(),
             open: BTreeMap::new(),
         })
@@ -89,7 +89,7 @@ impl XdpPorts {
         let out = attach(&mut bpf, "xdp_out", device, TcAttachType::Egress)?;
         let (native, into) = attach_xdp(&mut bpf, &link)?;
         let off: &[&str] = if native { &CHANGED } else { &MERGED };
-        let taken = Taken::take(&self.links, &self.promiscuous, &link, off)?;
+        let taken = Taken::take(&self.links, &self.promiscuous, &self.records, &link, off)?;
         // A queue of a device that is down takes no socket; `shutdown` sets it down again.
         let up = self.links.set_flags(link.index, libc::IFF_UP, libc::IFF_UP).map_err(|e| sentence(device, e));
         let claimed =
@@ -102,7 +102,7 @@ impl XdpPorts {
         let (zero_copy, queues) = match claimed {
             Ok(claimed) => claimed,
             Err(error) => {
-                taken.give_back(&self.links, &self.promiscuous);
+                taken.give_back(&self.links, &self.promiscuous, (into, out, map, bpf));
                 return Err(error);
             }
         };
@@ -118,7 +118,7 @@ impl XdpPorts {
             why: "asked for".into(),
         };
         let sockets = queues.iter().map(|(_, xsk)| Arc::downgrade(xsk.descriptor())).collect();
-        self.open.insert(port, Open { taken, sockets, _in: into, _out: out, _map: map, _bpf: bpf });
+        self.open.insert(port, Open { taken, sockets, programs: (into, out, map, bpf) });
         Ok((opened, queues))
     }
 
@@ -184,9 +184,25 @@ impl XdpPorts {
     /// Gives the device back as it was; it may be gone. The sockets are closed already.
     pub fn close(&mut self, port: PortId) {
         if let Some(open) = self.open.remove(&port) {
-            open.taken.give_back(&self.links, &self.promiscuous);
+            open.taken.give_back(&self.links, &self.promiscuous, open.programs);
         }
         self.umems.retain(|_, shared| shared.living().next().is_some());
+    }
+
+    /// Keeps from now on what devices were like.
+    pub(crate) fn keep(&mut self, records: Arc<Records>) {
+        self.records = records;
+    }
+
+    /// Is the device of this index a port?
+    pub(crate) fn is_open(&self, index: u32) -> bool {
+        self.open.values().any(|open| open.taken.device.index == index)
+    }
+
+    /// The port of this device.
+    pub(crate) fn taken(&mut self, device: &str) -> Option<(&mut Taken, &Links)> {
+        let open = self.open.values_mut().find(|open| open.taken.device.name == device)?;
+        Some((&mut open.taken, &self.links))
     }
 
     /// Frames of this port that the kernel lost, by reason.
