@@ -217,34 +217,70 @@ impl Switch {
         self.set_config(now, config);
     }
 
-    /// The ports that hooks added, as text: read back by [`Switch::restore`].
+    /// The ports that hooks added, as text: read back by [`Switch::restore`]. The index says which device it was.
     pub(crate) fn kept(&self) -> String {
-        let sections = self.state.hooked.iter().flat_map(|name| print_interface(&self.config, *name));
-        sections.map(|line| line + "\n").collect()
+        let mut text = String::new();
+        for name in &self.state.hooked {
+            print_interface(&self.config, *name).iter().for_each(|line| text += &format!("{line}\n"));
+            let device = self.config.interfaces.get(name).and_then(|i| self.state.devices.get(i.device.as_ref()?));
+            text += &device.map(|device| format!("{INDEX}{}\n", device.ifindex)).unwrap_or_default();
+        }
+        text
     }
 
-    /// Reads back what hooks had added; of that, what has no device any more goes as if it vanished now.
+    /// Reads back what hooks had added; of that, what has no device any more goes as if it vanished now. Another device of
+    /// the same name is not given the place of the one that went: hypervisors use names again.
     pub(crate) fn restore(&mut self, now: Instant, text: &str) {
-        let names = text.lines().filter_map(|line| line.strip_prefix("interface ")?.parse::<InterfaceName>().ok());
-        let mut fresh = Vec::new();
-        for name in names {
+        let (mut lines, mut restored) = (String::new(), Vec::new());
+        for section in sections(text) {
+            let device = section.device.and_then(|device| self.state.devices.get(device));
+            let is_there = device.is_some_and(|device| section.ifindex.is_none_or(|index| index == device.ifindex));
+            let shown = section.lines.iter().filter(|line| is_there || !line.starts_with(DEVICE));
+            shown.for_each(|line| lines += &format!("{line}\n"));
             // What is kept is all there is to say of an interface: what was saved of it may have been taken back since.
-            let saved = self.config.interfaces.insert(name, InterfaceConfig::default());
-            fresh.push((name, saved.is_none()));
+            let saved = self.config.interfaces.insert(section.name, InterfaceConfig::default());
+            restored.push((section.name, is_there, saved.is_none()));
         }
-        self.load(now, text, "kept ports");
-        for (name, is_fresh) in fresh {
+        self.load(now, &lines, "kept ports");
+        for (name, is_there, is_fresh) in restored {
             let Some(interface) = self.config.interfaces.get_mut(&name) else { continue };
             // Nobody but a hook has made it.
             interface.hot_plug = is_fresh;
-            let is_there = interface.device.as_ref().is_some_and(|device| self.state.devices.contains_key(device));
+            let has_device = interface.device.is_some();
             self.state.hooked.insert(name);
-            if !is_there {
+            if !is_there || !has_device {
                 self.unplug(now, name);
             }
         }
-        self.rekeep = true;
+        (self.kept, self.rekeep) = (text.into(), true);
     }
+}
+
+const DEVICE: &str = " device ";
+const INDEX: &str = " ! ifindex ";
+
+/// A kept interface.
+struct Section<'a> {
+    name: InterfaceName,
+    lines: Vec<&'a str>,
+    device: Option<&'a str>,
+    ifindex: Option<u32>,
+}
+
+fn sections(text: &str) -> Vec<Section<'_>> {
+    let mut sections: Vec<Section> = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("interface ").and_then(|name| name.parse().ok()) {
+            sections.push(Section { name, lines: vec![line], device: None, ifindex: None });
+        } else if let Some(section) = sections.last_mut() {
+            match line.strip_prefix(INDEX) {
+                Some(index) => section.ifindex = index.parse().ok(),
+                None => section.lines.push(line),
+            }
+            section.device = line.strip_prefix(DEVICE).or(section.device);
+        }
+    }
+    sections
 }
 
 struct Plan {

@@ -5,7 +5,7 @@ use mona_control::counters::Counters;
 use mona_control::input::{Input, Output, Session};
 use mona_control::journal::{Entry, Journal};
 use mona_control::netlink::{self, Netlink};
-use mona_control::save::{Job, Saver, keep};
+use mona_control::save::{Job, Saver, keep, kept};
 use mona_control::say::Stderr;
 use mona_control::server::{Asked, Server};
 use mona_control::show::View;
@@ -115,7 +115,7 @@ impl Rim {
                 .stderr
                 .say(format!("switchd: {}: {e}: the switch starts without configuration", self.config.display())),
         }
-        if let Ok(text) = fs::read_to_string(&self.kept) {
+        if let Some(text) = kept(&self.kept) {
             self.feed(Input::Restore(text));
         }
         self.datapath.give_back_left();

@@ -91,12 +91,39 @@ pub fn save(path: &Path, text: &str) -> Result<(), String> {
     })
 }
 
-/// Replaces a file that need not survive the machine (of `/run`).
+/// Replaces a file that need not survive the machine (of `/run`): it says of which boot it is, where the directory does.
 pub fn keep(path: &Path, text: &str) -> Result<(), String> {
+    let text = format!("{}{text}", this_boot());
     let temporary = path.with_extension("new");
     let dir = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(dir)
         .and_then(|()| fs::write(&temporary, text))
         .and_then(|()| fs::rename(&temporary, path))
         .map_err(|e| format!("the ports that hooks added are not kept: {}: {e}", path.display()))
+}
+
+/// What was kept since the machine booted: after that hypervisors call their hooks anew.
+pub fn kept(path: &Path) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    text.strip_prefix(&this_boot()).map(String::from)
+}
+
+fn this_boot() -> String {
+    format!("! boot {}\n", fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_another_boot_is_none() {
+        let path = std::env::temp_dir().join(format!("mona-kept-{}", std::process::id()));
+        keep(&path, "interface gi1/1\n").expect("a file");
+        assert_eq!(kept(&path).as_deref(), Some("interface gi1/1\n"));
+        fs::write(&path, "! boot 0\ninterface gi1/1\n").expect("a file");
+        assert_eq!(kept(&path), None);
+        fs::remove_file(&path).expect("ours");
+        assert_eq!(kept(&path), None);
+    }
 }

@@ -52,7 +52,8 @@ pub struct Switch {
     /// What hooks added, or its settings, may have changed.
     pub(crate) rekeep: bool,
     statics: BTreeMap<(VlanId, Mac), PortId>,
-    kept: String,
+    /// What is kept of what hooks added.
+    pub(crate) kept: String,
     next_epoch: Instant,
 }
 

@@ -194,6 +194,7 @@ fn hooks_add_find_by_tag_and_leave_nothing_behind() {
     // After a crash the kept text makes the same ports again.
     let kept = bench.kept.clone();
     let mut again = Bench::new(&["vnet0"], "interface gi0/5\n tag web1\n switchport access vlan 20\nend\n");
+    again.device("vnet0", 9, true);
     again.feed(Input::Restore(kept));
     assert_eq!(again.up(), [1]);
     assert!(bench.say(&[], "platform port add nosuch").error.is_some());

@@ -9,7 +9,7 @@
 //! conf: interface gi0/1 / device veth0 lines in configuration mode
 //! exec: clear counters                 a line in exec mode  user: …   at privilege 1
 //! startup   restore                    the text below, in lines that begin with |, is read at boot
-//! restart                              another switch, with what was saved and kept
+//! restart [replacing veth0]            another switch, with what was saved and kept; meanwhile netdevs became others
 //! frame veth0 10/5 a>b => veth1:10     as in cases; copies by netdev and tag; => drop REASON; => nothing
 //! hold   deliver                       reports of sources wait   and arrive
 //! expect log TEXT                      logged since the last that was expected; expect no log TEXT
@@ -117,7 +117,10 @@ impl<'a> Scenario<'a> {
             }
             "startup" => world.feed(Input::Startup(text_of(block))),
             "restore" => world.feed(Input::Restore(text_of(block))),
-            "restart" => return world.restart(),
+            "restart" => {
+                let replaced = rest.strip_prefix("replacing ").unwrap_or_default();
+                return world.restart(&replaced.split_whitespace().collect::<Vec<_>>());
+            }
             "frame" => return frame(world, rest),
             "hold" => world.held = Some(Vec::new()),
             "deliver" => {

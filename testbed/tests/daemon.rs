@@ -335,6 +335,10 @@ fn ports_of_hooks_return_after_kill_9() {
     assert_eq!(add(&world, &switch, &["p4", "--tag", "web1"]), "GigabitEthernet1/2");
     let after = world.cli(&switch, &["show running-config interface GigabitEthernet1/2"]);
     assert!(after.contains("switchport access vlan 20") && after.contains("device p4"), "{after}");
+    // Another device of the same name is somebody else's.
+    world.crash_and(&mut switch, "ip link del p2; ip link add p2 type veth peer name q2");
+    let other = world.cli(&switch, &["show running-config"]);
+    assert!(!other.contains("p2") && !other.contains("GigabitEthernet0/7"), "{other}");
 }
 
 #[test]

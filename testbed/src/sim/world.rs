@@ -105,8 +105,14 @@ impl World {
     }
 
     /// The switch ends, and another one starts with what was saved and kept.
-    pub fn restart(&mut self) -> Result<(), String> {
+    /// These netdevs are others meanwhile.
+    pub fn restart(&mut self, replaced: &[&str]) -> Result<(), String> {
         self.check_record()?;
+        for name in replaced {
+            let netdev = self.netdevs.get_mut(*name).ok_or_else(|| format!("there is no {name}"))?;
+            self.next_index += 1;
+            netdev.device.ifindex = self.next_index;
+        }
         self.switch = new_switch();
         (self.now, self.held, self.opening, self.did) = (Instant::default(), None, Vec::new(), String::new());
         self.boot();
