@@ -4,11 +4,16 @@
 //! A *view* reads fields out of bytes that somebody else owns; a *value* is a parsed, valid thing. Parsing happens once,
 //! at the rim; inside the switch only values travel.
 
+pub mod arp;
 pub mod checksum;
 pub mod eth;
+pub mod icmp;
 pub mod ids;
 pub mod ip;
+pub mod ip4;
+pub mod ip6;
 pub mod mac;
+pub mod nd;
 pub mod time;
 
 pub use eth::Eth;

@@ -1,0 +1,80 @@
+//! The IPv4 header (RFC 791 3.1) as a value, checked as RFC 1812 5.2.2 asks.
+
+use crate::checksum::Sum;
+use std::net::Ipv4Addr;
+
+/// Bytes of a header without options.
+pub const HEADER: usize = 20;
+/// "Do not fragment" in [`Ip4::fragment`].
+pub const DF: u16 = 0x4000;
+/// "More fragments" in [`Ip4::fragment`].
+pub const MF: u16 = 0x2000;
+/// The fragment offset in [`Ip4::fragment`], in units of 8 bytes.
+pub const OFFSET: u16 = 0x1fff;
+
+/// A header; options are counted, not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ip4 {
+    /// Bytes of the header, options included: 20..=60.
+    pub header: usize,
+    /// Type of service: DSCP and ECN.
+    pub tos: u8,
+    /// Total length, header included.
+    pub length: u16,
+    /// Identification.
+    pub id: u16,
+    /// Flags and fragment offset: [`DF`], [`MF`], [`OFFSET`].
+    pub fragment: u16,
+    /// Time to live.
+    pub ttl: u8,
+    /// What the payload is.
+    pub protocol: u8,
+    /// Source.
+    pub src: Ipv4Addr,
+    /// Destination.
+    pub dst: Ipv4Addr,
+}
+
+impl Ip4 {
+    /// Reads the header at the start of `packet`; bytes behind the total length are padding. `None` where a router may
+    /// not trust it: cut short, not version 4, a header of less than 20 bytes or longer than the packet, a total length
+    /// beyond what is there, a wrong checksum (RFC 1812 5.2.2).
+    pub fn parse(packet: &[u8]) -> Option<Ip4> {
+        let fixed: &[u8; HEADER] = packet.first_chunk()?;
+        let word = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
+        let header = usize::from(fixed[0] & 0xf) * 4;
+        let length = word(2);
+        let sound = fixed[0] >> 4 == 4 && header >= HEADER && header <= length.into() && packet.len() >= length.into();
+        if !sound || Sum::default().bytes(&packet[..header]).finish() != 0 {
+            return None;
+        }
+        Some(Ip4 {
+            header,
+            tos: fixed[1],
+            length,
+            id: word(4),
+            fragment: word(6),
+            ttl: fixed[8],
+            protocol: fixed[9],
+            src: Ipv4Addr::from(*fixed[12..].first_chunk()?),
+            dst: Ipv4Addr::from(*fixed[16..].first_chunk()?),
+        })
+    }
+
+    /// The header without options and with its checksum ([`Ip4::header`] is taken to be [`HEADER`]).
+    pub fn bytes(&self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        bytes[0] = 0x45;
+        bytes[1] = self.tos;
+        bytes[2..4].copy_from_slice(&self.length.to_be_bytes());
+        bytes[4..6].copy_from_slice(&self.id.to_be_bytes());
+        bytes[6..8].copy_from_slice(&self.fragment.to_be_bytes());
+        bytes[8] = self.ttl;
+        bytes[9] = self.protocol;
+        bytes[12..16].copy_from_slice(&self.src.octets());
+        bytes[16..20].copy_from_slice(&self.dst.octets());
+        let checksum = Sum::default().bytes(&bytes).finish();
+        bytes[10..12].copy_from_slice(&checksum.to_be_bytes());
+        bytes
+    }
+}
