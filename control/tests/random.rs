@@ -376,6 +376,7 @@ impl Rig {
             next.feed(Input::Device(device.clone()));
         }
         next.feed(Input::Startup(self.saved.clone()));
+        next.kept.clone_from(&self.kept);
         next.feed(Input::Restore(self.kept.clone()));
         next.check();
         let ports = |rig: &Rig| -> Vec<_> {
@@ -389,8 +390,7 @@ impl Rig {
                 .collect()
         };
         assert_eq!(ports(self), ports(&next), "saved:\n{}\nkept:\n{}", self.saved, self.kept);
-        let kept = if next.kept.is_empty() { String::new() } else { next.kept.clone() };
-        assert_eq!(self.kept, kept);
+        assert_eq!(self.kept, next.kept);
     }
 }
 
