@@ -1,0 +1,308 @@
+//! The router's interfaces: SVIs, routed ports, their sub-interfaces, and loopbacks. Each is a VLAN with a router in it (an
+//! internal one behind a routed port) and a netdev for Linux: one end of a veth pair whose other end is a port of the VLAN.
+
+use crate::input::{HostHop, HostLink, HostPlan, Output};
+use crate::rib::{Path, Route, Source, Way};
+use crate::state::State;
+use crate::statics::statics;
+use crate::switch::Switch;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use mona_datapath::switching::{IoChoice, Opened};
+use mona_model::config::{Config, InterfaceConfig};
+use mona_model::l3::L3;
+use mona_model::names::{InterfaceKind, InterfaceName, VlanSet};
+use mona_wire::{Instant, Mac, PortId, VlanId};
+use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+/// One of the router's interfaces, as long as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouterPort {
+    /// The VLAN it routes; a loopback has none.
+    pub vlan: Option<VlanId>,
+    /// Its netdev.
+    pub netdev: String,
+    /// The other end of that.
+    pub peer: String,
+    /// The port that the other end is.
+    pub port: Option<HostPort>,
+    /// Why the other end is no port: its kernel index then, and a sentence.
+    pub failed: Option<(u32, String)>,
+    /// Was the interface up when we last looked?
+    pub up: bool,
+}
+
+/// The switch's end of the pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// Its number in the datapath.
+    pub id: PortId,
+    /// The netdev's kernel index when it was opened.
+    pub ifindex: u32,
+    /// `None` while it is being opened.
+    pub opened: Option<Opened>,
+}
+
+/// Is the interface one of the router's?
+pub fn is_routed(config: &Config, name: InterfaceName, interface: &InterfaceConfig) -> bool {
+    match (name.kind, name.parent()) {
+        (InterfaceKind::Loopback | InterfaceKind::Vlan, _) => true,
+        (InterfaceKind::Null, _) => false,
+        (InterfaceKind::GigabitEthernet, None) => interface.l3.routed,
+        (InterfaceKind::GigabitEthernet, Some(parent)) => {
+            interface.l3.encapsulation.is_some() && config.interfaces.get(&parent).is_some_and(|p| p.l3.routed)
+        }
+    }
+}
+
+impl State {
+    /// Is the router's interface up, and if not, why? `served`: VLANs that have a port which is up (IOS: autostate).
+    pub fn router_line(&self, config: &Config, name: InterfaceName, served: &VlanSet) -> Result<(), String> {
+        let Some(interface) = config.interfaces.get(&name) else { return Err("not configured".into()) };
+        if interface.shutdown {
+            return Err("administratively down".into());
+        }
+        match (name.vlan(), name.parent()) {
+            (Some(vlan), _) if !config.vlans.contains_key(&vlan) => Err(format!("VLAN {vlan} does not exist: vlan {vlan}")),
+            (Some(vlan), _) if !served.contains(vlan) => Err(format!("no port of VLAN {vlan} is up")),
+            (Some(_), _) => Ok(()),
+            (None, Some(parent)) => match config.interfaces.get(&parent) {
+                Some(p) if !p.l3.routed => Err(format!("{parent} is a switchport: no switchport")),
+                Some(_) if interface.l3.encapsulation.is_none() => Err("no VLAN: encapsulation dot1Q N".into()),
+                Some(p) => self.line(parent, p).map_err(|why| format!("{parent}: {why}")),
+                None => Err(format!("there is no {parent}")),
+            },
+            (None, None) if name.is_port() => self.line(name, interface),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl Switch {
+    /// The router's interfaces follow the configuration, and their netdevs' other ends become ports.
+    pub(crate) fn match_routers(&mut self) {
+        let is_wanted = |name: &InterfaceName| {
+            self.config.interfaces.get(name).is_some_and(|interface| is_routed(&self.config, *name, interface))
+        };
+        let gone: Vec<_> = self.state.routers.keys().copied().filter(|name| !is_wanted(name)).collect();
+        let new: Vec<_> = self.config.interfaces.keys().copied().filter(|name| is_wanted(name)).collect();
+        for name in gone {
+            self.close_host(name);
+            self.state.routers.remove(&name);
+        }
+        for name in new {
+            if !self.state.routers.contains_key(&name) {
+                let router = self.new_router(name);
+                self.state.routers.insert(name, router);
+            }
+        }
+        let names: Vec<InterfaceName> = self.state.routers.keys().copied().collect();
+        names.into_iter().for_each(|name| self.match_host(name));
+    }
+
+    fn new_router(&self, name: InterfaceName) -> RouterPort {
+        let netdev = match name.kind {
+            InterfaceKind::GigabitEthernet => name.short().to_ascii_lowercase().replace('/', "-"),
+            _ => name.to_string().to_ascii_lowercase().replace("loopback", "lo"),
+        };
+        let used = |vlan: &VlanId| self.state.routers.values().any(|router| router.vlan == Some(*vlan));
+        let vlan = match name.kind {
+            InterfaceKind::GigabitEthernet => {
+                (0..VlanId::INTERNAL).filter_map(VlanId::internal).find(|vlan| !used(vlan))
+            }
+            _ => name.vlan(),
+        };
+        // A netdev's name has at most 15 characters.
+        let peer = Some(format!("{}-{netdev}", self.own)).filter(|peer| peer.len() < 16);
+        let peer = peer.unwrap_or_else(|| format!("{}-{}{:x}.{:x}", self.own, name.slot, name.number, name.sub));
+        RouterPort { vlan, netdev, peer, port: None, failed: None, up: false }
+    }
+
+    /// Opens the port of an interface when its device is there, closes it when that is gone or another one.
+    fn match_host(&mut self, name: InterfaceName) {
+        let Some(router) = self.state.routers.get(&name) else { return };
+        let device = self.state.devices.get(&router.peer).map(|device| device.ifindex);
+        if router.port.as_ref().is_some_and(|port| Some(port.ifindex) != device) {
+            self.close_host(name);
+        }
+        let free = self.state.free_port();
+        let Some(router) = self.state.routers.get_mut(&name) else { return };
+        let failed = router.failed.as_ref().map(|(ifindex, _)| *ifindex);
+        let Some(ifindex) = device.filter(|ifindex| Some(*ifindex) != failed) else { return };
+        if router.port.is_some() || router.vlan.is_none() {
+            return;
+        }
+        router.failed = None;
+        let Some(id) = free else {
+            router.failed = Some((ifindex, "all port numbers are in use: remove a port first".into()));
+            return;
+        };
+        router.port = Some(HostPort { id, ifindex, opened: None });
+        self.outputs.push(Output::Open { port: id, device: router.peer.clone(), io: IoChoice::Packet });
+    }
+
+    fn close_host(&mut self, name: InterfaceName) {
+        let Some(router) = self.state.routers.get_mut(&name) else { return };
+        let (peer, port) = (router.peer.clone(), router.port.take());
+        if let Some(port) = port {
+            // Workers must not send to it while it is being closed.
+            self.publish();
+            self.outputs.push(Output::Close { port: port.id, device: peer });
+            self.outputs.push(Output::ClearCounters(port.id));
+        }
+    }
+
+    /// The rim opened the port of a router's interface, or could not; `false`: it was another port.
+    pub(crate) fn opened_host(&mut self, now: Instant, id: PortId, device: &str, result: &Result<Opened, String>) -> bool {
+        let mut routers = self.state.routers.iter_mut();
+        let is_it = |router: &RouterPort| router.peer == device && router.port.as_ref().is_some_and(|p| p.id == id);
+        let Some((name, router)) = routers.find(|(_, router)| is_it(router)) else { return false };
+        match (result, &mut router.port) {
+            (Ok(opened), Some(port)) => port.opened = Some(opened.clone()),
+            (Err(why), _) => {
+                let ifindex = router.port.take().map_or(0, |port| port.ifindex);
+                router.failed = Some((ifindex, why.clone()));
+                self.log.add(now, "%MONA-3-OPEN", &format!("{name}: {why}"));
+            }
+            (Ok(_), None) => {}
+        }
+        self.changed = true;
+        true
+    }
+
+    /// Which of the router's interfaces are up, from now on; changes are logged.
+    pub(crate) fn watch_routers(&mut self, now: Instant, served: &VlanSet) {
+        let names: Vec<InterfaceName> = self.state.routers.keys().copied().collect();
+        for name in names {
+            let up = self.state.router_line(&self.config, name, served).is_ok();
+            let Some(router) = self.state.routers.get_mut(&name).filter(|router| router.up != up) else { continue };
+            router.up = up;
+            // A routed port's line is that of the port, and logged there.
+            if !name.is_port() {
+                self.say_line(now, name, up);
+            }
+        }
+    }
+
+    /// The routes that interfaces and configuration make, from now on.
+    pub(crate) fn route(&mut self, now: Instant) {
+        let connected = aged(&self.connected, connected(&self.config, &self.state, self.mac, now));
+        if connected != self.connected {
+            self.rib.replace(&self.connected, &connected);
+            self.connected = connected;
+        }
+        if self.rib.has_changed() || self.restatic {
+            self.restatic = false;
+            let is_up = |name| self.state.routers.get(&name).is_some_and(|router| router.up);
+            let found = aged(&self.fixed, statics(&self.config, &self.rib, &is_up, now));
+            if found != self.fixed {
+                self.rib.replace(&self.fixed, &found);
+                self.fixed = found;
+            }
+        }
+        let plan = self.host_plan();
+        if plan != *self.plan {
+            self.plan = Arc::new(plan);
+            self.outputs.push(Output::Host(self.plan.clone()));
+        }
+    }
+
+    fn host_plan(&self) -> HostPlan {
+        let link = |(name, router): (&InterfaceName, &RouterPort)| {
+            let interface = self.config.interfaces.get(name)?;
+            let own = interface.mtu.unwrap_or(1500);
+            let mtu = own.max(interface.l3.ip.mtu.unwrap_or(0)).max(interface.l3.ipv6.mtu.unwrap_or(0));
+            let six = addresses6(&interface.l3, self.mac).map(IpNet::V6);
+            let link = HostLink {
+                peer: router.peer.clone(),
+                mac: self.mac,
+                mtu: mtu.into(),
+                up: router.up,
+                addresses: interface.l3.ips().map(IpNet::V4).chain(six).collect(),
+                link_local: link_local(&interface.l3, self.mac),
+                dad_attempts: interface.l3.ipv6.nd.dad_attempts.unwrap_or(1),
+            };
+            Some((router.netdev.clone(), link))
+        };
+        let netdev = |name: &InterfaceName| self.state.routers.get(name).map(|router| router.netdev.clone());
+        let hops = |route: &Route| match &route.way {
+            Way::Paths(paths) => {
+                let hop = |path: &Path| HostHop { gateway: path.gateway, device: netdev(&path.interface) };
+                paths.iter().map(hop).collect()
+            }
+            _ => vec![HostHop { gateway: None, device: None }],
+        };
+        // Only where it counts: another source's better route is in the kernel by itself.
+        let counts = |prefix: &IpNet| self.rib.get(prefix).is_some_and(|route| route.source == Source::Static);
+        HostPlan {
+            links: self.state.routers.iter().filter_map(link).collect(),
+            routes: self.fixed.iter().filter(|(prefix, _)| counts(prefix)).map(|(p, r)| (*p, hops(r))).collect(),
+        }
+    }
+}
+
+/// The routes that stay as they are keep their age.
+fn aged(old: &BTreeMap<IpNet, Route>, mut new: BTreeMap<IpNet, Route>) -> BTreeMap<IpNet, Route> {
+    for (prefix, route) in &mut new {
+        if let Some(before) = old.get(prefix)
+            && before.way == route.way
+        {
+            route.since = before.since;
+        }
+    }
+    new
+}
+
+/// Of each interface that is up: the subnets of its addresses, the addresses themselves, and the subnets' broadcast addresses,
+/// the old one of zeros too (RFC 1812 4.2.3.1).
+fn connected(config: &Config, state: &State, mac: Mac, now: Instant) -> BTreeMap<IpNet, Route> {
+    let mut routes = BTreeMap::new();
+    for (name, router) in state.routers.iter().filter(|(_, router)| router.up) {
+        let Some(interface) = config.interfaces.get(name) else { continue };
+        let mut put = |prefix: IpNet, source, way| {
+            let route = Route { source, distance: 0, metric: 0, way, since: now };
+            routes.insert(prefix, route);
+        };
+        let on_link = match router.vlan {
+            Some(_) => Way::Paths([Path { interface: *name, gateway: None, weight: 1 }].into()),
+            None => Way::Null,
+        };
+        for net in interface.l3.ips() {
+            put(net.trunc().into(), Source::Connected, on_link.clone());
+            if net.prefix_len() < 31 {
+                for edge in [net.network(), net.broadcast()] {
+                    put(Ipv4Net::from(edge).into(), Source::Local, Way::Broadcast(*name));
+                }
+            }
+            put(Ipv4Net::from(net.addr()).into(), Source::Local, Way::Local);
+        }
+        for net in addresses6(&interface.l3, mac) {
+            put(net.trunc().into(), Source::Connected, on_link.clone());
+            // RFC 4291 2.6.1: the subnet-router anycast address.
+            for address in [net.network(), net.addr()] {
+                put(Ipv6Net::from(address).into(), Source::Local, Way::Local);
+            }
+        }
+    }
+    routes
+}
+
+/// The IPv6 addresses of an interface, the lower half made of the MAC where that is configured (RFC 4291 appendix A).
+pub(crate) fn addresses6(l3: &L3, mac: Mac) -> impl Iterator<Item = Ipv6Net> + '_ {
+    l3.ipv6.addresses.iter().filter_map(move |(net, eui)| match eui {
+        true => Ipv6Net::new((u128::from(net.network()) | u128::from(eui64(mac))).into(), net.prefix_len()).ok(),
+        false => Some(*net),
+    })
+}
+
+/// The link-local address of an interface that speaks IPv6.
+pub(crate) fn link_local(l3: &L3, mac: Mac) -> Option<Ipv6Addr> {
+    let made = || Ipv6Addr::from(0xfe80 << 112 | u128::from(eui64(mac)));
+    l3.has_ip6().then(|| l3.ipv6.link_local.unwrap_or_else(made))
+}
+
+fn eui64(mac: Mac) -> u64 {
+    let [a, b, c, d, e, f] = mac.0;
+    u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f])
+}
