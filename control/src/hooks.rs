@@ -59,7 +59,7 @@ impl Switch {
         let Some(facts) = self.state.devices.get(device) else {
             return Err(format!("{device}: no such device: create it first (ip link shows what there is)"));
         };
-        if let Some(why) = obstacle(&self.state.devices, facts) {
+        if let Some(why) = obstacle(&self.state, facts) {
             return Err(why);
         }
         if (facts.has_address || facts.has_default_route) && !wish.force {

@@ -14,6 +14,7 @@ pub mod netlink;
 mod ports;
 pub mod privilege;
 pub mod rib;
+pub mod router;
 pub mod save;
 pub mod say;
 pub mod server;

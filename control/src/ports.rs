@@ -17,6 +17,7 @@ impl Switch {
         for name in gone {
             self.close(now, name);
         }
+        self.match_routers(now);
         self.state.failed.retain(|name, failed| {
             let wanted = self.config.interfaces.get(name);
             let same = self.state.devices.get(&failed.device).is_some_and(|d| d.ifindex == failed.ifindex);
@@ -51,7 +52,7 @@ impl Switch {
         }
         self.state.reserved.remove(&port.id);
         // Workers must not send to it while it is being closed.
-        self.publish();
+        self.publish(now);
         if port.opened.is_none() {
             self.abandon_waiting(name, &format!("{name} was taken away while {} was being opened", port.device));
         }
@@ -67,7 +68,7 @@ impl Switch {
         let Some(device) = interface.device.as_ref().and_then(|d| self.state.devices.get(d)) else { return };
         let io = interface.io;
         let failed = |why| Failed { device: device.name.clone(), ifindex: device.ifindex, io, why };
-        if let Some(why) = obstacle(&self.state.devices, device) {
+        if let Some(why) = obstacle(&self.state, device) {
             // Not final: the device may be let go, which is an event, and then it is tried again.
             self.state.failed.insert(name, Failed { ifindex: 0, ..failed(why.clone()) });
             self.refuse_waiting(name, &why);
@@ -102,6 +103,9 @@ impl Switch {
 
     /// The rim opened a port, or could not.
     pub(crate) fn opened(&mut self, now: Instant, id: PortId, device: &str, result: Result<Opened, String>) {
+        if self.opened_host(now, id, device, &result) {
+            return;
+        }
         let name = self.state.ports.iter().find(|(_, p)| p.id == id && p.device == device).map(|(name, _)| *name);
         // The answer to a wish that has been withdrawn since: it was closed after that.
         let Some(name) = name else { return };
@@ -111,7 +115,7 @@ impl Switch {
                     port.opened = Some(opened);
                 }
                 self.match_ports(now);
-                self.publish();
+                self.publish(now);
                 self.accept_waiting(name);
             }
             Err(why) => {
@@ -185,7 +189,7 @@ impl Switch {
         }
     }
 
-    fn say_line(&mut self, now: Instant, name: InterfaceName, up: bool) {
+    pub(crate) fn say_line(&mut self, now: Instant, name: InterfaceName, up: bool) {
         let word = if up { "up" } else { "down" };
         match self.config.interfaces.get(&name).is_some_and(|i| i.shutdown) && !up {
             true => {

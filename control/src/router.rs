@@ -1,8 +1,8 @@
 //! The router's interfaces: SVIs, routed ports, their sub-interfaces, and loopbacks. Each is a VLAN with a router in it (an
 //! internal one behind a routed port) and a netdev for Linux: one end of a veth pair whose other end is a port of the VLAN.
 
-use crate::input::{HostHop, HostLink, HostPlan, Output};
-use crate::rib::{Path, Route, Source, Way};
+use crate::input::{HostHop, HostLink, HostPlan, KernelHop, KernelRoute, Output};
+use crate::rib::{Path, Rib, Route, Source, Way};
 use crate::state::State;
 use crate::statics::statics;
 use crate::switch::Switch;
@@ -44,6 +44,21 @@ pub struct HostPort {
     pub opened: Option<Opened>,
 }
 
+/// What the router makes of interfaces, lines and what the kernel tells.
+#[derive(Default)]
+pub struct Routes {
+    /// The routes of all sources.
+    pub rib: Rib,
+    /// Those of interfaces.
+    connected: BTreeMap<IpNet, Route>,
+    /// Those of `ip route` lines.
+    fixed: BTreeMap<IpNet, Route>,
+    /// What Linux was told last.
+    plan: Arc<HostPlan>,
+    /// Something that they are made of changed.
+    pub(crate) changed: bool,
+}
+
 /// Is the interface one of the router's?
 pub fn is_routed(config: &Config, name: InterfaceName, interface: &InterfaceConfig) -> bool {
     match (name.kind, name.parent()) {
@@ -81,14 +96,14 @@ impl State {
 
 impl Switch {
     /// The router's interfaces follow the configuration, and their netdevs' other ends become ports.
-    pub(crate) fn match_routers(&mut self) {
+    pub(crate) fn match_routers(&mut self, now: Instant) {
         let is_wanted = |name: &InterfaceName| {
             self.config.interfaces.get(name).is_some_and(|interface| is_routed(&self.config, *name, interface))
         };
         let gone: Vec<_> = self.state.routers.keys().copied().filter(|name| !is_wanted(name)).collect();
         let new: Vec<_> = self.config.interfaces.keys().copied().filter(|name| is_wanted(name)).collect();
         for name in gone {
-            self.close_host(name);
+            self.close_host(now, name);
             self.state.routers.remove(&name);
         }
         for name in new {
@@ -98,7 +113,7 @@ impl Switch {
             }
         }
         let names: Vec<InterfaceName> = self.state.routers.keys().copied().collect();
-        names.into_iter().for_each(|name| self.match_host(name));
+        names.into_iter().for_each(|name| self.match_host(now, name));
     }
 
     fn new_router(&self, name: InterfaceName) -> RouterPort {
@@ -114,17 +129,17 @@ impl Switch {
             _ => name.vlan(),
         };
         // A netdev's name has at most 15 characters.
-        let peer = Some(format!("{}-{netdev}", self.own)).filter(|peer| peer.len() < 16);
-        let peer = peer.unwrap_or_else(|| format!("{}-{}{:x}.{:x}", self.own, name.slot, name.number, name.sub));
+        let peer = Some(format!("{}-{netdev}", self.state.own)).filter(|peer| peer.len() < 16);
+        let peer = peer.unwrap_or_else(|| format!("{}-{}{:x}.{:x}", self.state.own, name.slot, name.number, name.sub));
         RouterPort { vlan, netdev, peer, port: None, failed: None, up: false }
     }
 
     /// Opens the port of an interface when its device is there, closes it when that is gone or another one.
-    fn match_host(&mut self, name: InterfaceName) {
+    fn match_host(&mut self, now: Instant, name: InterfaceName) {
         let Some(router) = self.state.routers.get(&name) else { return };
         let device = self.state.devices.get(&router.peer).map(|device| device.ifindex);
         if router.port.as_ref().is_some_and(|port| Some(port.ifindex) != device) {
-            self.close_host(name);
+            self.close_host(now, name);
         }
         let free = self.state.free_port();
         let Some(router) = self.state.routers.get_mut(&name) else { return };
@@ -142,15 +157,23 @@ impl Switch {
         self.outputs.push(Output::Open { port: id, device: router.peer.clone(), io: IoChoice::Packet });
     }
 
-    fn close_host(&mut self, name: InterfaceName) {
+    fn close_host(&mut self, now: Instant, name: InterfaceName) {
         let Some(router) = self.state.routers.get_mut(&name) else { return };
         let (peer, port) = (router.peer.clone(), router.port.take());
         if let Some(port) = port {
             // Workers must not send to it while it is being closed.
-            self.publish();
+            self.publish(now);
             self.outputs.push(Output::Close { port: port.id, device: peer });
             self.outputs.push(Output::ClearCounters(port.id));
         }
+    }
+
+    /// The router's address is behind the ports of its netdevs.
+    pub(crate) fn own_stations(&self) -> impl Iterator<Item = ((VlanId, Mac), PortId)> + '_ {
+        self.state.routers.values().filter_map(|router| {
+            let port = router.port.as_ref().filter(|port| port.opened.is_some())?;
+            Some(((router.vlan?, self.state.mac), port.id))
+        })
     }
 
     /// The rim opened the port of a router's interface, or could not; `false`: it was another port.
@@ -187,25 +210,46 @@ impl Switch {
 
     /// The routes that interfaces and configuration make, from now on.
     pub(crate) fn route(&mut self, now: Instant) {
-        let connected = aged(&self.connected, connected(&self.config, &self.state, self.mac, now));
-        if connected != self.connected {
-            self.rib.replace(&self.connected, &connected);
-            self.connected = connected;
+        let routes = &mut self.routes;
+        let connected = aged(&routes.connected, connected(&self.config, &self.state, now));
+        if connected != routes.connected {
+            routes.rib.replace(&routes.connected, &connected);
+            routes.connected = connected;
         }
-        if self.rib.has_changed() || self.restatic {
-            self.restatic = false;
-            let is_up = |name| self.state.routers.get(&name).is_some_and(|router| router.up);
-            let found = aged(&self.fixed, statics(&self.config, &self.rib, &is_up, now));
-            if found != self.fixed {
-                self.rib.replace(&self.fixed, &found);
-                self.fixed = found;
-            }
+        let is_up = |name| self.state.routers.get(&name).is_some_and(|router| router.up);
+        let fixed = aged(&routes.fixed, statics(&self.config, &routes.rib, &is_up, now));
+        if fixed != routes.fixed {
+            routes.rib.replace(&routes.fixed, &fixed);
+            routes.fixed = fixed;
         }
         let plan = self.host_plan();
-        if plan != *self.plan {
-            self.plan = Arc::new(plan);
-            self.outputs.push(Output::Host(self.plan.clone()));
+        if plan != *self.routes.plan {
+            self.routes.plan = Arc::new(plan);
+            self.outputs.push(Output::Host(self.routes.plan.clone()));
         }
+    }
+
+    /// What routing daemons entered into the kernel, or took back.
+    pub(crate) fn kernel_routes(&mut self, now: Instant, routes: Vec<KernelRoute>) {
+        let names: BTreeMap<&str, InterfaceName> =
+            self.state.routers.iter().map(|(name, router)| (router.netdev.as_str(), *name)).collect();
+        for KernelRoute { prefix, protocol, metric, hops } in routes {
+            let source = Source::Kernel(protocol);
+            let path = |hop: KernelHop| {
+                let interface = *names.get(hop.device.as_str())?;
+                Some(Path { interface, gateway: hop.gateway, weight: hop.weight.max(1) })
+            };
+            let paths: Vec<Path> = hops.into_iter().flatten().filter_map(path).collect();
+            match paths.is_empty() {
+                true => self.routes.rib.take(prefix, source, metric),
+                false => {
+                    let way = Way::Paths(paths.into());
+                    let route = Route { source, distance: source.distance(), metric, way, since: now };
+                    self.routes.rib.put(prefix, route);
+                }
+            }
+        }
+        self.routes.changed = true;
     }
 
     fn host_plan(&self) -> HostPlan {
@@ -213,14 +257,14 @@ impl Switch {
             let interface = self.config.interfaces.get(name)?;
             let own = interface.mtu.unwrap_or(1500);
             let mtu = own.max(interface.l3.ip.mtu.unwrap_or(0)).max(interface.l3.ipv6.mtu.unwrap_or(0));
-            let six = addresses6(&interface.l3, self.mac).map(IpNet::V6);
+            let six = addresses6(&interface.l3, self.state.mac).map(IpNet::V6);
             let link = HostLink {
                 peer: router.peer.clone(),
-                mac: self.mac,
+                mac: self.state.mac,
                 mtu: mtu.into(),
                 up: router.up,
                 addresses: interface.l3.ips().map(IpNet::V4).chain(six).collect(),
-                link_local: link_local(&interface.l3, self.mac),
+                link_local: link_local(&interface.l3, self.state.mac),
                 dad_attempts: interface.l3.ipv6.nd.dad_attempts.unwrap_or(1),
             };
             Some((router.netdev.clone(), link))
@@ -234,10 +278,10 @@ impl Switch {
             _ => vec![HostHop { gateway: None, device: None }],
         };
         // Only where it counts: another source's better route is in the kernel by itself.
-        let counts = |prefix: &IpNet| self.rib.get(prefix).is_some_and(|route| route.source == Source::Static);
+        let counts = |prefix: &IpNet| self.routes.rib.get(prefix).is_some_and(|route| route.source == Source::Static);
         HostPlan {
             links: self.state.routers.iter().filter_map(link).collect(),
-            routes: self.fixed.iter().filter(|(prefix, _)| counts(prefix)).map(|(p, r)| (*p, hops(r))).collect(),
+            routes: self.routes.fixed.iter().filter(|(prefix, _)| counts(prefix)).map(|(p, r)| (*p, hops(r))).collect(),
         }
     }
 }
@@ -256,7 +300,7 @@ fn aged(old: &BTreeMap<IpNet, Route>, mut new: BTreeMap<IpNet, Route>) -> BTreeM
 
 /// Of each interface that is up: the subnets of its addresses, the addresses themselves, and the subnets' broadcast addresses,
 /// the old one of zeros too (RFC 1812 4.2.3.1).
-fn connected(config: &Config, state: &State, mac: Mac, now: Instant) -> BTreeMap<IpNet, Route> {
+fn connected(config: &Config, state: &State, now: Instant) -> BTreeMap<IpNet, Route> {
     let mut routes = BTreeMap::new();
     for (name, router) in state.routers.iter().filter(|(_, router)| router.up) {
         let Some(interface) = config.interfaces.get(name) else { continue };
@@ -277,7 +321,7 @@ fn connected(config: &Config, state: &State, mac: Mac, now: Instant) -> BTreeMap
             }
             put(Ipv4Net::from(net.addr()).into(), Source::Local, Way::Local);
         }
-        for net in addresses6(&interface.l3, mac) {
+        for net in addresses6(&interface.l3, state.mac) {
             put(net.trunc().into(), Source::Connected, on_link.clone());
             // RFC 4291 2.6.1: the subnet-router anycast address.
             for address in [net.network(), net.addr()] {

@@ -1,14 +1,15 @@
 //! What the network said: devices as the kernel describes them, and the ports that interfaces were given.
 
 use crate::input::Device;
+use crate::router::RouterPort;
 use mona_datapath::switching::Opened;
 use mona_model::config::{InterfaceConfig, Io};
 use mona_model::names::InterfaceName;
-use mona_wire::PortId;
+use mona_wire::{Mac, PortId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything the outside told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct State {
     /// Netdevs by name.
     pub devices: BTreeMap<String, Device>,
@@ -18,8 +19,30 @@ pub struct State {
     pub failed: BTreeMap<InterfaceName, Failed>,
     /// Interfaces that hooks bound to their device.
     pub hooked: BTreeSet<InterfaceName>,
+    /// The router's interfaces.
+    pub routers: BTreeMap<InterfaceName, RouterPort>,
+    /// The router's address.
+    pub mac: Mac,
+    /// What the names of the switch's own netdevs begin with.
+    pub own: String,
     /// Frames to reserved addresses, by port: no bridge relays them, and no protocol here takes them yet.
     pub reserved: BTreeMap<PortId, u64>,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            devices: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            hooked: BTreeSet::new(),
+            routers: BTreeMap::new(),
+            // Until it is told: a locally administered one.
+            mac: Mac([2, 0, 0, 0, 0, 1]),
+            own: "mona".into(),
+            reserved: BTreeMap::new(),
+        }
+    }
 }
 
 /// An interface matched with its device.
@@ -64,10 +87,16 @@ impl State {
         self.ports.iter().find(|(_, port)| port.id == id).map(|(name, _)| *name)
     }
 
+    /// The ports and their devices, those of the router's interfaces too.
+    pub fn devices_of_ports(&self) -> impl Iterator<Item = (PortId, &str)> {
+        let hosts = self.routers.values().filter_map(|router| Some((router.port.as_ref()?.id, router.peer.as_str())));
+        self.ports.values().map(|port| (port.id, port.device.as_str())).chain(hosts)
+    }
+
     /// The lowest port number that is free.
     pub fn free_port(&self) -> Option<PortId> {
         let mut used = vec![false; PortId::COUNT];
-        self.ports.values().for_each(|port| used[port.id.index()] = true);
+        self.devices_of_ports().for_each(|(id, _)| used[id.index()] = true);
         (1..PortId::COUNT).find(|n| !used[*n]).map(|n| PortId(n as u16))
     }
 
@@ -92,9 +121,13 @@ impl State {
 }
 
 /// Why a device cannot be a port at all, as far as the kernel tells before it is tried.
-pub fn obstacle(devices: &BTreeMap<String, Device>, device: &Device) -> Option<String> {
+pub fn obstacle(state: &State, device: &Device) -> Option<String> {
+    let is_own = |router: &RouterPort| router.peer == device.name || router.netdev == device.name;
+    if let Some((own, _)) = state.routers.iter().find(|(_, router)| is_own(router)) {
+        return Some(format!("{} is the netdev of {own}: it cannot be a port besides", device.name));
+    }
     let master = device.master?;
-    let owner = devices.values().find(|d| d.ifindex == master).map_or("another device", |d| &d.name);
+    let owner = state.devices.values().find(|d| d.ifindex == master).map_or("another device", |d| &d.name);
     let kind = device.master_kind.as_deref().map(|k| format!("{k} ")).unwrap_or_default();
     let name = &device.name;
     Some(format!("{name} belongs to {kind}{owner}: remove it from there first (ip link set {name} nomaster)"))

@@ -7,11 +7,12 @@
 //!   Seen, Idle ──────────────▶ Fdb       └─▶ Open, Close, SetUp, Log, Keep, Reply
 //! ```
 
-use crate::compile::{Made, compile};
+use crate::compile::{Made, compile, served};
 use crate::hooks::Waiting;
 use crate::input::{Device, Input, Output, Session};
 use crate::learn::Learn;
 use crate::log::Log;
+use crate::router::Routes;
 use crate::state::State;
 use mona_datapath::switching::IoChoice;
 use mona_datapath::{Fdb, Snapshot};
@@ -43,6 +44,8 @@ pub struct Switch {
     pub snapshot: Arc<Snapshot>,
     /// What its VLANs were made of.
     made: Made,
+    /// The routes.
+    pub routes: Routes,
     /// What `io auto` means.
     pub(crate) default_io: IoChoice,
     pub(crate) outputs: Vec<Output>,
@@ -68,6 +71,7 @@ impl Switch {
             snapshot: Arc::new(Snapshot::empty(fdb.clone())),
             fdb,
             made: Made::default(),
+            routes: Routes::default(),
             default_io,
             outputs: Vec::new(),
             waiting: BTreeMap::new(),
@@ -108,8 +112,12 @@ impl Switch {
                 *self.state.reserved.entry(port).or_default() += 1;
             }
             Input::Frame { .. } => {}
-            // Known to no table yet.
-            Input::Identity { .. } | Input::Routes(_) | Input::Exception { .. } => {}
+            Input::Identity { mac, name } => {
+                (self.state.mac, self.state.own) = (mac, name);
+                self.changed = true;
+            }
+            Input::Routes(routes) => self.kernel_routes(now, routes),
+            Input::Exception { .. } => {}
             Input::Saved { session, id, result } => match result {
                 Ok(()) => {
                     let lines = ["Building configuration...", "[OK]"].map(String::from).to_vec();
@@ -131,7 +139,10 @@ impl Switch {
     fn finish(&mut self, now: Instant) -> Vec<Output> {
         if self.changed {
             self.match_ports(now);
-            self.publish();
+            self.publish(now);
+        }
+        if std::mem::take(&mut self.routes.changed) {
+            self.route(now);
         }
         if std::mem::take(&mut self.rekeep) {
             let kept = self.kept();
@@ -146,7 +157,11 @@ impl Switch {
     }
 
     /// Compiles and publishes; static stations follow.
-    pub(crate) fn publish(&mut self) {
+    pub(crate) fn publish(&mut self, now: Instant) {
+        if !self.state.routers.is_empty() {
+            let served = served(&self.config, &self.state);
+            self.watch_routers(now, &served);
+        }
         let number = self.snapshot.number + 1;
         let (snapshot, made) = compile(&self.config, &self.state, &self.snapshot, &self.made, number);
         let snapshot = Arc::new(snapshot);
@@ -160,12 +175,13 @@ impl Switch {
             .iter()
             .filter(|((vlan, _), _)| snapshot.vlan(*vlan).is_some())
             .filter_map(|(key, name)| Some((*key, port_of(name)?)))
+            .chain(self.own_stations())
             .collect();
         if statics != self.statics {
             self.statics = self.learn.set_statics(&self.fdb, statics);
         }
         self.snapshot = snapshot.clone();
-        self.changed = false;
+        (self.changed, self.routes.changed) = (false, true);
         self.outputs.push(Output::Publish(snapshot));
     }
 
@@ -211,7 +227,7 @@ impl Switch {
         self.log.resize(config.logging.buffered);
         self.config = config;
         self.match_ports(now);
-        self.publish();
+        self.publish(now);
     }
 
     /// Reads a whole configuration as one transaction: what is unusable is reported with its number, the rest applies.

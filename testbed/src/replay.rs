@@ -1,6 +1,6 @@
 //! `testbed replay FILE`: runs a record of `switchd --record` through the same machine and prints what it would have done.
 
-use mona_control::input::Output;
+use mona_control::input::{HostHop, Output};
 use mona_control::journal::{Entry, read};
 use mona_control::switch::Switch;
 use mona_datapath::Fdb;
@@ -49,8 +49,19 @@ pub fn describe(output: &Output) -> String {
             format!("publish {}: up {}", snapshot.number, up.join(" "))
         }
         Output::Host(plan) => {
-            let links: Vec<&str> = plan.links.keys().map(String::as_str).collect();
-            format!("host: {}; {} routes", links.join(" "), plan.routes.len())
+            let words = |words: Vec<String>| words.join(", ");
+            let links = plan.links.iter().map(|(name, link)| {
+                let addresses = link.addresses.iter().map(|address| format!(" {address}")).collect::<String>();
+                let six = link.link_local.map_or(String::new(), |address| format!(" {address}"));
+                format!("{name} {}{addresses}{six}", if link.up { "up" } else { "down" })
+            });
+            let hop = |hop: &HostHop| {
+                let gateway = hop.gateway.map_or("-".into(), |gateway| gateway.to_string());
+                format!("{} {gateway}", hop.device.as_deref().unwrap_or("null"))
+            };
+            let routes = plan.routes.iter();
+            let routes = routes.map(|(prefix, hops)| format!("{prefix} by {}", words(hops.iter().map(hop).collect())));
+            format!("host: {}; routes: {}", words(links.collect()), words(routes.collect()))
         }
         Output::Inject { port, frame } => format!("inject {} bytes by {port}", frame.len()),
         Output::Log(line) => format!("log {line}"),

@@ -356,11 +356,11 @@ impl World {
     }
 
     fn port_of(&self, device: &str) -> Option<PortId> {
-        self.switch.state.ports.values().find(|port| port.device == device).map(|port| port.id)
+        self.switch.state.devices_of_ports().find(|(_, name)| *name == device).map(|(id, _)| id)
     }
 
     fn device_of(&self, id: PortId) -> Option<&str> {
-        self.switch.state.ports.values().find(|port| port.id == id).map(|port| port.device.as_str())
+        self.switch.state.devices_of_ports().find(|(port, _)| *port == id).map(|(_, name)| name)
     }
 
     fn show(&self, action: &mona_model::rows::Action) -> Result<Vec<Shown>, String> {
