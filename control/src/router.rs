@@ -79,7 +79,9 @@ impl State {
             return Err("administratively down".into());
         }
         match (name.vlan(), name.parent()) {
-            (Some(vlan), _) if !config.vlans.contains_key(&vlan) => Err(format!("VLAN {vlan} does not exist: vlan {vlan}")),
+            (Some(vlan), _) if !config.vlans.contains_key(&vlan) => {
+                Err(format!("VLAN {vlan} does not exist: vlan {vlan}"))
+            }
             (Some(vlan), _) if !served.contains(vlan) => Err(format!("no port of VLAN {vlan} is up")),
             (Some(_), _) => Ok(()),
             (None, Some(parent)) => match config.interfaces.get(&parent) {
@@ -177,7 +179,13 @@ impl Switch {
     }
 
     /// The rim opened the port of a router's interface, or could not; `false`: it was another port.
-    pub(crate) fn opened_host(&mut self, now: Instant, id: PortId, device: &str, result: &Result<Opened, String>) -> bool {
+    pub(crate) fn opened_host(
+        &mut self,
+        now: Instant,
+        id: PortId,
+        device: &str,
+        result: &Result<Opened, String>,
+    ) -> bool {
         let mut routers = self.state.routers.iter_mut();
         let is_it = |router: &RouterPort| router.peer == device && router.port.as_ref().is_some_and(|p| p.id == id);
         let Some((name, router)) = routers.find(|(_, router)| is_it(router)) else { return false };
