@@ -12,8 +12,14 @@
 //! takes no lock and makes no system call outside [`io`].
 
 mod atomic {
-    //! Whose atomics [`crate::fdb`] is built on: the model checker's where it is included there.
+    //! Whose atomics [`crate::fdb`] and [`crate::lpm`] are built on: the model checker's where it is included there.
     pub use std::sync::atomic::*;
+    use zerocopy::FromZeros;
+
+    /// Zeros. The kernel gives the memory page by page, when it is first written.
+    pub fn zeroed<T: FromZeros>(count: usize) -> Box<[T]> {
+        <[T]>::new_box_zeroed_with_elems(count).expect("address space for the tables")
+    }
 }
 pub mod acl;
 pub mod batch;
@@ -22,6 +28,7 @@ pub mod fdb;
 pub mod forward;
 pub mod hops;
 pub mod io;
+pub mod lpm;
 pub mod neighbours;
 pub mod offload;
 pub mod out;

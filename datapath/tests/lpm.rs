@@ -1,0 +1,153 @@
+//! The table that workers read, against a list of routes read from its definition: the longest prefix with the address in
+//! it wins.
+
+use mona_datapath::lpm::{Address, Leaf, Prefix, TableFull, Writer};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// Routes, and nothing clever.
+struct Naive<A>(BTreeMap<Prefix<A>, Leaf>);
+
+impl<A: Address> Naive<A> {
+    fn lookup(&self, address: A) -> Option<Leaf> {
+        let containing = self.0.iter().filter(|(prefix, _)| prefix.contains(address));
+        containing.max_by_key(|(prefix, _)| prefix.length()).map(|(_, leaf)| *leaf)
+    }
+}
+
+/// One change of the routes.
+#[derive(Clone, Debug)]
+enum Step<A> {
+    Insert(Prefix<A>, Leaf),
+    Remove(Prefix<A>),
+    /// The one that is so far in, if there are as many.
+    RemoveKnown(usize),
+    Load(Vec<(Prefix<A>, Leaf)>),
+    Reclaim,
+}
+
+/// After every step both say the same of all addresses where a route begins or ends, or that lie just beside.
+fn check<A: Address>(steps: &[Step<A>], beside: impl Fn(A) -> [A; 3]) {
+    let mut writer = Writer::<A>::new(1000);
+    let table = writer.table().clone();
+    let mut naive = Naive(BTreeMap::new());
+    for step in steps {
+        match step {
+            Step::Insert(prefix, leaf) => {
+                assert_eq!(writer.insert(*prefix, *leaf), Ok(naive.0.insert(*prefix, *leaf)));
+            }
+            Step::Remove(prefix) => assert_eq!(writer.remove(*prefix), naive.0.remove(prefix)),
+            Step::RemoveKnown(at) => {
+                if let Some(prefix) = naive.0.keys().nth(*at).copied() {
+                    assert_eq!(writer.remove(prefix), naive.0.remove(&prefix));
+                }
+            }
+            Step::Load(routes) => {
+                naive.0.extend(routes.iter().copied());
+                assert_eq!(writer.load(routes.iter().copied()), Ok(()));
+            }
+            Step::Reclaim => {
+                writer.reclaim(writer.mark());
+                assert_eq!(writer.waiting(), 0);
+            }
+        }
+        assert!(writer.routes().iter().eq(naive.0.iter().map(|(prefix, leaf)| (*prefix, *leaf))));
+        let ends = naive.0.keys().flat_map(|prefix| [prefix.address(), prefix.last()]);
+        for address in ends.flat_map(&beside) {
+            let expected = naive.lookup(address);
+            assert_eq!(table.lookup(address), expected, "{address:x?} after {step:x?}");
+            assert_eq!(writer.routes().covering(address).map(|(_, leaf)| leaf), expected);
+        }
+    }
+}
+
+/// Prefixes that lie in, over and beside each other: of few addresses, at every length.
+fn clustered4() -> impl Strategy<Value = Prefix<u32>> {
+    let near = prop_oneof![
+        3 => (0..4u32, any::<u8>()).prop_map(|(low, bits)| 0x0a01_0000 | low << 12 | u32::from(bits) << 3),
+        1 => any::<u32>(),
+    ];
+    let length = prop_oneof![1 => 12..=32u8, 2 => 17..=32u8, 1 => prop::sample::select(vec![0, 9, 19, 20, 24, 25, 32])];
+    (near, length).prop_map(|(address, length)| Prefix::new(address, length))
+}
+
+fn clustered6() -> impl Strategy<Value = Prefix<u128>> {
+    let site = 0x2001_0db8_u128 << 96;
+    let near = prop_oneof![
+        3 => (0..4u128, any::<u16>(), 0..4u128).prop_map(move |(net, middle, host)| {
+            site | net << 80 | u128::from(middle & 0x8421) << 48 | host
+        }),
+        1 => any::<u128>(),
+    ];
+    let length = prop_oneof![1 => 17..=128u8, 2 => 24..=64u8, 1 => prop::sample::select(vec![12, 0, 19, 24, 32, 48, 64, 127, 128])];
+    (near, length).prop_map(|(address, length)| Prefix::new(address, length))
+}
+
+fn steps<A: Address>(
+    prefix: impl Strategy<Value = Prefix<A>> + Clone + 'static,
+) -> impl Strategy<Value = Vec<Step<A>>> {
+    let leaf = || prop_oneof![4 => 0..4u32, 1 => 0..Leaf::COUNT as u32].prop_map(Leaf);
+    let step = prop_oneof![
+        8 => (prefix.clone(), leaf()).prop_map(|(prefix, leaf)| Step::Insert(prefix, leaf)),
+        1 => prefix.clone().prop_map(Step::Remove),
+        4 => (0..40usize).prop_map(Step::RemoveKnown),
+        1 => vec((prefix, leaf()), 1..30).prop_map(Step::Load),
+        2 => Just(Step::Reclaim),
+    ];
+    vec(step, 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn four(steps in steps(clustered4().boxed())) {
+        check(&steps, |at: u32| [at.wrapping_sub(1), at, at.wrapping_add(1)]);
+    }
+
+    #[test]
+    fn six(steps in steps(clustered6().boxed())) {
+        check(&steps, |at: u128| [at.wrapping_sub(1), at, at.wrapping_add(1)]);
+    }
+}
+
+/// The widest prefixes, over and beside narrow ones.
+#[test]
+fn wide() {
+    let prefix = |address: u32, length| Prefix::new(address, length);
+    let (left, right) = (prefix(0, 1), prefix(1 << 31, 1));
+    let host = |address| (prefix(address, 32), Leaf(7));
+    check(
+        &[
+            Step::Insert(left, Leaf(1)),
+            Step::Load(vec![host(0), host(u32::MAX), (prefix(0x0a00_0000, 8), Leaf(3)), (right, Leaf(2))]),
+            Step::Insert(prefix(0, 0), Leaf(4)),
+            Step::Remove(left),
+            Step::Remove(prefix(u32::MAX, 32)),
+            Step::Remove(right),
+            Step::Remove(prefix(0, 0)),
+        ],
+        |at| [at.wrapping_sub(1), at, at.wrapping_add(1)],
+    );
+}
+
+/// At the limit: a sentence instead of a route, and all else as it was.
+#[test]
+fn the_limit() {
+    let mut writer = Writer::<u32>::new(3);
+    let prefix = |number: u32| Prefix::new(number << 24, 8);
+    for number in 1..=3 {
+        assert_eq!(writer.insert(prefix(number), Leaf(number)), Ok(None));
+    }
+    assert_eq!(writer.insert(prefix(4), Leaf(4)), Err(TableFull));
+    assert_eq!(writer.load([(prefix(1), Leaf(9)), (prefix(5), Leaf(5))]), Err(TableFull));
+    assert_eq!(writer.routes().len(), 3);
+    let seen = |writer: &Writer<u32>| [1, 2, 3, 4, 5].map(|number| writer.table().lookup(number << 24));
+    assert_eq!(seen(&writer), [Some(Leaf(1)), Some(Leaf(2)), Some(Leaf(3)), None, None]);
+    // What is there can be replaced, and room can be made.
+    assert_eq!(writer.insert(prefix(1), Leaf(7)), Ok(Some(Leaf(1))));
+    assert_eq!(writer.remove(prefix(2)), Some(Leaf(2)));
+    assert_eq!(writer.insert(prefix(4), Leaf(4)), Ok(None));
+    assert_eq!(seen(&writer), [Some(Leaf(7)), None, Some(Leaf(3)), Some(Leaf(4)), None]);
+}
