@@ -11,10 +11,10 @@ use mona_control::server::{Asked, Server};
 use mona_control::show::View;
 use mona_control::switch::Switch;
 use mona_datapath::fdb::Origin;
-use mona_datapath::switching::{Datapath, IoChoice, Options, Report};
+use mona_datapath::switching::{Datapath, IoChoice, Options, QUEUES_FREE, QUEUES_RETRY, Report};
 use mona_model::api::{LineError, Reply};
 use mona_model::shown::{User, Version};
-use mona_wire::{Instant, Mac};
+use mona_wire::{Instant, Mac, PortId};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -48,9 +48,20 @@ pub struct Rim {
     kept: PathBuf,
     workers: usize,
     next_sample: Instant,
+    /// Ports whose queues were busy.
+    opening: Vec<Opening>,
     /// A snapshot was published that not every worker may have seen.
     unsynchronised: bool,
     reports: Vec<Report>,
+}
+
+/// A port that is tried again.
+struct Opening {
+    port: PortId,
+    device: String,
+    io: IoChoice,
+    until: Instant,
+    next: Instant,
 }
 
 /// Signals come as something to read; SIGHUP and SIGPIPE mean nothing here.
@@ -96,6 +107,7 @@ impl Rim {
             kept: arguments.run.join("ports"),
             workers,
             next_sample: Instant::default(),
+            opening: Vec::new(),
             unsynchronised: false,
             reports: Vec::with_capacity(REPORTS),
         })
@@ -151,6 +163,7 @@ impl Rim {
             if self.switch.deadline().is_some_and(|at| at <= now) {
                 self.feed(Input::Time);
             }
+            self.open_again();
             if now >= self.next_sample {
                 self.next_sample = now + SAMPLE;
                 for port in self.switch.state.ports.values() {
@@ -165,6 +178,7 @@ impl Rim {
     fn wait(&self) {
         let now = self.now();
         let until = self.switch.deadline().map_or(self.next_sample, |at| at.min(self.next_sample));
+        let until = self.opening.iter().map(|opening| opening.next).fold(until, Instant::min);
         // Rounded up: a turn too early would find nothing due.
         let millis = until.since(now).as_nanos().div_ceil(1_000_000).min(60_000) as u16;
         let mut fds = vec![
@@ -240,12 +254,12 @@ impl Rim {
                 self.server.reply(session.id, Reply { id, hostname, error, context, shown });
             }
             Output::Open { port, device, io } => {
-                let result = self.datapath.open(port, &device, io).map_err(|e| e.0);
-                self.counters.forget(port);
-                return Some(Input::Opened { port, device, result });
+                let opening = Opening { port, device, io, until: now + QUEUES_FREE, next: now };
+                return self.open(now, opening);
             }
             Output::Close { port, .. } => {
                 self.synchronise();
+                self.opening.retain(|opening| opening.port != port);
                 self.datapath.close(port);
                 self.counters.forget(port);
             }
@@ -294,6 +308,33 @@ impl Rim {
             }
         }
         None
+    }
+
+    /// Opens a port; the answer comes later if its queues are busy, which they may be for a moment.
+    fn open(&mut self, now: Instant, opening: Opening) -> Option<Input> {
+        let Opening { port, device, io, until, .. } = opening;
+        match self.datapath.try_open(port, &device, io, now < until) {
+            Err(refused) if refused.busy => {
+                self.opening.push(Opening { port, device, io, until, next: now + QUEUES_RETRY });
+                None
+            }
+            result => {
+                self.counters.forget(port);
+                Some(Input::Opened { port, device, result: result.map_err(|refused| refused.why.0) })
+            }
+        }
+    }
+
+    /// Tries again what was busy.
+    fn open_again(&mut self) {
+        let now = self.now();
+        // One by one: what comes of the first may take others back.
+        while let Some(due) = self.opening.iter().position(|opening| opening.next <= now) {
+            let opening = self.opening.remove(due);
+            if let Some(input) = self.open(now, opening) {
+                self.feed(input);
+            }
+        }
     }
 
     fn synchronise(&mut self) {

@@ -37,6 +37,10 @@ const WORKERS: usize = 32;
 const PATIENCE: Duration = Duration::from_millis(1);
 /// How long closing a port waits for its worker before it lets the worker keep what it has until the end.
 const HANDOVER: Duration = Duration::from_millis(500);
+/// How long opening a port may wait for queues to become free, and how often they are looked at.
+pub const QUEUES_FREE: Duration = Duration::from_secs(2);
+/// See [`QUEUES_FREE`].
+pub const QUEUES_RETRY: Duration = Duration::from_millis(100);
 
 /// How to start.
 #[derive(Clone, Debug)]
@@ -85,6 +89,21 @@ pub struct Opened {
 /// Why a device cannot be a port: a sentence that says what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenError(pub String);
+
+/// A port that was not opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What is in the way.
+    pub why: OpenError,
+    /// A queue is not free: that may be for a moment only.
+    pub busy: bool,
+}
+
+impl From<OpenError> for Refused {
+    fn from(why: OpenError) -> Refused {
+        Refused { why, busy: false }
+    }
+}
 
 /// What workers report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,22 +218,36 @@ impl Datapath {
     }
 
     /// Makes `device` the port `port`. The device's settings are remembered and restored by [`Datapath::close`].
-    /// Frames of the port are dropped until a snapshot that holds it is published.
+    /// Frames of the port are dropped until a snapshot that holds it is published. Waits for queues that were given back
+    /// just now.
     pub fn open(&mut self, port: PortId, device: &str, io: IoChoice) -> Result<Opened, OpenError> {
+        let end = Instant::now() + QUEUES_FREE;
+        loop {
+            match self.try_open(port, device, io, Instant::now() < end) {
+                Err(refused) if refused.busy => thread::sleep(QUEUES_RETRY),
+                result => return result.map_err(|refused| refused.why),
+            }
+        }
+    }
+
+    /// [`Datapath::open`] that does not wait: whoever has `patience` asks again when a queue was busy.
+    pub fn try_open(&mut self, port: PortId, device: &str, io: IoChoice, patience: bool) -> Result<Opened, Refused> {
         self.check(port)?;
-        match (io, self.suits_xdp(device)) {
-            (IoChoice::Packet, _) => self.open_packet(port, device),
+        let result = match (io, self.suits_xdp(device)) {
+            (IoChoice::Packet, _) => Ok(self.open_packet(port, device)?),
             (IoChoice::Xdp, _) => self.open_xdp(port, device),
-            (IoChoice::Auto, Err(why)) => self.open_packet(port, device).map(|opened| Opened { why, ..opened }),
+            (IoChoice::Auto, Err(why)) => Ok(Opened { why, ..self.open_packet(port, device)? }),
             (IoChoice::Auto, Ok(why)) => match self.open_xdp(port, device) {
                 Ok(opened) => Ok(Opened { why, ..opened }),
+                Err(refused) if refused.busy && patience => Err(refused),
                 // A NIC whose queues are taken still makes a port, if a slower one.
                 Err(refused) => {
-                    let why = format!("{why}, but: {refused}");
-                    self.open_packet(port, device).map(|opened| Opened { why, ..opened })
+                    let why = format!("{why}, but: {}", refused.why);
+                    Ok(Opened { why, ..self.open_packet(port, device)? })
                 }
             },
-        }
+        };
+        result.map_err(|refused| Refused { busy: refused.busy && patience, ..refused })
     }
 
     fn open_packet(&mut self, port: PortId, device: &str) -> Result<Opened, OpenError> {
@@ -233,7 +266,7 @@ impl Datapath {
         })
     }
 
-    fn open_xdp(&mut self, port: PortId, device: &str) -> Result<Opened, OpenError> {
+    fn open_xdp(&mut self, port: PortId, device: &str) -> Result<Opened, Refused> {
         let workers = self.by_load();
         let xdp = self.xdp.as_mut().ok_or_else(in_memory_only)?;
         let (opened, queues) = xdp.open(port, device, &workers)?;
@@ -241,7 +274,7 @@ impl Datapath {
         for (worker, xsk) in queues {
             if let Err(error) = self.hand(worker, Order::Take(port, Own::Xsk(Box::new(xsk)))) {
                 self.close(port);
-                return Err(error);
+                return Err(error.into());
             }
         }
         // Frames pass once the workers have taken their queues and filled them; whoever asked is told no sooner.

@@ -58,7 +58,14 @@ impl Hop {
     }
 
     fn open(&mut self, port: u16, device: &str) -> Opened {
-        let (opened, queues) = self.ports.open(PortId(port), device, &[0]).unwrap_or_else(|e| panic!("{device}: {e}"));
+        let end = Instant::now() + PATIENCE;
+        let (opened, queues) = loop {
+            match self.ports.open(PortId(port), device, &[0]) {
+                // The queue was given back just now.
+                Err(refused) if refused.busy && Instant::now() < end => std::thread::yield_now(),
+                done => break done.unwrap_or_else(|e| panic!("{device}: {e:?}")),
+            }
+        };
         queues.into_iter().for_each(|(_, xsk)| self.set.add(PortId(port), xsk));
         opened
     }
@@ -259,14 +266,18 @@ fn xdp_says_what_is_in_the_way() {
         hop.open(1, "a1");
         let mut other = XdpPorts::start().expect("start");
         for (device, says) in [("a1", "a port of a switch already"), ("nosuch0", "no device"), ("lo", "loopback")] {
-            let said = other.open(PortId(2), device, &[0]).err().map(|error| error.0).unwrap_or_default();
+            let said = other.open(PortId(2), device, &[0]).err().map(|refused| refused.why.0).unwrap_or_default();
             assert!(said.contains(says) && said.contains(device), "{device}: {said}");
         }
         assert!(hop.ports.suits("a1").is_err_and(|why| why.contains("veth")));
         hop.close(1);
         sh("ip link set a1 down");
         drop(hop);
-        assert!(other.open(PortId(2), "a1", &[0]).is_ok(), "it is free again");
+        let end = Instant::now() + PATIENCE;
+        let mut again = || other.open(PortId(2), "a1", &[0]);
+        while let Err(refused) = again() {
+            assert!(refused.busy && Instant::now() < end, "it is free again: {refused:?}");
+        }
         other.close(PortId(2));
         assert!(!sh("ip -o link show a1").contains("UP"), "down as it was found");
     });

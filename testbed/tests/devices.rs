@@ -82,3 +82,58 @@ fn facts_of(facts: &str, ports: usize) -> String {
     let line = facts.lines().position(|line| line.contains(&end)).expect("one more device");
     facts.lines().take(line).map(|line| format!("{line}\n")).collect()
 }
+
+/// Holds queue 0 of a device by an AF_XDP socket of its own until the file `$1` is there.
+const HOLDER: &str = r#"
+import ctypes, mmap, os, socket, struct, sys, time
+xdp = socket.socket(44, socket.SOCK_RAW, 0)
+memory = mmap.mmap(-1, 4096 * 64)
+start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+xdp.setsockopt(283, 4, struct.pack("QQIIII", start, 4096 * 64, 4096, 0, 0, 0))
+for ring in (5, 6, 2, 3):
+    xdp.setsockopt(283, ring, struct.pack("I", 64))
+address = struct.pack("HHIII", 44, 2, socket.if_nametoindex("p1"), 0, 0)
+print("bound" if ctypes.CDLL(None).bind(xdp.fileno(), address, len(address)) == 0 else "refused", flush=True)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+"#;
+
+#[test]
+fn a_busy_queue_is_waited_for_and_nobody_waits_with_it() {
+    let (mut world, space, _) = world("busy", 2);
+    let free = world.dir.join("free").display().to_string();
+    let holder = world.spawn(&space, "/usr/bin/python3".as_ref(), &["-c", HOLDER, &free]);
+    assert!(wait(|| world.log(holder).contains("bound")), "{}", world.log(holder));
+    let switch = world.switch(&space, "", &[]);
+    let bind = ["configure terminal", "interface gi0/1", "io xdp", "device p1", "do show platform ports"];
+    let shown = world.cli(&switch, &bind);
+    assert!(shown.contains("p1 is being opened"), "others are answered meanwhile: {shown}");
+    assert!(world.ctl(&switch, &["add-port", "p2"]).0, "other ports are opened meanwhile");
+    let platform = |world: &World| world.cli(&switch, &["show platform ports"]);
+    assert!(
+        wait(|| platform(&world).contains("a queue of p1 belongs to another program's AF_XDP socket")),
+        "{}",
+        platform(&world)
+    );
+    // Let go of while it is tried.
+    world.cli(&switch, &["configure terminal", "interface gi0/1", "shutdown", "no shutdown"]);
+    fs::write(&free, "").expect("ours");
+    let up = |world: &World| {
+        world
+            .cli(&switch, &["show interfaces status"])
+            .lines()
+            .any(|line| line.starts_with("Gi0/1") && line.contains("connected"))
+    };
+    if !wait(|| up(&world)) {
+        // Slower than the switch is patient.
+        world.cli(&switch, &["configure terminal", "interface gi0/1", "shutdown", "no shutdown"]);
+    }
+    assert!(wait(|| up(&world)), "{}", platform(&world));
+    // Taken back while it is tried.
+    world.cli(&switch, &["configure terminal", "interface gi0/1", "no device"]);
+    fs::remove_file(&free).expect("ours");
+    let holder = world.spawn(&space, "/usr/bin/python3".as_ref(), &["-c", HOLDER, &free]);
+    assert!(wait(|| world.log(holder).contains("bound")), "{}", world.log(holder));
+    world.cli(&switch, &["configure terminal", "interface gi0/1", "device p1", "no device", "no io", "device p1"]);
+    assert!(wait(|| up(&world)), "{}", platform(&world));
+}

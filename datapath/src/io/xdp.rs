@@ -15,7 +15,7 @@ use super::umem::{CHUNK, CHUNKS, FEWEST, Umem};
 use super::xsk::{Xsk, statistics};
 use super::xskset::SOCKETS;
 use crate::snapshot::Home;
-use crate::switching::{OpenError, Opened};
+use crate::switching::{OpenError, Opened, Refused};
 use aya::maps::{MapData, XskMap};
 use aya::programs::tc::SchedClassifierLink;
 use aya::programs::xdp::{XdpLink, XdpMode};
@@ -30,9 +30,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/xdp.bpf.o");
-/// The kernel gives a queue free some time after its socket was closed.
-const PATIENCE: Duration = Duration::from_secs(1);
-const RETRY: Duration = Duration::from_millis(10);
+/// The kernel gives a queue free some time after its socket was closed, mostly within this. Nothing else is done meanwhile.
+const PATIENCE: Duration = Duration::from_millis(20);
+const RETRY: Duration = Duration::from_millis(1);
 /// Queues of one port at most: the size of its map of sockets.
 const QUEUES: u32 = 256;
 /// Merged frames do not fit into chunks; off where the kernel, and not the driver, runs the program.
@@ -74,9 +74,9 @@ impl XdpPorts {
     }
 
     /// Makes `device` the port: claims all its queues and spreads them over `workers`, the first one first.
-    pub fn open(&mut self, port: PortId, device: &str, workers: &[u8]) -> Result<(Opened, Vec<(u8, Xsk)>), OpenError> {
+    pub fn open(&mut self, port: PortId, device: &str, workers: &[u8]) -> Result<(Opened, Vec<(u8, Xsk)>), Refused> {
         if self.open.contains_key(&port) {
-            return Err(OpenError(format!("{port} is open already")));
+            return Err(OpenError(format!("{port} is open already")).into());
         }
         let link = candidate(&self.links, device)?;
         let mut bpf = EbpfLoader::new()
@@ -91,7 +91,7 @@ impl XdpPorts {
         let off: &[&str] = if native { &CHANGED } else { &MERGED };
         let taken = Taken::take(&self.links, &self.promiscuous, &self.records, &link, off)?;
         // A queue of a device that is down takes no socket; `shutdown` sets it down again.
-        let up = self.links.set_flags(link.index, libc::IFF_UP, libc::IFF_UP).map_err(|e| sentence(device, e));
+        let up = self.links.set_flags(link.index, libc::IFF_UP, libc::IFF_UP).map_err(|e| sentence(device, e).into());
         let claimed =
             up.and_then(|()| self.claim_best(port, &link, native, workers)).and_then(|(zero_copy, queues)| {
                 for (queue, (_, xsk)) in queues.iter().enumerate() {
@@ -129,7 +129,7 @@ impl XdpPorts {
         link: &Link,
         native: bool,
         workers: &[u8],
-    ) -> Result<(bool, Vec<(u8, Xsk)>), OpenError> {
+    ) -> Result<(bool, Vec<(u8, Xsk)>), Refused> {
         let able = native && features::of(link.index).is_ok_and(|features| features & features::ZERO_COPY != 0);
         if able && let Ok(queues) = self.claim(port, link, true, workers) {
             return Ok((true, queues));
@@ -137,9 +137,12 @@ impl XdpPorts {
         match self.claim(port, link, false, workers) {
             Ok(queues) => Ok((false, queues)),
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
-                Err(OpenError(format!("a queue of {} belongs to another program's AF_XDP socket; end that", link.name)))
+                let why = format!("a queue of {} belongs to another program's AF_XDP socket; end that", link.name);
+                Err(Refused { why: OpenError(why), busy: true })
             }
-            Err(error) => Err(sentence(&format!("AF_XDP on {} (CAP_NET_RAW, RLIMIT_MEMLOCK)", link.name), error)),
+            Err(error) => {
+                Err(sentence(&format!("AF_XDP on {} (CAP_NET_RAW, RLIMIT_MEMLOCK)", link.name), error).into())
+            }
         }
     }
 
