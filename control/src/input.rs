@@ -144,7 +144,7 @@ pub struct KernelRoute {
     pub protocol: u8,
     /// Its metric (RTA_PRIORITY): routes of one prefix and different metrics stand beside each other.
     pub metric: u32,
-    /// Its ways; `None`: it is gone.
+    /// Its ways; `None`: it is gone; without any: what goes there is dropped.
     pub hops: Option<Vec<KernelHop>>,
 }
 
@@ -167,7 +167,7 @@ pub struct HostPlan {
     /// By name: `vlan10`, `gi0-1`, `gi0-1.100`, `lo0`.
     pub links: BTreeMap<String, HostLink>,
     /// Static routes, under a protocol number of the switch's own. (The kernel makes the connected ones itself.)
-    pub routes: BTreeMap<IpNet, Vec<HostHop>>,
+    pub routes: BTreeMap<IpNet, HostRoute>,
 }
 
 /// One netdev of the [`HostPlan`].
@@ -187,6 +187,15 @@ pub struct HostLink {
     pub link_local: Option<Ipv6Addr>,
     /// How often an address is probed before it is used (RFC 4862 5.1).
     pub dad_attempts: u32,
+}
+
+/// A static route of the [`HostPlan`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostRoute {
+    /// Its administrative distance, by which routing daemons on this host weigh it against their own.
+    pub distance: u8,
+    /// Its ways.
+    pub hops: Vec<HostHop>,
 }
 
 /// One way of a static route.

@@ -1,7 +1,7 @@
 //! The router's interfaces: SVIs, routed ports, their sub-interfaces, and loopbacks. Each is a VLAN with a router in it (an
 //! internal one behind a routed port) and a netdev for Linux: one end of a veth pair whose other end is a port of the VLAN.
 
-use crate::input::{HostHop, HostLink, HostPlan, KernelHop, KernelRoute, Output};
+use crate::input::{HostHop, HostLink, HostPlan, HostRoute, KernelHop, KernelRoute, Output};
 use crate::rib::{Path, Rib, Route, Source, Way};
 use crate::state::State;
 use crate::statics::statics;
@@ -287,9 +287,11 @@ impl Switch {
         };
         // Only where it counts: another source's better route is in the kernel by itself.
         let counts = |prefix: &IpNet| self.routes.rib.get(prefix).is_some_and(|route| route.source == Source::Static);
+        let host =
+            |(prefix, route): (&IpNet, &Route)| (*prefix, HostRoute { distance: route.distance, hops: hops(route) });
         HostPlan {
             links: self.state.routers.iter().filter_map(link).collect(),
-            routes: self.routes.fixed.iter().filter(|(prefix, _)| counts(prefix)).map(|(p, r)| (*p, hops(r))).collect(),
+            routes: self.routes.fixed.iter().filter(|(prefix, _)| counts(prefix)).map(host).collect(),
         }
     }
 }

@@ -60,7 +60,8 @@ pub fn describe(output: &Output) -> String {
                 format!("{} {gateway}", hop.device.as_deref().unwrap_or("null"))
             };
             let routes = plan.routes.iter();
-            let routes = routes.map(|(prefix, hops)| format!("{prefix} by {}", words(hops.iter().map(hop).collect())));
+            let routes =
+                routes.map(|(prefix, route)| format!("{prefix} by {}", words(route.hops.iter().map(hop).collect())));
             format!("host: {}; routes: {}", words(links.collect()), words(routes.collect()))
         }
         Output::Inject { port, frame } => format!("inject {} bytes by {port}", frame.len()),
