@@ -97,6 +97,8 @@ pub enum Input {
         /// All of it, complete in its checksums.
         bytes: Vec<u8>,
     },
+    /// Neighbours that workers sent to since they were asked last (the rim looks, since workers write the stamps).
+    NeighboursUsed(Vec<(VlanId, IpAddr)>),
     /// The configuration was written to disk, or could not be.
     Saved {
         /// The session that asked.
@@ -292,6 +294,8 @@ pub enum Output {
         /// What.
         action: Action,
     },
+    /// Look for neighbours that were sent to since the last time; the answer is [`Input::NeighboursUsed`].
+    ScanNeighbours,
     /// Look for dynamic stations that no frame was seen from for more than `limit` epochs; the answer is
     /// [`Input::Idle`].
     Scan {

@@ -10,6 +10,7 @@ pub mod input;
 pub mod journal;
 pub mod learn;
 pub mod log;
+mod neighbours;
 pub mod netlink;
 mod ports;
 pub mod privilege;

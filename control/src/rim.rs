@@ -11,6 +11,8 @@ use mona_control::server::{Asked, Server};
 use mona_control::show::View;
 use mona_control::switch::Switch;
 use mona_datapath::fdb::Origin;
+use mona_datapath::hops::Room;
+use mona_datapath::routing::Routing;
 use mona_datapath::switching::{Datapath, IoChoice, Options, QUEUES_FREE, QUEUES_RETRY, Report};
 use mona_model::api::{LineError, Reply};
 use mona_model::shown::{User, Version};
@@ -23,12 +25,16 @@ use std::collections::VecDeque;
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How often counters are sampled for the rates.
 const SAMPLE: Duration = Duration::from_secs(5);
 /// Reports taken in one turn: lines and devices wait no longer than these take.
 const REPORTS: usize = 4096;
+
+/// Neighbours that routed frames can be sent to.
+const NEIGHBOURS: usize = 131_072;
 
 /// Everything that touches the outside.
 pub struct Rim {
@@ -90,7 +96,7 @@ impl Rim {
         let netlink = Netlink::open().map_err(|e| format!("netlink: {e}"))?;
         let start = Entry::Start { stations: arguments.stations as usize, io };
         let journal = arguments.record.as_deref().map(|path| Journal::create(path, &start)).transpose()?;
-        let switch = Switch::new(datapath.fdb().clone(), io);
+        let switch = Switch::new(datapath.fdb().clone(), Arc::new(Routing::with_room(Room::ROUTER, NEIGHBOURS)), io);
         let saver = Saver::start(arguments.config.clone())?;
         Ok(Rim {
             server,
@@ -295,6 +301,13 @@ impl Rim {
             Output::ClearCounters(port) => {
                 let raw = self.datapath.port_counters(port);
                 self.counters.clear(now, port, raw);
+            }
+            Output::ScanNeighbours => {
+                let neighbours = &self.switch.snapshot.routing.neighbours;
+                let epoch = neighbours.epoch();
+                let used: Vec<_> = neighbours.iter().filter(|n| n.epoch == epoch).map(|n| (n.vlan, n.ip())).collect();
+                neighbours.set_epoch(epoch.wrapping_add(1));
+                return Some(Input::NeighboursUsed(used));
             }
             Output::Scan { limit } => {
                 let fdb = self.datapath.fdb();

@@ -247,11 +247,12 @@ impl Switch {
                 let interface = *names.get(hop.device.as_str())?;
                 Some(Path { interface, gateway: hop.gateway, weight: hop.weight.max(1) })
             };
+            let is_null = hops.as_ref().is_some_and(Vec::is_empty);
             let paths: Vec<Path> = hops.into_iter().flatten().filter_map(path).collect();
-            match paths.is_empty() {
+            match paths.is_empty() && !is_null {
                 true => self.routes.rib.take(prefix, source, metric),
                 false => {
-                    let way = Way::Paths(paths.into());
+                    let way = if is_null { Way::Null } else { Way::Paths(paths.into()) };
                     let route = Route { source, distance: source.distance(), metric, way, since: now };
                     self.routes.rib.put(prefix, route);
                 }

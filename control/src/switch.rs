@@ -14,6 +14,7 @@ use crate::learn::Learn;
 use crate::log::Log;
 use crate::router::Routes;
 use crate::state::State;
+use mona_datapath::routing::Routing;
 use mona_datapath::switching::IoChoice;
 use mona_datapath::{Fdb, Snapshot};
 use mona_model::api::{LineError, Reply};
@@ -23,6 +24,7 @@ use mona_model::names::InterfaceName;
 use mona_model::print::print;
 use mona_model::rows::Action;
 use mona_model::shown::Shown;
+use mona_proto::neigh::Neigh;
 use mona_wire::{Instant, Mac, PortId, VlanId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,6 +48,10 @@ pub struct Switch {
     made: Made,
     /// The routes.
     pub routes: Routes,
+    /// ARP, ND and ICMP errors.
+    pub neigh: Neigh,
+    /// When workers are to be asked to whom they sent.
+    pub(crate) next_ask: Option<Instant>,
     /// What `io auto` means.
     pub(crate) default_io: IoChoice,
     pub(crate) outputs: Vec<Output>,
@@ -62,16 +68,19 @@ pub struct Switch {
 
 impl Switch {
     /// A switch without configuration, whose stations are in `fdb` and whose `io auto` is `default_io`.
-    pub fn new(fdb: Arc<Fdb>, default_io: IoChoice) -> Switch {
+    /// Routes and neighbours go to `routing`.
+    pub fn new(fdb: Arc<Fdb>, routing: Arc<Routing>, default_io: IoChoice) -> Switch {
         Switch {
             config: Config::default(),
             state: State::default(),
             log: Log::default(),
             learn: Learn::default(),
-            snapshot: Arc::new(Snapshot::empty(fdb.clone())),
+            snapshot: Arc::new(Snapshot::routing(fdb.clone(), routing)),
             fdb,
             made: Made::default(),
             routes: Routes::default(),
+            neigh: Neigh::default(),
+            next_ask: None,
             default_io,
             outputs: Vec::new(),
             waiting: BTreeMap::new(),
@@ -117,7 +126,8 @@ impl Switch {
                 self.changed = true;
             }
             Input::Routes(routes) => self.kernel_routes(now, routes),
-            Input::Exception { .. } => {}
+            Input::Exception { port, vlan, why, bytes } => self.exception(now, port, vlan, why, &bytes),
+            Input::NeighboursUsed(used) => self.neighbours_used(now, &used),
             Input::Saved { session, id, result } => match result {
                 Ok(()) => {
                     let lines = ["Building configuration...", "[OK]"].map(String::from).to_vec();
@@ -127,12 +137,14 @@ impl Switch {
             },
         }
         self.age(now);
+        self.expire_neigh(now);
         self.finish(now)
     }
 
     /// When [`Input::Time`] is due next.
     pub fn deadline(&self) -> Option<Instant> {
-        (self.config.mac.aging_secs > 0).then_some(self.next_epoch)
+        let aging = (self.config.mac.aging_secs > 0).then_some(self.next_epoch);
+        [aging, self.neigh_deadline()].into_iter().flatten().min()
     }
 
     /// What follows from any input: ports, stations, snapshot, kept ports, log.
@@ -143,6 +155,7 @@ impl Switch {
         }
         if std::mem::take(&mut self.routes.changed) {
             self.route(now);
+            self.configure_neigh(now);
         }
         if std::mem::take(&mut self.rekeep) {
             let kept = self.kept();

@@ -5,7 +5,9 @@ use mona_control::compile::{Made, compile};
 use mona_control::input::{Device, Input, Output, Session};
 use mona_control::switch::Switch;
 use mona_datapath::fdb::Origin;
+use mona_datapath::hops::Room;
 use mona_datapath::out::Seen;
+use mona_datapath::routing::Routing;
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_datapath::{Fdb, Snapshot};
 use mona_model::config::InterfaceConfig;
@@ -149,7 +151,11 @@ struct Rig {
 impl Rig {
     fn new() -> Rig {
         Rig {
-            switch: Switch::new(Arc::new(Fdb::with_capacity_and_seed(8, [1, 2])), IoChoice::Auto),
+            switch: Switch::new(
+                Arc::new(Fdb::with_capacity_and_seed(8, [1, 2])),
+                Arc::new(Routing::with_room(Room::SMALL, 64)),
+                IoChoice::Auto,
+            ),
             now: Instant::default(),
             devices: BTreeMap::new(),
             next_index: 1,
@@ -192,6 +198,7 @@ impl Rig {
                     again.push(Input::Saved { session, id, result: Ok(()) });
                 }
                 Output::Host(_)
+                | Output::ScanNeighbours
                 | Output::Inject { .. }
                 | Output::SetUp { .. }
                 | Output::SetMtu { .. }

@@ -4,6 +4,8 @@ use mona_control::input::{HostHop, Output};
 use mona_control::journal::{Entry, read};
 use mona_control::switch::Switch;
 use mona_datapath::Fdb;
+use mona_datapath::hops::Room;
+use mona_datapath::routing::Routing;
 use mona_datapath::switching::IoChoice;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -11,11 +13,11 @@ use std::sync::Arc;
 /// The outputs of a record, one line each with the time of its input. An error names the line that cannot be read.
 pub fn replay(text: &str) -> Result<String, String> {
     let mut out = String::new();
-    let mut switch = Switch::new(Arc::new(Fdb::with_capacity_and_seed(131_072, [1, 2])), IoChoice::Auto);
+    let mut switch = new(131_072, IoChoice::Auto);
     for entry in read(text)? {
         match entry {
             Entry::Start { stations, io } => {
-                switch = Switch::new(Arc::new(Fdb::with_capacity_and_seed(stations, [1, 2])), io);
+                switch = new(stations, io);
             }
             Entry::Input { now, input } => {
                 for output in switch.step(now, input) {
@@ -71,6 +73,12 @@ pub fn describe(output: &Output) -> String {
         Output::Monitor { session, on } => format!("monitor {session} {on}"),
         Output::ClearCounters(port) => format!("clear counters of {port}"),
         Output::Show { session, action, .. } => format!("show to {}: {action:?}", session.id),
+        Output::ScanNeighbours => "scan for neighbours in use".into(),
         Output::Scan { limit } => format!("scan for stations idle {limit} epochs"),
     }
+}
+
+fn new(stations: usize, io: IoChoice) -> Switch {
+    let routing = Routing::with_room(Room::ROUTER, 131_072);
+    Switch::new(Arc::new(Fdb::with_capacity_and_seed(stations, [1, 2])), Arc::new(routing), io)
 }

@@ -8,8 +8,10 @@ use mona_control::journal::Entry;
 use mona_control::show::View;
 use mona_control::switch::Switch;
 use mona_datapath::fdb::Origin;
+use mona_datapath::hops::Room;
 use mona_datapath::io::Offload;
 use mona_datapath::out::Seen;
+use mona_datapath::routing::Routing;
 use mona_datapath::stats::PortCounters;
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_datapath::{Fdb, Recorder};
@@ -92,7 +94,8 @@ impl Default for World {
 }
 
 fn new_switch() -> Switch {
-    Switch::new(Arc::new(Fdb::with_capacity_and_seed(STATIONS, [1, 2])), IoChoice::Auto)
+    let routing = Routing::with_room(Room::SMALL, STATIONS);
+    Switch::new(Arc::new(Fdb::with_capacity_and_seed(STATIONS, [1, 2])), Arc::new(routing), IoChoice::Auto)
 }
 
 impl World {
@@ -227,6 +230,13 @@ impl World {
             Output::Keep(text) => {
                 self.kept = text;
                 None
+            }
+            Output::ScanNeighbours => {
+                let neighbours = &self.switch.snapshot.routing.neighbours;
+                let epoch = neighbours.epoch();
+                let used: Vec<_> = neighbours.iter().filter(|n| n.epoch == epoch).map(|n| (n.vlan, n.ip())).collect();
+                neighbours.set_epoch(epoch.wrapping_add(1));
+                Some(Input::NeighboursUsed(used))
             }
             Output::Scan { limit } => {
                 let fdb = &self.switch.fdb;

@@ -1,0 +1,271 @@
+//! What workers could not finish, to the machine that resolves neighbours and makes ICMP errors; what that wants sent, to the
+//! ports. The frames of the switch's own are decided about here by the datapath's own functions, and sent copy by copy.
+
+use crate::input::Output;
+use crate::rib::{Path, Way};
+use crate::router::{addresses6, link_local};
+use crate::switch::Switch;
+use mona_datapath::forward::forward_own;
+use mona_datapath::io::Offload;
+use mona_datapath::out::{Note, Told};
+use mona_datapath::{Drop, Frame, Recorder};
+use mona_model::config::InterfaceConfig;
+use mona_model::l3::AdvertisedPrefix;
+use mona_model::names::InterfaceName;
+use mona_proto::neigh::{Address, Config, In, Interface, Limits, Out, Ra, RaPrefix, Trap};
+use mona_wire::eth::{IPV4, IPV6};
+use mona_wire::{Eth, Instant, PortId, Tci, VlanId};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+/// How often workers are asked whom they sent to: NUD's own times are of this order.
+const ASK: Duration = Duration::from_secs(5);
+
+impl Switch {
+    /// The router's interfaces as the machine sees them, from now on.
+    pub(crate) fn configure_neigh(&mut self, now: Instant) {
+        let routers = self.state.routers.iter();
+        let interfaces: BTreeMap<VlanId, Interface> = routers
+            .filter_map(|(name, router)| Some((router.vlan?, self.neigh_interface(*name, router.up)?)))
+            .collect();
+        let mut out = Vec::new();
+        self.neigh.configure(now, &Config { interfaces, limits: Limits::default() }, &mut out);
+        self.do_as_neigh_says(now, out);
+    }
+
+    fn neigh_interface(&self, name: InterfaceName, up: bool) -> Option<Interface> {
+        let interface = self.config.interfaces.get(&name)?;
+        let (ip, ip6) = (&interface.l3.ip, &interface.l3.ipv6);
+        let four = |net: ipnet::Ipv4Net| Address { ip: net.addr(), length: net.prefix_len() };
+        let six = |net: ipnet::Ipv6Net| Address { ip: net.addr(), length: net.prefix_len() };
+        let millis = |ms: Option<u32>, default| ms.map_or(default, |ms| Duration::from_millis(ms.into()));
+        let usual = Interface::default();
+        let statics4 = self.config.routing.arp.iter().map(|(ip, mac)| (IpAddr::V4(*ip), *mac));
+        let here = interface.l3.ips().collect::<Vec<_>>();
+        let statics4 =
+            statics4.filter(|(ip, _)| matches!(ip, IpAddr::V4(ip) if here.iter().any(|net| net.contains(ip))));
+        let statics6 = self.config.routing.neighbors.iter().filter(|((other, _), _)| *other == name);
+        Some(Interface {
+            name: name.to_string(),
+            up,
+            mac: self.state.mac,
+            v4: interface.l3.ips().map(four).collect(),
+            v6: addresses6(&interface.l3, self.state.mac).map(six).collect(),
+            link_local: link_local(&interface.l3, self.state.mac),
+            arp_timeout: ip.arp_timeout.map_or(usual.arp_timeout, |secs| Duration::from_secs(secs.into())),
+            proxy_arp: ip.proxy_arp && self.config.routing.ip,
+            redirects: ip.redirects,
+            unreachables: ip.unreachables,
+            redirects6: ip6.redirects,
+            unreachables6: ip6.unreachables,
+            reachable: millis(ip6.nd.reachable_ms.filter(|ms| *ms > 0), usual.reachable),
+            retransmit: millis(ip6.nd.ns_interval_ms, usual.retransmit),
+            ra: self.advertisements(interface),
+            statics: statics4.chain(statics6.map(|((_, ip), mac)| (IpAddr::V6(*ip), *mac))).collect(),
+            ..usual
+        })
+    }
+
+    /// Router advertisements, where IPv6 is routed.
+    fn advertisements(&self, interface: &InterfaceConfig) -> Option<Ra> {
+        let (l3, nd) = (&interface.l3, &interface.l3.ipv6.nd);
+        if !self.config.routing.ipv6 || !l3.has_ip6() {
+            return None;
+        }
+        let usual = Ra::default();
+        let interval = nd.interval.map_or(usual.interval, |secs| Duration::from_secs(secs.into()));
+        let millis = |ms: Option<u32>| ms.map_or(Duration::ZERO, |ms| Duration::from_millis(ms.into()));
+        let seconds = |secs: u32| match secs {
+            u32::MAX => Duration::MAX,
+            secs => Duration::from_secs(secs.into()),
+        };
+        let own: BTreeMap<_, _> = addresses6(l3, self.state.mac).map(|net| (net.trunc(), None)).collect();
+        let said = nd.prefixes.iter().map(|(net, how)| (*net, Some(*how)));
+        let prefixes = own.into_iter().chain(said).collect::<BTreeMap<_, _>>();
+        let prefix = |(net, how): (ipnet::Ipv6Net, Option<AdvertisedPrefix>)| {
+            let usual = RaPrefix::of(Address { ip: net.addr(), length: net.prefix_len() });
+            match how {
+                None => Some(usual),
+                Some(AdvertisedPrefix::Hidden) => None,
+                Some(AdvertisedPrefix::Shown { valid, preferred, autoconfig }) => Some(RaPrefix {
+                    valid: seconds(valid),
+                    preferred: seconds(preferred),
+                    autonomous: autoconfig,
+                    ..usual
+                }),
+            }
+        };
+        Some(Ra {
+            suppress: nd.suppress,
+            interval,
+            interval_min: interval.mul_f64(0.75),
+            lifetime: nd.lifetime.map_or(usual.lifetime, |secs| Duration::from_secs(secs.into())),
+            managed: nd.managed,
+            other: nd.other,
+            mtu: Some(l3.ipv6.mtu.or(interface.mtu).unwrap_or(1500).into()),
+            reachable: millis(nd.reachable_ms),
+            retransmit: millis(nd.ns_interval_ms),
+            prefixes: prefixes.into_iter().filter_map(prefix).collect(),
+            ..usual
+        })
+    }
+
+    /// A frame that workers show.
+    pub(crate) fn exception(&mut self, now: Instant, port: PortId, vlan: VlanId, why: Told, frame: &[u8]) {
+        if self.snapshot.port(port).is_none() {
+            return;
+        }
+        if why == Told::Neighbour {
+            return self.tell_neigh(now, In::Heard { vlan, frame });
+        }
+        // What was decided is told by deciding it once more, by what is known now.
+        let record = Recorder::trace(&self.snapshot, port, frame, &Offload::default());
+        let next_hop = record.notes.iter().rev().find_map(|note| match note {
+            Note::NextHop(vlan, ip) => Some((*vlan, *ip)),
+            _ => None,
+        });
+        let why = match why {
+            Told::Neighbour => return,
+            Told::Redirect => next_hop.map(|(_, next_hop)| Trap::Redirect { next_hop }),
+            Told::Dropped(Drop::Unresolved) if record.dropped.is_none() => {
+                // He was resolved meanwhile.
+                return self.send(frame, &record);
+            }
+            Told::Dropped(Drop::Unresolved) => next_hop.map(|(vlan, next_hop)| Trap::Unresolved { vlan, next_hop }),
+            Told::Dropped(Drop::Ttl) => Some(Trap::TtlExceeded),
+            Told::Dropped(Drop::LpmMiss4 | Drop::LpmMiss6) => Some(Trap::NoRoute),
+            Told::Dropped(Drop::Reject) => Some(Trap::Rejected),
+            Told::Dropped(Drop::SourceIpLinkLocal) => Some(Trap::BeyondScope),
+            Told::Dropped(Drop::Mtu) => next_hop.and_then(|(vlan, next_hop)| {
+                let router = self.snapshot.vlan(vlan)?.router.as_ref()?;
+                Some(Trap::TooBig { mtu: if next_hop.is_ipv4() { router.mtu4 } else { router.mtu6 } })
+            }),
+            Told::Dropped(_) => None,
+        };
+        if let Some(why) = why {
+            self.tell_neigh(now, In::Trap { vlan, port, why, frame });
+        }
+    }
+
+    /// Workers sent to these since they were asked last.
+    pub(crate) fn neighbours_used(&mut self, now: Instant, used: &[(VlanId, IpAddr)]) {
+        self.tell_neigh(now, In::Used(used));
+    }
+
+    /// Time passed for the machine, and for the stamps of neighbours.
+    pub(crate) fn expire_neigh(&mut self, now: Instant) {
+        if self.neigh.deadline().is_some_and(|at| at <= now) {
+            let mut out = Vec::new();
+            self.neigh.expire(now, &mut out);
+            self.do_as_neigh_says(now, out);
+        }
+        if self.next_ask.is_some_and(|at| at <= now) {
+            self.outputs.push(Output::ScanNeighbours);
+            self.next_ask = (!self.snapshot.routing.neighbours.is_empty()).then(|| now + ASK);
+        }
+    }
+
+    /// When [`Switch::expire_neigh`] has something to do.
+    pub(crate) fn neigh_deadline(&self) -> Option<Instant> {
+        [self.neigh.deadline(), self.next_ask].into_iter().flatten().min()
+    }
+
+    pub(crate) fn tell_neigh(&mut self, now: Instant, input: In) {
+        let (rib, routers) = (&self.routes.rib, &self.state.routers);
+        let reachable = |ip: IpAddr| match &rib.longest(ip)?.1.way {
+            Way::Paths(paths) => routers.get(&paths.first()?.interface)?.vlan,
+            _ => None,
+        };
+        let mut out = Vec::new();
+        self.neigh.input(now, input, &reachable, &mut out);
+        self.do_as_neigh_says(now, out);
+    }
+
+    fn do_as_neigh_says(&mut self, now: Instant, out: Vec<Out>) {
+        for out in out {
+            match out {
+                Out::Send { vlan, frame } => self.send_in(vlan, &frame),
+                Out::Route { vlan, frame } => self.send_routed(now, vlan, frame),
+                // One of the switch's own came from no port.
+                Out::Again { vlan, port: PortId::SELF, frame } => self.send_routed(now, vlan, frame),
+                Out::Again { port, frame, .. } => {
+                    let record = Recorder::trace(&self.snapshot, port, &frame, &Offload::default());
+                    self.send(&frame, &record);
+                }
+                Out::Add { vlan, ip, mac } => {
+                    // A full table leaves him unresolved: his frames are told again, and the machine bounds itself below.
+                    let _ = self.snapshot.routing.neighbours.insert(vlan, ip, mac);
+                    self.next_ask.get_or_insert(now + ASK);
+                }
+                Out::Remove { vlan, ip } => {
+                    self.snapshot.routing.neighbours.remove(vlan, ip);
+                }
+                Out::Log { tag, text } => self.log.add(now, tag, &text),
+            }
+        }
+    }
+
+    /// Bridges an untagged frame of the switch's own into a VLAN.
+    fn send_in(&mut self, vlan: VlanId, frame: &[u8]) {
+        let mut record = Recorder::default();
+        let parsed = Frame::parse(frame, frame.len() as u32, &Offload::default());
+        let decided = parsed.and_then(|parsed| forward_own(&self.snapshot, vlan, &parsed, &mut record));
+        if decided.is_ok() {
+            self.send(frame, &record);
+        }
+    }
+
+    /// Sends a packet of the router's own where its route leads; in a frame that comes from the interface in `vlan`.
+    fn send_routed(&mut self, now: Instant, vlan: VlanId, mut frame: Vec<u8>) {
+        let Some(destination) = destination(&frame) else { return };
+        let Some((_, route)) = self.routes.rib.longest(destination) else { return };
+        let Way::Paths(paths) = &route.way else { return };
+        let Some(Path { interface, gateway, .. }) = paths.first() else { return };
+        let Some(out) = self.state.routers.get(interface).and_then(|router| router.vlan) else { return };
+        let next_hop = gateway.unwrap_or(destination);
+        let word = mona_datapath::hops::word(next_hop);
+        match self.snapshot.routing.neighbours.lookup(out, word) {
+            Some(neighbour) => {
+                frame[..6].copy_from_slice(&neighbour.mac.0);
+                frame[6..12].copy_from_slice(&self.state.mac.0);
+                self.send_in(out, &frame);
+            }
+            None => {
+                let why = Trap::Unresolved { vlan: out, next_hop };
+                self.tell_neigh(now, In::Trap { vlan, port: PortId::SELF, why, frame: &frame });
+            }
+        }
+    }
+
+    /// Sends the copies that were decided.
+    fn send(&mut self, frame: &[u8], record: &Recorder) {
+        let mut bytes = frame.to_vec();
+        if let Some((_, rewrite)) = &record.rewrite {
+            rewrite.apply(&mut bytes);
+            bytes.truncate(rewrite.len as usize);
+        }
+        for (port, tag) in record.sends.iter().filter(|(port, _)| *port != PortId::SELF) {
+            self.outputs.push(Output::Inject { port: *port, frame: tagged(&bytes, *tag) });
+        }
+    }
+}
+
+/// The frame with this tag or none, in the place of the one it has.
+fn tagged(frame: &[u8], tag: Option<Tci>) -> Vec<u8> {
+    let Some(eth) = Eth::parse(frame) else { return frame.to_vec() };
+    let (addresses, rest) = (&frame[..12], &frame[eth.inner()..]);
+    let tag = tag.map(|tci| [[0x81, 0x00], tci.0.to_be_bytes()].concat()).unwrap_or_default();
+    [addresses, &tag, rest].concat()
+}
+
+/// Where an IP packet in a frame goes to.
+fn destination(frame: &[u8]) -> Option<IpAddr> {
+    let eth = Eth::parse(frame)?;
+    let packet = &frame[eth.len()..];
+    match eth.ethertype {
+        IPV4 => packet.get(16..20)?.first_chunk::<4>().map(|ip| Ipv4Addr::from(*ip).into()),
+        IPV6 => packet.get(24..40)?.first_chunk::<16>().map(|ip| Ipv6Addr::from(*ip).into()),
+        _ => None,
+    }
+}
