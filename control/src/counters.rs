@@ -88,8 +88,11 @@ impl Counters {
         let [rx_bps, rx_pps, tx_bps, tx_pps] =
             self.ports.get(&port).map_or([0; 4], |p| p.rates.map(|rate| rate.round() as u64));
         let outward = [Drop::TxFull, Drop::TxError, Drop::Unsegmentable, Drop::RingFull];
-        let tx_drops = outward.iter().map(|reason| own.dropped(*reason)).sum();
-        let lost: u64 = own.kernel.iter().map(|(_, count)| count).sum();
+        let tx_drops: u64 = outward.iter().map(|reason| own.dropped(*reason)).sum();
+        let outward_lost = |name: &str| name.starts_with("tx_") || name.starts_with("xsk_tx_");
+        let sum = |out: bool| -> u64 {
+            own.kernel.iter().filter(|(name, _)| outward_lost(name) == out).map(|(_, count)| count).sum()
+        };
         let ago = |stamp: u64| (stamp > 0).then(|| clock.saturating_sub(stamp) / 1_000_000_000);
         InterfaceCounters {
             rx_frames: own.rx_frames,
@@ -100,8 +103,8 @@ impl Counters {
             tx_bytes: own.tx_bytes,
             tx_multicast: own.tx_multicast,
             tx_broadcast: own.tx_broadcast,
-            rx_drops: own.drops.iter().sum::<u64>() - tx_drops + lost,
-            tx_drops,
+            rx_drops: own.drops.iter().sum::<u64>() - tx_drops + sum(false),
+            tx_drops: tx_drops + sum(true),
             runts: own.dropped(Drop::Malformed),
             giants: own.dropped(Drop::Oversize),
             rx_bps,

@@ -173,7 +173,7 @@ impl Rim {
             if now >= self.next_sample {
                 self.next_sample = now + SAMPLE;
                 for port in self.switch.state.ports.values() {
-                    self.counters.sample(now, port.id, &self.datapath.port_counters(port.id));
+                    self.counters.sample(now, port.id, &self.datapath.traffic(port.id));
                 }
             }
             self.synchronise();

@@ -322,17 +322,28 @@ impl Switch {
     }
 }
 
-/// What a loss in the kernel means.
+/// What a loss means that no decision made.
 fn why_lost(name: &str) -> &'static str {
     match name {
         "credit" => "the port sent more than its share of its worker's ring",
         "ring_full" => "the worker's ring was full",
-        "backlog" => "the CPU's backlog queue was full",
-        "tx_dropped" => "the device dropped what was sent to it",
-        "rx_dropped" => "the device had no room for what came in",
-        "rx_ring_full" => "the socket's receive ring was full",
-        "fill_ring_empty" => "no free frame was left to receive into",
-        "invalid_descs" => "the kernel refused a descriptor",
-        _ => "lost in the kernel before a worker saw it",
+        "frame_cut" => "the frame was longer than a slot of the ring",
+        "backlog" => "the CPU's backlog before the worker's ring was full",
+        "tx_queue_full" => "the devices had no room for what the worker sent",
+        "tx_error" => "the devices refused what the worker sent",
+        "urgent_ring_full" => "the ring of reserved addresses was full",
+        "urgent_frame_cut" => "a frame to a reserved address was longer than a slot of its ring",
+        "urgent_backlog" => "the CPU's backlog before the ring of reserved addresses was full",
+        "urgent_tx_queue_full" | "urgent_tx_error" => "the ring of reserved addresses sends nothing",
+        "report_ring_full" => "more new source addresses than control could take; the next frame reports them again",
+        "inject_failed" => "the switch's own frame found the ring full or its port gone",
+        "rx_dropped" => "the kernel dropped it before the switch saw it: the CPU's backlog was full",
+        "rx_missed" => "the device had no buffer for what came in",
+        "tx_dropped" => "the device dropped what was sent to it: who reads from it does not keep up",
+        "xsk_rx_dropped" => "the frame did not fit the socket's memory",
+        "xsk_rx_ring_full" => "the socket's receive ring was full",
+        "xsk_fill_ring_empty" => "the socket had no free memory to receive into",
+        "xsk_rx_invalid_descs" | "xsk_tx_invalid_descs" => "the kernel refused a descriptor",
+        _ => "lost outside of the switch's decisions",
     }
 }

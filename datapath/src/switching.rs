@@ -437,7 +437,17 @@ impl Datapath {
         }
     }
 
-    /// The counters of one port, summed over the workers, since it was opened.
+    /// The counters of one port, summed over the workers, since it was opened: what workers know, which costs no system
+    /// call.
+    pub fn traffic(&self, port: PortId) -> PortCounters {
+        let all = self.worker_counted(port);
+        match self.ports.get(&port) {
+            Some(held) => all.since(&held.start),
+            None => all,
+        }
+    }
+
+    /// The same, with what the kernel lost.
     pub fn port_counters(&self, port: PortId) -> PortCounters {
         let all = self.all_counted(port);
         match self.ports.get(&port) {
@@ -446,9 +456,14 @@ impl Datapath {
         }
     }
 
-    fn all_counted(&self, port: PortId) -> PortCounters {
+    fn worker_counted(&self, port: PortId) -> PortCounters {
         let mut sum = PortCounters::default();
         self.links.iter().for_each(|link| link.desk.counters.add_port(port, &mut sum));
+        sum
+    }
+
+    fn all_counted(&self, port: PortId) -> PortCounters {
+        let mut sum = self.worker_counted(port);
         sum.kernel = match (self.ports.get(&port).map(|held| held.kind), &self.packet, &self.xdp) {
             (Some(Kind::Packet), Some(packet), _) => packet.kernel_losses(port),
             (Some(Kind::Xdp), _, Some(xdp)) => xdp.kernel_losses(port),
@@ -472,6 +487,7 @@ impl Datapath {
             let kernel = LOSSES.iter().zip(&link.desk.losses);
             losses.extend(kernel.map(|(name, counter)| (worker as u8, *name, counter.get())));
         }
+        losses.extend(self.packet.iter().flat_map(PacketPorts::backlog));
         losses.push((0, "inject_failed", self.inject_lost));
         losses
     }

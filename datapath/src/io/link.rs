@@ -12,6 +12,7 @@ const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_STATS64: u16 = 23;
 const IFLA_PERM_ADDRESS: u16 = 54;
 const VETH_INFO_PEER: u16 = 1;
 const NESTED: u16 = 1 << 15;
@@ -36,6 +37,12 @@ pub struct Link {
     pub mtu: u32,
     /// The address it was made with, hexadecimal; empty where there is none, as on virtual devices.
     pub permanent: String,
+    /// Frames that came in and were dropped by the kernel before anybody saw them.
+    pub rx_dropped: u64,
+    /// Frames that the device had no buffer for.
+    pub rx_missed: u64,
+    /// Frames that were sent to it and that it dropped.
+    pub tx_dropped: u64,
 }
 
 /// A netlink socket and a socket for ioctls.
@@ -55,6 +62,12 @@ impl Links {
         let mut message = Message::new(libc::RTM_GETLINK, 0, 0, 0, 0);
         message.string(libc::IFLA_IFNAME, name);
         self.ask(message).and_then(|reply| reply.ok_or_else(|| io::ErrorKind::InvalidData.into()))
+    }
+
+    /// Looks a netdev up by its index.
+    pub fn at(&self, index: u32) -> io::Result<Link> {
+        let reply = self.ask(Message::new(libc::RTM_GETLINK, 0, index, 0, 0));
+        reply.and_then(|reply| reply.ok_or_else(|| io::ErrorKind::InvalidData.into()))
     }
 
     /// Makes a veth pair, both ends up, named and marked alike.
@@ -305,6 +318,11 @@ fn parse(reply: &[u8]) -> io::Result<Link> {
         match kind {
             libc::IFLA_IFNAME => link.name = text(value),
             IFLA_IFALIAS => link.alias = text(value),
+            // struct rtnl_link_stats64: words of 64 bits.
+            IFLA_STATS64 if value.len() >= 16 * 8 => {
+                let word = |index: usize| part(value, index * 8).map(u64::from_ne_bytes);
+                (link.rx_dropped, link.tx_dropped, link.rx_missed) = (word(6)?, word(7)?, word(15)?);
+            }
             libc::IFLA_MTU => link.mtu = u32::from_ne_bytes(part(value, 0)?),
             IFLA_PERM_ADDRESS => link.permanent = value.iter().map(|byte| format!("{byte:02x}")).collect(),
             // The kind is the first attribute inside.

@@ -223,7 +223,20 @@ impl PacketPorts {
 
     /// Frames of this port that the kernel dropped before they reached a worker, by reason.
     pub fn kernel_losses(&self, port: PortId) -> Vec<(&'static str, u64)> {
-        vec![("credit", self.refused.get(&u32::from(port.0), 0).unwrap_or(0))]
+        let mut rows = vec![("credit", self.refused.get(&u32::from(port.0), 0).unwrap_or(0))];
+        if let Some(link) = self.open.get(&port).and_then(|open| self.links.at(open.taken.device.index).ok()) {
+            let counts = [link.rx_dropped, link.rx_missed, link.tx_dropped];
+            rows.extend(["rx_dropped", "rx_missed", "tx_dropped"].into_iter().zip(counts));
+        }
+        rows
+    }
+
+    /// Frames that were lost between ports and workers' rings, because a CPU's backlog was full: worker, name, count.
+    pub fn backlog(&self) -> Vec<(u8, &'static str, u64)> {
+        let workers = self.near.iter().enumerate().map(|(worker, near)| (worker as u8, "backlog", *near));
+        let all = workers.chain([(0, "urgent_backlog", self.urgent)]);
+        // The near end counts what the far end's CPU had no room for.
+        all.filter_map(|(worker, name, near)| Some((worker, name, self.links.at(near).ok()?.tx_dropped))).collect()
     }
 }
 

@@ -228,7 +228,12 @@ impl XdpPorts {
             ];
             rows.iter_mut().zip(counts).for_each(|((_, sum), count)| *sum += count);
         }
-        rows.to_vec()
+        let mut rows = rows.to_vec();
+        // What a device drops on entry are the sockets' losses again, or XDP's.
+        if let Ok(link) = self.links.at(open.taken.device.index) {
+            rows.extend([("rx_missed", link.rx_missed), ("tx_dropped", link.tx_dropped)]);
+        }
+        rows
     }
 
     /// Does `auto` mean xdp for this device? Either way, why.

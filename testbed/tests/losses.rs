@@ -1,0 +1,129 @@
+//! What is lost, and what never is: every loss in the kernel is a row of `show platform drops`, and bridge protocols pass
+//! beside any flood.
+
+use mona_datapath::io::raw::RawSocket;
+use mona_datapath::io::tap;
+use mona_testbed::netns::{Switch, World, inside, wait};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const BPDU: [u8; 6] = [1, 0x80, 0xc2, 0, 0, 0];
+const LACPDU: [u8; 6] = [1, 0x80, 0xc2, 0, 0, 2];
+const BROADCAST: [u8; 6] = [0xff; 6];
+
+/// A namespace with devices p1…, each a cable to h1… of the hosts' namespace.
+fn world(label: &str, ports: usize) -> (World, String, String) {
+    let mut world = World::new(&format!("loss-{label}"));
+    let (space, hosts) = (world.namespace("s"), world.namespace("h"));
+    for port in 1..=ports {
+        world.cable((&space, &format!("p{port}")), (&hosts, &format!("h{port}")));
+    }
+    (world, space, hosts)
+}
+
+fn frame(to: [u8; 6]) -> Vec<u8> {
+    let mut frame = [to, [2, 0, 0, 0, 0, 1]].concat();
+    frame.extend([0x88, 0xb5]);
+    frame.resize(60, 0);
+    frame
+}
+
+/// The count of a row of `show platform drops`, 0 where there is none. `who` is an interface's short name or `-`.
+fn lost(world: &World, switch: &Switch, reason: &str, who: &str) -> u64 {
+    let shown = world.cli(switch, &["show platform drops"]);
+    let rows = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let counts = rows.filter(|row| row.len() > 3 && row.contains(&reason) && row.contains(&who));
+    counts.filter_map(|row| row.iter().find_map(|word| word.parse::<u64>().ok())).sum()
+}
+
+/// While the switch stands still.
+fn stopped(world: &World, switch: &Switch, work: impl FnOnce()) {
+    let pid = Pid::from_raw(world.pid(switch) as i32);
+    kill(pid, Signal::SIGSTOP).expect("it runs");
+    work();
+    kill(pid, Signal::SIGCONT).expect("it runs");
+}
+
+fn send(socket: &RawSocket, frame: &[u8], times: usize) {
+    // A queue that is full on this side is as good as one on the other.
+    (0..times).for_each(|_| drop(socket.send(frame)));
+}
+
+#[test]
+fn what_the_kernel_loses_is_shown() {
+    let (mut world, space, hosts) = world("rows", 3);
+    let guest = inside(&space, || tap::open("tap0")).expect("a tap that nobody reads");
+    let config = "interface GigabitEthernet0/1\n device p1\ninterface GigabitEthernet0/2\n device tap0\n\
+        interface GigabitEthernet0/3\n device p3\n io xdp\n";
+    let switch = world.switch(&space, config, &["--workers", "1"]);
+    let [one, three] = ["h1", "h3"].map(|device| world.raw(&hosts, device));
+    for reason in ["credit", "urgent_ring_full", "tx_dropped", "xsk_fill_ring_empty", "xsk_rx_ring_full"] {
+        for who in ["Gi0/1", "Gi0/2", "Gi0/3", "-"] {
+            assert_eq!(lost(&world, &switch, reason, who), 0, "{reason} {who}: nothing was sent yet");
+        }
+    }
+    // A worker that does not come round: a port's share of the ring and the ring of reserved addresses fill up.
+    stopped(&world, &switch, || {
+        send(&one, &frame(BROADCAST), 4000);
+        send(&one, &frame(BPDU), 2000);
+        send(&three, &frame(BROADCAST), 20_000);
+    });
+    let shown = || world.cli(&switch, &["show platform drops"]);
+    assert!(wait(|| lost(&world, &switch, "credit", "Gi0/1") > 0), "{}", shown());
+    // Whoever asks the kernel is a worker that has something to do.
+    assert!(
+        wait(|| {
+            send(&one, &frame(BPDU), 1);
+            lost(&world, &switch, "urgent_ring_full", "-") > 0
+        }),
+        "{}",
+        shown()
+    );
+    let socket = ["xsk_fill_ring_empty", "xsk_rx_ring_full", "xsk_rx_dropped"];
+    assert!(wait(|| socket.iter().any(|reason| lost(&world, &switch, reason, "Gi0/3") > 0)), "{}", shown());
+    // A guest that does not read.
+    assert!(
+        wait(|| {
+            send(&one, &frame(BROADCAST), 500);
+            lost(&world, &switch, "tx_dropped", "Gi0/2") > 0
+        }),
+        "{}",
+        shown()
+    );
+    let interface = world.cli(&switch, &["show interfaces gi0/2 | json"]);
+    assert!(!interface.contains("\"tx_drops\": 0"), "{interface}");
+    // Cleared they are gone, and who comes after begins at nothing.
+    world.cli(&switch, &["clear counters"]);
+    assert_eq!(lost(&world, &switch, "credit", "Gi0/1"), 0, "{}", shown());
+    drop(guest);
+}
+
+#[test]
+fn bridge_protocols_pass_beside_any_flood() {
+    let (mut world, space, hosts) = world("flood", 3);
+    let config: String = (1..=3).map(|port| format!("interface GigabitEthernet0/{port}\n device p{port}\n")).collect();
+    let switch = world.switch(&space, &config, &["--workers", "1"]);
+    let [one, two] = ["h1", "h2"].map(|device| world.raw(&hosts, device));
+    let (ended, flood) = (AtomicBool::new(false), frame(BROADCAST));
+    const EACH: u64 = 300;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                send(&one, &flood, 1000);
+            }
+        });
+        assert!(wait(|| lost(&world, &switch, "credit", "Gi0/1") > 0), "port 1 is at its maximum");
+        for _ in 0..EACH {
+            two.send(&frame(BPDU)).expect("sent");
+            two.send(&frame(LACPDU)).expect("sent");
+            // As bridges send them, and no faster than a port may.
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let arrived = || lost(&world, &switch, "reserved_address", "Gi0/2");
+        let all = wait(|| arrived() == 2 * EACH);
+        ended.store(true, Ordering::Relaxed);
+        assert!(all, "{} of {}: {}", arrived(), 2 * EACH, world.cli(&switch, &["show platform drops"]));
+    });
+}
