@@ -72,7 +72,7 @@ impl Neigh {
         let Some(link) = self.links.get_mut(&vlan) else { return };
         // An advertisement that nobody asked for adds nothing.
         let Some(entry) = link.table.get(ip) else { return };
-        let (state, known, until) = (entry.state, entry.mac, entry.due);
+        let (state, known, confirmed) = (entry.state, entry.mac, entry.confirmed);
         let heard = if advert.solicited { Heard::Confirmed } else { Heard::Mentioned };
         match state {
             State::Static => return,
@@ -85,7 +85,8 @@ impl Neigh {
                 if mac != known && !advert.overrides {
                     if state == State::Reachable {
                         // Somebody claims another address for it: the one that is known has to prove itself.
-                        link.table.edit(now, ip, out, |entry| (entry.state, entry.due) = (State::Stale, until));
+                        let due = link.life(ip).map(|life| confirmed + life);
+                        link.table.edit(now, ip, out, |entry| (entry.state, entry.due) = (State::Stale, due));
                     }
                     return;
                 }

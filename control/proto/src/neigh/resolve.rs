@@ -270,7 +270,7 @@ impl Link {
     }
 
     /// How long a neighbour is remembered that was not confirmed again; `None`: for ever.
-    fn life(&self, ip: IpAddr) -> Option<Duration> {
+    pub(super) fn life(&self, ip: IpAddr) -> Option<Duration> {
         let life = if ip.is_ipv4() { self.interface.arp_timeout } else { self.interface.expire };
         (!life.is_zero()).then(|| life.max(LEAST))
     }

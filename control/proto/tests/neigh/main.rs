@@ -2,4 +2,7 @@
 
 mod arp;
 mod frames;
+mod icmp;
+mod nd;
+mod ra;
 mod world;
