@@ -356,6 +356,11 @@ impl Neigh {
         rows
     }
 
+    /// Bytes of frames that wait for their neighbours.
+    pub fn held_bytes(&self) -> usize {
+        self.held
+    }
+
     /// What was done so far, for `show ip traffic`.
     pub fn counters(&self) -> &Counters {
         &self.counters

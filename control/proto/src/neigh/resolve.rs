@@ -175,8 +175,11 @@ impl Neigh {
     pub(super) fn due(&mut self, now: Instant, vlan: VlanId, ip: IpAddr, out: &mut Vec<Out>) {
         let Some(link) = self.links.get_mut(&vlan) else { return };
         let life = link.life(ip);
+        let patience = link.retransmit(ip) * u32::from(ASK) * 2;
         let Some(entry) = link.table.get(ip) else { return };
-        match (entry.state, entry.asked < ASK) {
+        // One whose questions others leave no room for is given up as well.
+        let goes_on = entry.asked < ASK && (entry.state == State::Probe || now.since(entry.confirmed) < patience);
+        match (entry.state, goes_on) {
             (State::Incomplete | State::Probe, true) => self.ask(now, vlan, ip, out),
             (State::Incomplete, false) => {
                 let mut queue = link.table.edit(now, ip, out, |entry| {

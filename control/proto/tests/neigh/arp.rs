@@ -327,6 +327,13 @@ fn r4_15_a_scan_does_not_flood_the_link_with_requests() {
         +0.1
         > 0.1 send 20 0200.0000.0014 > ffff.ffff.ffff arp 10.0.20.1 0200.0000.0014 asks for 10.0.20.6
         > 0.1 send 20 0200.0000.0014 > ffff.ffff.ffff arp 10.0.20.1 0200.0000.0014 asks for 10.0.20.7
+        # Who cannot be asked is given up all the same.
+        limit requests 0
+        trap 10 unresolved 20 10.0.20.8 10.0.10.9 10.0.20.8
+        clear 4 20 10.0.20.6
+        clear 4 20 10.0.20.7
+        +6
+        > 6 route 10 0200.0000.000a > 0200.0000.000a icmp 10.0.10.1 > 10.0.10.9 3/1 about 10.0.10.9 > 10.0.20.8, 56 bytes
         ",
     );
 }

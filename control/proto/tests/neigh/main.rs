@@ -5,4 +5,5 @@ mod frames;
 mod icmp;
 mod nd;
 mod ra;
+mod random;
 mod world;
