@@ -181,6 +181,7 @@ fn frames_cross_between_two_loaded_workers_in_order_and_once() {
     assert_eq!((vlan.rx_frames, vlan.tx_frames, vlan.tx_bytes), (120_000, 120_000, 12_000_000));
 }
 
+// L2-19.
 #[test]
 fn nothing_is_doubled_or_reordered_when_a_flooded_station_is_learned() {
     const COUNT: u32 = 5_000;
