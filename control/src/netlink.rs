@@ -9,6 +9,8 @@ use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage
 use netlink_packet_route::route::{RouteAttribute, RouteMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -37,7 +39,9 @@ impl Netlink {
         }
         events.set_non_blocking(true)?;
         // A burst of a thousand devices must not overrun it; if it does, everything is read anew.
-        let _ = events.set_rx_buf_sz(4u32 << 20);
+        let room = 4usize << 20;
+        // As much as is allowed, where CAP_NET_ADMIN does not allow more.
+        let _ = setsockopt(&events, RcvBufForce, &room).or_else(|_| setsockopt(&events, RcvBuf, &room));
         let mut requests = Socket::new(NETLINK_ROUTE)?;
         requests.bind_auto()?;
         requests.connect(&SocketAddr::new(0, 0))?;

@@ -4,6 +4,8 @@
 use mona_datapath::io::raw::RawSocket;
 use nix::sched::{CloneFlags, setns};
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -238,6 +240,30 @@ pub fn inside<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> T {
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Sends `megabytes` by TCP from a namespace to an address in another, and compares what arrives.
+pub fn tcp(from: &str, to: &str, address: &str, megabytes: usize) {
+    const STEP: usize = 1 << 20;
+    let pattern: Vec<u8> = (0..STEP as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let listener = inside(to, || TcpListener::bind(("0.0.0.0", 7000))).expect("a listener");
+    let limit = Some(2 * PATIENCE);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            stream.set_read_timeout(limit).expect("a timeout");
+            let mut got = vec![0; STEP];
+            for at in 0..megabytes {
+                stream.read_exact(&mut got).unwrap_or_else(|e| panic!("{from}→{to} after {at} MiB: {e}"));
+                assert!(got == pattern, "{from}→{to}: MiB {at} arrived otherwise than it was sent");
+            }
+        });
+        let address = format!("{address}:7000").parse().expect("an address");
+        let connect = || TcpStream::connect_timeout(&address, PATIENCE);
+        let mut stream = inside(from, connect).unwrap_or_else(|e| panic!("{from}→{to}: {e}"));
+        stream.set_write_timeout(limit).expect("a timeout");
+        (0..megabytes).for_each(|_| stream.write_all(&pattern).expect("it is taken"));
+    });
 }
 
 /// Asks until the answer is yes or patience is over.

@@ -137,3 +137,67 @@ fn a_busy_queue_is_waited_for_and_nobody_waits_with_it() {
     world.cli(&switch, &["configure terminal", "interface gi0/1", "device p1", "no device", "no io", "device p1"]);
     assert!(wait(|| up(&world)), "{}", platform(&world));
 }
+
+#[test]
+fn a_device_that_vanishes_under_load_takes_its_port_along_and_nothing_else() {
+    let (mut world, space, _) = world("gone", 0);
+    let hosts = [1, 2, 3].map(|host| {
+        let name = world.namespace(&format!("h{host}"));
+        world.cable((&space, &format!("p{host}")), (&name, "eth0"));
+        world.exec(&name, &format!("ip addr add 10.0.0.{host}/24 dev eth0"));
+        name
+    });
+    for io in ["packet", "xdp"] {
+        let config: String =
+            (1..=3).map(|port| format!("interface GigabitEthernet0/{port}\n device p{port}\n io {io}\n")).collect();
+        let switch = world.switch(&space, &config, &["--workers", "2"]);
+        let [one, _, three] = &hosts;
+        assert!(world.pings(one, "10.0.0.2"), "{io}");
+        // 30 seconds at most, and it ends with its device.
+        world.spawn(three, "ping".as_ref(), &["-w", "30", "-f", "-q", "-b", "10.0.0.255"]);
+        let frames = |port| {
+            let shown = world.cli(&switch, &[&format!("show interfaces gi0/{port} | include packets input")]);
+            shown.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0)
+        };
+        assert!(wait(|| frames(3) > 300), "{io}: host 3 floods");
+        world.exec(&space, "ip link del p3");
+        let platform = || world.cli(&switch, &["show platform ports", "show interfaces gi0/3"]);
+        assert!(wait(|| platform().contains("p3: no such device")), "{io}: {}", platform());
+        assert!(world.pings(one, "10.0.0.2"), "{io}: the others");
+        assert!(world.messages(&switch).contains("Interface GigabitEthernet0/3, changed state to down"), "{io}");
+        world.cable((&space, "p3"), (three, "eth0"));
+        world.exec(three, "ip addr add 10.0.0.3/24 dev eth0");
+        assert!(wait(|| world.pings(three, "10.0.0.2")), "{io}: {}", platform());
+        world.stop(&switch);
+    }
+}
+
+#[test]
+fn events_that_were_lost_are_made_up_for() {
+    let (mut world, space, _) = world("overrun", 2);
+    let config = "interface GigabitEthernet0/1\n device p1\ninterface GigabitEthernet0/2\n device late\n";
+    let switch = world.switch(&space, config, &[]);
+    let pid = nix::unistd::Pid::from_raw(world.pid(&switch) as i32);
+    let signal = |signal| nix::sys::signal::kill(pid, signal).expect("it runs");
+    // sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode: the one socket with groups.
+    let drops = |world: &World| -> u64 {
+        let table = world.exec(&space, "cat /proc/net/netlink");
+        let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+        rows.filter(|row| row[1] == "0" && row[3] != "00000000").map(|row| row[8].parse::<u64>().unwrap_or(0)).sum()
+    };
+    assert_eq!(drops(&world), 0);
+    signal(nix::sys::signal::Signal::SIGSTOP);
+    let noise = world.dir.join("noise").display().to_string();
+    world.exec(
+        &space,
+        &format!("for i in $(seq 20000); do echo link set lo alias x$i; done >{noise}; ip -batch {noise}"),
+    );
+    world.exec(&space, "ip link del p1; ip link set p2 down; ip link set p2 name late; ip link set late up");
+    let lost = drops(&world);
+    signal(nix::sys::signal::Signal::SIGCONT);
+    assert!(lost > 0, "20,000 events are more than are kept");
+    let status = || world.cli(&switch, &["show interfaces status", "show platform ports"]);
+    assert!(wait(|| status().contains("p1: no such device")), "{}", status());
+    let up = || status().lines().any(|line| line.starts_with("Gi0/2") && line.contains(" connected"));
+    assert!(wait(up), "{}", status());
+}

@@ -5,11 +5,9 @@ use mona_datapath::Drop;
 use mona_datapath::fdb::Origin;
 use mona_datapath::snapshot::{Home, Port, PortSet, Snapshot, Vlan};
 use mona_datapath::switching::{Datapath, IoChoice, Options, Report};
-use mona_testbed::netns::{World, inside, wait};
+use mona_testbed::netns::{World, inside, tcp, wait};
 use mona_wire::{PortId, VlanId};
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -123,28 +121,8 @@ impl Bed {
         done
     }
 
-    /// Sends `megabytes` by TCP and compares what arrives.
     fn tcp(&self, from: usize, to: usize, megabytes: usize) {
-        const STEP: usize = 1 << 20;
-        let pattern: Vec<u8> = (0..STEP as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        let listener = inside(&self.hosts[to - 1], || TcpListener::bind(("0.0.0.0", 7000))).expect("a listener");
-        let limit = Some(Duration::from_secs(20));
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let (mut stream, _) = listener.accept().expect("a connection");
-                stream.set_read_timeout(limit).expect("a timeout");
-                let mut got = vec![0; STEP];
-                for at in 0..megabytes {
-                    stream.read_exact(&mut got).unwrap_or_else(|e| panic!("{from}→{to} after {at} MiB: {e}"));
-                    assert!(got == pattern, "{from}→{to}: MiB {at} arrived otherwise than it was sent");
-                }
-            });
-            let address = format!("10.0.0.{to}:7000").parse().expect("an address");
-            let connect = || TcpStream::connect_timeout(&address, Duration::from_secs(5));
-            let mut stream = inside(&self.hosts[from - 1], connect).unwrap_or_else(|e| panic!("{from}→{to}: {e}"));
-            stream.set_write_timeout(limit).expect("a timeout");
-            (0..megabytes).for_each(|_| stream.write_all(&pattern).expect("it is taken"));
-        });
+        tcp(&self.hosts[from - 1], &self.hosts[to - 1], &format!("10.0.0.{to}"), megabytes);
     }
 
     fn rx(&mut self, port: u16) -> u64 {
