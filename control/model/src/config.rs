@@ -2,6 +2,7 @@
 //!
 //! A field is `None` where the operator said nothing, so that profiles can fill in and `show running-config` stays short.
 
+use crate::acl::{AccessList, Filters};
 use crate::l3::{L3, Routing};
 use crate::names::{InterfaceName, VlanSet};
 use mona_wire::{Mac, VlanId};
@@ -28,6 +29,9 @@ pub struct Config {
     /// `ip …`, `ipv6 …`, `arp …`
     #[serde(default)]
     pub routing: Routing,
+    /// `access-list …`, `ip access-list …`, `ipv6 access-list …`, `mac access-list …`
+    #[serde(default)]
+    pub access_lists: BTreeMap<String, AccessList>,
 }
 
 /// `vlan N`
@@ -68,6 +72,9 @@ pub struct InterfaceConfig {
     /// `no switchport`, `ip …`, `ipv6 …`
     #[serde(default)]
     pub l3: L3,
+    /// `ip access-group …`, `ipv6 traffic-filter …`, `mac access-group …`
+    #[serde(default)]
+    pub filters: Filters,
 }
 
 /// Which I/O a port uses.
@@ -170,6 +177,7 @@ impl Default for Config {
             mac: MacConfig { aging_secs: Config::AGING_SECS, no_learning: BTreeSet::new(), statics: BTreeMap::new() },
             logging: LoggingConfig { buffered: None },
             routing: Routing::default(),
+            access_lists: BTreeMap::new(),
         }
     }
 }

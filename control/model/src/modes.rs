@@ -1,5 +1,6 @@
 //! The modes, a declared tree, and the places a line may speak about.
 
+use crate::acl::ListKind;
 use crate::args::{self, Kind, Value};
 use crate::names::{InterfaceKind, InterfaceName, VlanSet};
 
@@ -22,6 +23,14 @@ pub enum Mode {
     Vlan,
     /// `(config-port-prof)`
     Profile,
+    /// `(config-std-nacl)`
+    StandardList,
+    /// `(config-ext-nacl)`
+    ExtendedList,
+    /// `(config-ipv6-acl)`
+    Ip6List,
+    /// `(config-ext-macl)`
+    MacList,
     /// `(config-line)`: accepted for the sake of clients that set timeouts; the socket has no lines.
     Line,
 }
@@ -41,6 +50,8 @@ pub enum Place {
     Vlan(VlanSet),
     /// A profile.
     Profile(String),
+    /// An access list.
+    AccessList(ListKind, String),
     /// A line, as typed.
     Line(String),
 }
@@ -74,6 +85,10 @@ impl Place {
             Place::Interface(_) | Place::Range(_) => self.interfaces().first().map_or(Mode::Interface, Mode::of),
             Place::Vlan(_) => Mode::Vlan,
             Place::Profile(_) => Mode::Profile,
+            Place::AccessList(ListKind::Standard, _) => Mode::StandardList,
+            Place::AccessList(ListKind::Extended, _) => Mode::ExtendedList,
+            Place::AccessList(ListKind::Ip6, _) => Mode::Ip6List,
+            Place::AccessList(ListKind::Mac, _) => Mode::MacList,
             Place::Line(_) => Mode::Line,
         }
     }
@@ -88,6 +103,10 @@ impl Place {
             Place::Range(_) => "(config-if-range)",
             Place::Vlan(_) => "(config-vlan)",
             Place::Profile(_) => "(config-port-prof)",
+            Place::AccessList(ListKind::Standard, _) => "(config-std-nacl)",
+            Place::AccessList(ListKind::Extended, _) => "(config-ext-nacl)",
+            Place::AccessList(ListKind::Ip6, _) => "(config-ipv6-acl)",
+            Place::AccessList(ListKind::Mac, _) => "(config-ext-macl)",
             Place::Line(_) => "(config-line)",
         }
     }
@@ -101,6 +120,7 @@ impl Place {
             Place::Range(names) => Some(format!("interface range {}", args::print_range(names))),
             Place::Vlan(vlans) => Some(format!("vlan {vlans}")),
             Place::Profile(name) => Some(format!("port-profile {name}")),
+            Place::AccessList(kind, name) => Some(format!("{} {name}", kind.head())),
             Place::Line(text) => Some(format!("line {text}")),
         };
         std::iter::once("configure terminal".to_string()).chain(head).collect()
@@ -115,6 +135,12 @@ impl Place {
             if let Some(text) = head.strip_prefix("interface range ") {
                 let Value::Range(names) = Kind::Range.value(text, None)? else { return None };
                 return Some(Place::Range(names));
+            }
+            for kind in ListKind::ALL {
+                let name = head.strip_prefix(kind.head()).and_then(|rest| rest.strip_prefix(' '));
+                if let Some(name) = name.filter(|name| args::is_word(name) && kind.takes(name)) {
+                    return Some(Place::AccessList(kind, name.into()));
+                }
             }
             let (noun, text) = head.split_once(' ')?;
             match noun {

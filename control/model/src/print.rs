@@ -1,6 +1,7 @@
 //! The configuration as lines: what `show running-config` shows and the startup-config holds. Every line is one that the
 //! grammar reads back.
 
+use crate::acl::ListKind;
 use crate::config::Config;
 use crate::modes::{Mode, Place};
 use crate::names::InterfaceName;
@@ -38,6 +39,13 @@ pub fn print(config: &Config, startup: bool) -> Vec<String> {
     }
     for name in config.interfaces.keys() {
         block(section(config, &Place::Interface(*name)));
+    }
+    for kind in ListKind::ALL {
+        for (name, list) in
+            config.access_lists.iter().filter(|(name, list)| list.kind == kind && !rows::in_lines(name, list))
+        {
+            block(section(config, &Place::AccessList(list.kind, name.clone())));
+        }
     }
     block(global(&|row| row.late));
     block(missing_vlans(config));

@@ -7,7 +7,7 @@ use crate::syntax::{Token, paths};
 use crate::words;
 use std::fmt::Write as _;
 
-const MODES: [(Mode, &str); 9] = [
+const MODES: [(Mode, &str); 13] = [
     (Mode::Exec, "EXEC MODE"),
     (Mode::Config, "CONFIGURATION MODE"),
     (Mode::Interface, "INTERFACE MODE"),
@@ -16,6 +16,10 @@ const MODES: [(Mode, &str); 9] = [
     (Mode::Loopback, "INTERFACE MODE OF A LOOPBACK"),
     (Mode::Vlan, "VLAN MODE"),
     (Mode::Profile, "PORT-PROFILE MODE"),
+    (Mode::StandardList, "STANDARD ACCESS LIST MODE"),
+    (Mode::ExtendedList, "EXTENDED ACCESS LIST MODE"),
+    (Mode::Ip6List, "IPV6 ACCESS LIST MODE"),
+    (Mode::MacList, "MAC ACCESS LIST MODE"),
     (Mode::Line, "LINE MODE"),
 ];
 
@@ -46,14 +50,18 @@ pub fn man() -> String {
     page
 }
 
-/// What the row's last word that must be said means: that is what the row is for.
+/// What the row's last word that must be said means, or its first choice where there is none: that is what the row is for.
 fn about(row: &'static Row) -> &'static str {
     let shortest = paths(row.syntax).into_iter().min_by_key(Vec::len).unwrap_or_default();
     let words = shortest.iter().rev().filter_map(|token| match token {
         Token::Word(word) => Some(words::word(row, word)),
         Token::Arg(..) => None,
     });
-    words.into_iter().next().unwrap_or("")
+    let choices = shortest.iter().filter_map(|token| match token {
+        Token::Arg(_, Kind::Choice(words)) => words.last().map(|word| words::word(row, word)),
+        _ => None,
+    });
+    words.chain(choices).next().unwrap_or("")
 }
 
 /// The arguments of the row, optional ones as well, and what they mean.

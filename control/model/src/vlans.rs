@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::array::from_fn;
 use std::fmt;
 
-const WORDS: usize = VlanId::COUNT / 64;
+/// Only VLANs that a tag can name: internal ones are nobody's to list.
+const WORDS: usize = 4096 / 64;
 
 /// A set of VLANs; prints as `1-5,7`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,12 +43,14 @@ impl VlanSet {
 
     /// Is this one in it?
     pub fn contains(&self, vlan: VlanId) -> bool {
-        self.words[vlan.index() / 64] >> (vlan.index() % 64) & 1 != 0
+        self.words.get(vlan.index() / 64).is_some_and(|word| word >> (vlan.index() % 64) & 1 != 0)
     }
 
     /// Adds one.
     pub fn insert(&mut self, vlan: VlanId) {
-        self.words[vlan.index() / 64] |= 1 << (vlan.index() % 64);
+        if let Some(word) = self.words.get_mut(vlan.index() / 64) {
+            *word |= 1 << (vlan.index() % 64);
+        }
     }
 
     /// The VLANs in ascending order.

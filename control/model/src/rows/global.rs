@@ -11,6 +11,10 @@ const ANY: &[Mode] = &[
     Mode::Loopback,
     Mode::Vlan,
     Mode::Profile,
+    Mode::StandardList,
+    Mode::ExtendedList,
+    Mode::Ip6List,
+    Mode::MacList,
     Mode::Line,
 ];
 

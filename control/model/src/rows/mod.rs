@@ -4,6 +4,7 @@
 //! A new command is one row in the file of its noun. Syntax: `<name:kind>` is an argument (see [`Kind`](crate::args::Kind)),
 //! `{name:a|b}` a choice of words, `[…]` an option, `[…]*` one that may be taken again, `(… | …)` one of several ways.
 
+mod acl;
 mod clear;
 mod exec;
 mod global;
@@ -212,6 +213,7 @@ static FILES: &[&[Row]] = &[
     ip::ROWS,
     ip6::ROWS,
     route::ROWS,
+    acl::ROWS,
     line::ROWS,
     exec::ROWS,
     show::ROWS,
@@ -267,6 +269,18 @@ pub enum Action {
         interface: Option<InterfaceName>,
         /// Which view.
         view: InterfaceView,
+    },
+    /// `show access-lists [NAME]`, `show ip access-lists`, `show ipv6 access-list`
+    ShowAccessLists {
+        /// Only those of IPv6, or only of IPv4.
+        only: Option<bool>,
+        /// Only this one.
+        list: Option<String>,
+    },
+    /// `clear access-list counters [NAME]`
+    ClearAccessLists {
+        /// Only this one's.
+        list: Option<String>,
     },
     /// `show platform ports`
     ShowPlatformPorts,
@@ -366,6 +380,9 @@ pub type Rejected = String;
 pub fn is_default_vlan(vlan: VlanId) -> bool {
     vlan::is_default(vlan)
 }
+
+/// Is a numbered list printed as lines of its own?
+pub(crate) use acl::in_lines;
 
 /// VLANs of FDDI and Token Ring, 1002-1005: listed, never used.
 pub fn is_unsupported_vlan(vlan: VlanId) -> bool {

@@ -1,6 +1,7 @@
 //! Every row: its words are explained, every way through its syntax is understood, printed lines are its own.
 
 use super::{Does, No, Row, all};
+use crate::acl::ListKind;
 use crate::args::Kind;
 use crate::config::Config;
 use crate::grammar::{Parsed, help, parse};
@@ -22,6 +23,10 @@ fn place(mode: Mode) -> Place {
         Mode::Loopback => Place::Interface("lo0".parse().expect("a name")),
         Mode::Vlan => Place::Vlan(vlans()),
         Mode::Profile => Place::Profile("p".into()),
+        Mode::StandardList => Place::AccessList(ListKind::Standard, "s".into()),
+        Mode::ExtendedList => Place::AccessList(ListKind::Extended, "e".into()),
+        Mode::Ip6List => Place::AccessList(ListKind::Ip6, "x".into()),
+        Mode::MacList => Place::AccessList(ListKind::Mac, "m".into()),
         Mode::Line => Place::Line("vty 0 4".into()),
     }
 }
@@ -181,7 +186,7 @@ fn one_of(kind: &Kind, pick: usize) -> String {
         Kind::Line => &["x", "y , z", "switchport trunk allowed vlan 1,2,3", "! \u{e9}"],
         Kind::Number(low, high) => return [*low, *high, low + (high - low) / 2][pick % 3].to_string(),
         Kind::Choice(words) => return words[pick % words.len()].into(),
-        Kind::Named(names) if names.low > names.high || pick % 2 == 0 => {
+        Kind::Named(names) if names.low > names.high || pick.is_multiple_of(2) => {
             return names.names[pick % names.names.len()].0.into();
         }
         Kind::Named(names) => return [names.low, names.high][pick / 2 % 2].to_string(),
@@ -201,6 +206,7 @@ proptest! {
     fn whatever_is_said_reads_back(said in proptest::collection::vec((any::<prop::sample::Index>(), any::<[u8; 3]>(), 0u8..4), 0..60)) {
         let mut config = Config::default();
         let mut context = Place::Global.context();
+        let mut script = Vec::new();
         for (way, picks, no) in said {
             let mut picks = picks.into_iter().map(usize::from);
             let words = way.get(&WAYS).iter().map(|token| match token {
@@ -214,6 +220,7 @@ proptest! {
                 context = Place::Interface(name.parse().expect("a name")).context();
             }
             let before = config.clone();
+            script.push(line.clone());
             if let Ok(Parsed::Config(command)) = parse(&config, &context, 15, &line) {
                 match command.apply(&mut config) {
                     Ok(applied) => context = applied.context,
@@ -233,7 +240,7 @@ proptest! {
                 Err(error) => prop_assert!(false, "{}: {:?}", line, error),
             }
         }
-        prop_assert_eq!(&read, &config, "{}", lines.join("\n"));
+        prop_assert_eq!(&read, &config, "{}\nafter\n{}", lines.join("\n"), script.join("\n"));
         prop_assert_eq!(crate::print::print(&read, false), lines);
     }
 }
