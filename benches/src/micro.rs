@@ -177,6 +177,8 @@ fn switch(stations: usize) -> Snapshot {
         block_unicast: true,
         block_multicast: false,
         mtu: 1500,
+        acl_in: None,
+        acl_out: None,
         home: Home::Backplane,
     };
     snapshot.ports = std::iter::once(None).chain(ports().map(|_| Some(port.clone()))).collect();

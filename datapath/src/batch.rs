@@ -14,6 +14,8 @@ use mona_wire::{Eth, PortId, Tci, VlanId};
 pub const BATCH: usize = 64;
 /// Copies held before a batch ends early. One frame makes at most [`PortId::COUNT`] more, for which there is room.
 const SENDS: usize = 4096;
+/// What control is shown per batch: from here on no more lines of access lists, of which each copy may be a case.
+const TOLD: usize = BATCH;
 
 /// A copy of a frame that leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub struct Batch {
     pub dropped: Vec<(u16, Drop)>,
     /// Frames that were admitted to a VLAN, for its counters.
     pub admitted: Vec<(u16, VlanId)>,
+    /// Lines of access lists that decided, by their counters, and about which frame.
+    pub matched: Vec<(u16, u32)>,
     /// How many unknown sources a port may report per batch. The worker lowers it as the ring to control fills, see
     /// [`Batch::share`]: then a port that invents addresses leaves room for the others'.
     pub budget: usize,
@@ -67,10 +71,12 @@ impl Default for Batch {
         Batch {
             sends: Vec::with_capacity(SENDS + PortId::COUNT),
             seen: Vec::with_capacity(BATCH),
-            told: Vec::with_capacity(2 * BATCH),
+            told: Vec::with_capacity(TOLD + 2 * BATCH),
             routed: Vec::with_capacity(BATCH),
             dropped: Vec::with_capacity(BATCH),
             admitted: Vec::with_capacity(BATCH),
+            // Each copy may be matched, and the frame as it comes in, goes to the router, and leaves it.
+            matched: Vec::with_capacity(SENDS + PortId::COUNT + 3),
             budget: BATCH,
         }
     }
@@ -87,6 +93,7 @@ impl Batch {
         self.routed.clear();
         self.dropped.clear();
         self.admitted.clear();
+        self.matched.clear();
         for rx in frames {
             if let Some(eth) = Eth::parse(rx.bytes())
                 && let Some(vlan) = supposed_vlan(snapshot, rx.rx, &eth)
@@ -96,7 +103,7 @@ impl Batch {
             }
         }
         for (at, rx) in frames.iter().enumerate() {
-            if self.sends.len() > SENDS {
+            if self.sends.len().max(self.matched.len()) > SENDS {
                 return at;
             }
             // Parsed again, not kept: a header in the cache is read faster than a copy of it written and read.
@@ -173,8 +180,16 @@ impl Out for OneFrame<'_> {
         (self.vlan, self.fragment) = (vlan, rewrite.fragment);
     }
 
+    #[inline(always)]
+    fn matched(&mut self, slot: u32) {
+        self.batch.matched.push((self.frame, slot));
+    }
+
     #[inline]
     fn tell(&mut self, vlan: VlanId, told: Told) {
+        if matches!(told, Told::Listed { .. }) && self.batch.told.len() >= TOLD {
+            return;
+        }
         self.batch.told.push((self.frame, vlan, told));
     }
 

@@ -79,5 +79,9 @@ drops! {
     Unresolved "unresolved_neigh" told "the address of the next hop is not resolved",
     Mtu "mtu_value_is_too_small" told "the packet is larger than the interface takes and must not be fragmented",
     Unfragmentable "unfragmentable" silent "the packet cannot be cut into fragments",
+    PortAclIn "ingress_port_acl" silent "an access list of the port the frame came in on denies it",
+    PortAclOut "egress_port_acl" silent "an access list of the port the frame would leave by denies it",
+    AclIn "ingress_flow_action_drop" told "an access list of the interface the packet came in on denies it",
+    AclOut "egress_flow_action_drop" told "an access list of the interface the packet would leave by denies it",
     HostPoliced "host_policed" silent "more for the switch's own netdev than it is let have",
 }

@@ -1,9 +1,10 @@
-//! The way of a frame: parse → reserved addresses → admit → learn → lookup → egress → out.
+//! The way of a frame: parse → reserved addresses → admit → access list → learn → lookup → egress → out.
 //!
 //! A bridge with VLANs as in 802.1Q-2018 8.6: called for every frame by a worker with a [`Batch`](crate::Batch), and by
 //! `packet-tracer` and the tests with a [`Recorder`](crate::Recorder).
 
 use crate::Drop;
+use crate::acl::{Stage, pass};
 use crate::fdb::{Origin, Station};
 use crate::io::Offload;
 use crate::offload::header_len;
@@ -33,6 +34,7 @@ pub fn forward(snapshot: &Snapshot, rx: PortId, frame: &Frame<'_>, out: &mut imp
         return Ok(());
     }
     let (id, vlan) = admit(snapshot, rx, port, frame.eth.tag, out)?;
+    pass(&port.acl_in, Stage::PortIn(rx), id, frame, out)?;
     let way = Way { snapshot, rx, protected: port.protected, id, vlan, frame: *frame };
     way.learn(port, out);
     way.bridge(out)
@@ -154,7 +156,7 @@ impl<'a> Way<'a> {
         if !self.vlan.forward.contains(station.port) {
             return Err(Drop::EgressVlanFilter);
         }
-        self.egress(station.port, None).map(|tag| out.send(station.port, tag))
+        self.egress(station.port, None, out).map(|tag| out.send(station.port, tag))
     }
 
     /// To every other port of the VLAN, in ascending order.
@@ -163,7 +165,7 @@ impl<'a> Way<'a> {
         out.note(Note::Flood(flood));
         let (mut copies, mut why) = (0u32, None);
         for port in self.vlan.forward.iter().filter(|port| *port != self.rx) {
-            match self.egress(port, Some(flood)) {
+            match self.egress(port, Some(flood), out) {
                 Ok(tag) => {
                     out.send(port, tag);
                     copies += 1;
@@ -186,7 +188,7 @@ impl<'a> Way<'a> {
 
     /// May a copy leave there, and with which tag (802.1Q-2018 8.6.4, 8.8)?
     #[inline(always)]
-    fn egress(self, to: PortId, flood: Option<Flood>) -> Result<Option<Tci>, Drop> {
+    fn egress(self, to: PortId, flood: Option<Flood>, out: &mut impl Out) -> Result<Option<Tci>, Drop> {
         let port = self.snapshot.port(to).filter(|port| port.up).ok_or(Drop::EgressVlanFilter)?;
         if self.protected && port.protected {
             return Err(Drop::Isolated);
@@ -199,6 +201,7 @@ impl<'a> Way<'a> {
         if self.frame.payload > u32::from(port.mtu) {
             return Err(Drop::Oversize);
         }
+        pass(&port.acl_out, Stage::PortOut(to), self.id, &self.frame, out)?;
         let tag = self.frame.eth.tag.unwrap_or(Tci(0)).with_vid(self.vlan.vid);
         Ok((!self.vlan.untagged.contains(to)).then_some(tag))
     }

@@ -1,6 +1,7 @@
 //! Where `forward()` puts its decisions: one function, several outs.
 
 use crate::Drop;
+use crate::acl::{Family, Stage};
 use crate::hops::Leaf;
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::rewrite::Rewrite;
@@ -31,6 +32,13 @@ pub enum Told {
     Neighbour,
     /// It was routed and left in the VLAN it came from (RFC 1812 5.2.7.2).
     Redirect,
+    /// A line of an access list that is to be logged decided about it.
+    Listed {
+        /// The line's counter.
+        slot: u32,
+        /// May it pass?
+        permit: bool,
+    },
 }
 
 /// Receives what `forward()` decides about one frame. `Batch` sends, `Recorder` explains.
@@ -49,6 +57,9 @@ pub trait Out {
     fn used(&mut self, neighbours: &Neighbours, neighbour: &Neighbour) {
         neighbours.touch(neighbour);
     }
+    /// A line of an access list, the one with this counter, decided about the frame or a copy.
+    #[inline]
+    fn matched(&mut self, _slot: u32) {}
     /// The frame is routed: it leaves so rewritten, in this VLAN. All copies sent after this are of it.
     fn rewrite(&mut self, vlan: VlanId, rewrite: Rewrite);
     /// Control is shown the frame as it came in, in the VLAN it came in. What is dropped is not told here.
@@ -91,6 +102,17 @@ pub enum Note {
     Neighbour(Mac),
     /// The packet leaves in fragments of at most so many bytes.
     Fragmented(u16),
+    /// An access list was asked.
+    Listed {
+        /// Where.
+        stage: Stage,
+        /// Which of the lists there.
+        family: Family,
+        /// The counter of the line that decided; none of what stands behind all lines unwritten.
+        slot: Option<u32>,
+        /// May the frame pass?
+        permit: bool,
+    },
 }
 
 /// Why a packet to the router's address is for its host.

@@ -1,9 +1,11 @@
 //! What a router is made of: its interfaces, and the tables that all snapshots share.
 
+use crate::acl::Filters;
 use crate::hops::{Hops, Room};
 use crate::neighbours::Neighbours;
 use mona_wire::{Mac, PortId};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Read by every worker, written by control alone, in place.
 pub struct Routing {
@@ -44,6 +46,10 @@ pub struct RouterInterface {
     pub strict: bool,
     /// `ip directed-broadcast`: a broadcast to the connected subnet may leave here.
     pub directed_broadcast: bool,
+    /// The access lists of packets that come to the router here.
+    pub acl_in: Option<Arc<Filters>>,
+    /// Those of packets that the router forwards to here. Its own pass.
+    pub acl_out: Option<Arc<Filters>>,
     /// `ip redirects`: control is told when a packet leaves in the VLAN it came from.
     pub redirects: bool,
 }
@@ -63,6 +69,8 @@ impl RouterInterface {
             strict: false,
             directed_broadcast: false,
             redirects: true,
+            acl_in: None,
+            acl_out: None,
         }
     }
 }

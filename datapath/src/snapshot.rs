@@ -3,6 +3,7 @@
 //! Only control's `compile()` makes one. Tables that did not change are shared with the previous snapshot (`Arc`).
 
 use crate::Drop;
+use crate::acl::Filters;
 use crate::fdb::Fdb;
 use crate::hops::Room;
 use crate::routing::{LoadSharing, RouterInterface, Routing};
@@ -54,6 +55,11 @@ pub struct Port {
     pub block_multicast: bool,
     /// Largest payload (bytes behind Ethernet header and tags), the interface MTU; per segment for super-frames.
     pub mtu: u16,
+    /// The access lists of frames that come in. What they deny teaches no address. (Of a switchport: a routed port's are
+    /// its router interface's.)
+    pub acl_in: Option<Arc<Filters>>,
+    /// Those of frames that leave.
+    pub acl_out: Option<Arc<Filters>>,
     /// How the port is reached.
     pub home: Home,
 }

@@ -218,7 +218,12 @@ struct VlanCells {
 pub struct Counters {
     ports: Box<[CachePadded<PortCells>]>,
     vlans: Box<[CachePadded<VlanCells>]>,
+    /// Lines of access lists.
+    lines: Box<[Counter]>,
 }
+
+/// Lines of access lists that are counted, those of all lists together.
+pub const SLOTS: usize = 65_536;
 
 impl Default for Counters {
     fn default() -> Counters {
@@ -230,6 +235,7 @@ impl Default for Counters {
         Counters {
             ports: (0..PortId::COUNT).map(|_| CachePadded::new(port())).collect(),
             vlans: (0..VlanId::COUNT).map(|_| CachePadded::default()).collect(),
+            lines: (0..SLOTS).map(|_| Counter::default()).collect(),
         }
     }
 }
@@ -270,6 +276,19 @@ impl Counters {
         let cells = &self.vlans[vlan.index()];
         cells.rx_frames.add(run.frames);
         cells.rx_bytes.add(run.bytes);
+    }
+
+    /// Worker: this line of an access list decided about these.
+    #[inline]
+    pub fn matched(&self, slot: u32, run: &Run) {
+        if let Some(line) = self.lines.get(slot as usize) {
+            line.add(run.frames);
+        }
+    }
+
+    /// Control: what this worker counted at a line of an access list.
+    pub fn matches(&self, slot: u32) -> u64 {
+        self.lines.get(slot as usize).map_or(0, Counter::get)
     }
 
     /// Control: adds this worker's part to `sum`.

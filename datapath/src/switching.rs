@@ -472,6 +472,11 @@ impl Datapath {
         sum
     }
 
+    /// How many frames a line of an access list, the one with this counter, decided about since the start.
+    pub fn matches(&self, slot: u32) -> u64 {
+        self.links.iter().map(|link| link.desk.counters.matches(slot)).sum()
+    }
+
     /// The counters of one VLAN.
     pub fn vlan_counters(&self, vlan: VlanId) -> VlanCounters {
         let mut sum = VlanCounters::default();
@@ -484,6 +489,7 @@ impl Datapath {
         let mut losses = Vec::new();
         for (worker, link) in self.links.iter().enumerate() {
             losses.push((worker as u8, "report_ring_full", link.desk.seen_lost.get()));
+            losses.push((worker as u8, "acl_log_limited", link.desk.unlogged.get()));
             let kernel = LOSSES.iter().zip(&link.desk.losses);
             losses.extend(kernel.map(|(name, counter)| (worker as u8, *name, counter.get())));
         }

@@ -35,8 +35,8 @@ const CARRY: usize = 4 * BATCH;
 /// Frames for the switch itself that one port may report per tick of the coarse clock (1 to 10 ms), of each class: many
 /// times what spanning tree and LACP send, and little enough that one port cannot fill the ring.
 const PUNTS: u16 = 32;
-/// Reserved addresses; neighbour discovery; what went wrong. A scan of empty subnets must not cost an ARP reply.
-const CLASSES: usize = 3;
+/// Reserved addresses; neighbour discovery; what went wrong; what is logged. A scan of empty subnets must not cost an ARP reply.
+const CLASSES: usize = 4;
 
 /// How often a worker asks the kernel what was lost, in nanoseconds.
 const ASK: u64 = 100_000_000;
@@ -61,6 +61,8 @@ pub struct Desk {
     pub acknowledged: CachePadded<AtomicU64>,
     /// Reports that found the ring to control full; written by the worker.
     pub seen_lost: Counter,
+    /// Frames that a line of an access list would have had logged, beyond what control is shown; written by the worker.
+    pub unlogged: Counter,
     /// Losses between the kernel and the worker, by [`LOSSES`]; written by the worker.
     pub losses: [Counter; LOSSES.len()],
 }
@@ -73,6 +75,7 @@ impl Desk {
             counters: Counters::default(),
             acknowledged: CachePadded::default(),
             seen_lost: Counter::default(),
+            unlogged: Counter::default(),
             losses: Default::default(),
         })
     }
@@ -353,7 +356,11 @@ impl Exits {
         // Reserved addresses have half of the ring for themselves.
         let room = label.told.is_none() || self.punts.is_half_free();
         if *count > PUNTS || !room || !self.punts.push(label, bytes) {
-            return self.desk.counters.dropped(label.from, Drop::PuntFull);
+            return match label.told {
+                // The frame itself goes its way.
+                Some(Told::Listed { .. }) => self.desk.unlogged.add(1),
+                _ => self.desk.counters.dropped(label.from, Drop::PuntFull),
+            };
         }
         self.reported = true;
     }
@@ -397,6 +404,13 @@ impl Exits {
             run.add(frame.bytes(), frame.len(), &frame.offload);
         }
         vlans.end(|vlan, run| counters.admitted(vlan, run));
+        let mut lines = Runs::NONE;
+        for (at, slot) in &batch.matched {
+            let frame = &frames[usize::from(*at)];
+            let run = lines.of(*slot, |slot, run| counters.matched(slot, run));
+            run.add(frame.bytes(), frame.len(), &frame.offload);
+        }
+        lines.end(|slot, run| counters.matched(slot, run));
         for (at, why) in &batch.dropped {
             counters.dropped(frames[usize::from(*at)].rx, *why);
         }
@@ -435,6 +449,7 @@ fn class(told: Option<Told>) -> usize {
         None => 0,
         Some(Told::Neighbour) => 1,
         Some(Told::Dropped(_) | Told::Redirect) => 2,
+        Some(Told::Listed { .. }) => 3,
     }
 }
 

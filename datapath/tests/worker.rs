@@ -57,6 +57,8 @@ impl World {
             block_unicast: false,
             block_multicast: false,
             mtu: 1500,
+            acl_in: None,
+            acl_out: None,
             home,
         };
         let mut snapshot = Snapshot::empty(Arc::clone(self.datapath.fdb()));

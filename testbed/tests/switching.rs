@@ -86,6 +86,8 @@ impl Bed {
             block_unicast: false,
             block_multicast: false,
             mtu: 1500,
+            acl_in: None,
+            acl_out: None,
             home,
         };
         let last = self.homes.keys().max().copied().unwrap_or(0);

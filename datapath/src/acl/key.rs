@@ -1,6 +1,7 @@
 //! What an access list looks at in a frame, read where a list is and nowhere else.
 
 use super::Family;
+use crate::Drop;
 use mona_wire::Eth;
 use mona_wire::eth::{IPV4, IPV6};
 use mona_wire::ip::{TCP, UDP};
@@ -34,22 +35,19 @@ pub struct Key {
     pub(super) bytes: [u8; BYTES],
     /// Source and destination port.
     pub ports: [u16; 2],
-    /// The packet ends before the fields of its upper layer do.
-    pub(super) cut: bool,
+    /// The packet ends before the fields of its upper layer do: what to say of it if a line looks at them.
+    pub(super) cut: Option<Drop>,
 }
 
-/// The header that a list looks at is not there, or cannot be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut;
-
 impl Key {
-    /// Reads the fields of a frame.
+    /// Reads the fields of a frame. An IP header that is not all there, or cannot be trusted, is a reason to drop it: no line
+    /// could say what it is.
     #[inline]
-    pub fn read(eth: &Eth, frame: &[u8]) -> Result<Key, Cut> {
+    pub fn read(eth: &Eth, frame: &[u8]) -> Result<Key, Drop> {
         let packet = frame.get(eth.len()..).unwrap_or_default();
         match eth.ethertype {
-            IPV4 => Key::four(packet).ok_or(Cut),
-            IPV6 => Key::six(packet).ok_or(Cut),
+            IPV4 => Key::four(packet),
+            IPV6 => Key::six(packet).ok_or(Drop::IpHeader),
             ethertype => {
                 let mut key = Key::new(Family::Mac);
                 key.bytes[SRC..SRC + 6].copy_from_slice(&eth.src.0);
@@ -73,15 +71,15 @@ impl Key {
 
     #[inline]
     fn new(family: Family) -> Key {
-        Key { family, bytes: [0; BYTES], ports: [0; 2], cut: false }
+        Key { family, bytes: [0; BYTES], ports: [0; 2], cut: None }
     }
 
     #[inline]
-    fn four(packet: &[u8]) -> Option<Key> {
-        let fixed: &[u8; 20] = packet.first_chunk()?;
+    fn four(packet: &[u8]) -> Result<Key, Drop> {
+        let fixed: &[u8; 20] = packet.first_chunk().ok_or(Drop::IpHeader)?;
         let header = usize::from(fixed[0] & 0xf) * 4;
         if fixed[0] >> 4 != 4 || header < 20 || header > packet.len() {
-            return None;
+            return Err(Drop::IpHeader);
         }
         // What is behind the packet is padding, not ports. (A super-frame's own account may be 0.)
         let total = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
@@ -91,13 +89,17 @@ impl Key {
         key.bytes[DST..DST + 4].copy_from_slice(&fixed[16..20]);
         key.bytes[PROTOCOL] = fixed[9];
         key.bytes[TOS] = fixed[1];
-        let offset = u16::from_be_bytes([fixed[6], fixed[7]]) & 0x1fff;
+        let fragment = u16::from_be_bytes([fixed[6], fixed[7]]);
+        let offset = fragment & 0x1fff;
         if offset == 1 && fixed[9] == TCP {
             // RFC 1858 3.2.2: it would overwrite the flags of the first fragment.
-            return None;
+            return Err(Drop::TinyFragment);
         }
         key.upper(packet, header, fixed[9], offset != 0);
-        Some(key)
+        if fragment & 0x2000 != 0 {
+            key.cut = key.cut.map(|_| Drop::TinyFragment);
+        }
+        Ok(key)
     }
 
     #[inline]
@@ -148,7 +150,7 @@ impl Key {
             _ => return,
         };
         if upper.len() < wanted {
-            self.cut = true;
+            self.cut = Some(Drop::IpHeader);
         } else if wanted == 2 {
             self.bytes[TYPE..=CODE].copy_from_slice(&upper[..2]);
         } else {

@@ -6,13 +6,17 @@
 //! A field's sets are bit vectors, one bit a line (Lakshman and Stiliadis, SIGCOMM 1998): a thousand lines are sixteen
 //! words, so what a frame costs hardly grows with the list. Fields in which all lines accept everything cost nothing.
 
+mod filters;
 mod key;
 mod rule;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub use key::{Cut, Key};
+use crate::Drop;
+pub(crate) use filters::pass;
+pub use filters::{Filters, Stage};
+pub use key::Key;
 pub use rule::{Family, Flags, Masked, Ports, Rule, UNCOUNTED};
 use table::Table;
 
@@ -54,7 +58,7 @@ impl Acl {
 
     /// The first line that fits decides. `Err`: a line looks at what the packet is too short for.
     #[inline]
-    pub fn decide(&self, key: &Key) -> Result<Verdict, Cut> {
+    pub fn decide(&self, key: &Key) -> Result<Verdict, Drop> {
         Ok(match self.first(key)? {
             Some(line) => {
                 let Rule { permit, log, slot, .. } = self.rules[line];
@@ -66,7 +70,7 @@ impl Acl {
 
     /// The line that decides; `None`: none fits.
     #[inline]
-    pub fn first(&self, key: &Key) -> Result<Option<usize>, Cut> {
+    pub fn first(&self, key: &Key) -> Result<Option<usize>, Drop> {
         self.table.first(key)
     }
 

@@ -3,8 +3,9 @@
 //! A field of one byte (an address is so many of them, which makes any wildcard as cheap as a prefix) has a row per value
 //! that some line names, and row 0 for all others. A port has a row per run of ports between the bounds that lines name.
 
-use super::key::{BYTES, CODE, Cut, DST, ETHERTYPE, FLAGS, Key, LATER, PROTOCOL, SRC, TOS, TYPE};
+use super::key::{BYTES, CODE, DST, ETHERTYPE, FLAGS, Key, LATER, PROTOCOL, SRC, TOS, TYPE};
 use super::rule::{Flags, Ports, Rule};
+use crate::Drop;
 
 /// Words that are looked at together: 1,024 lines. If one of those fits, the lines behind are not looked at.
 const BLOCK: usize = 16;
@@ -53,13 +54,13 @@ impl Table {
 
     /// The lowest line that every field accepts.
     #[inline]
-    pub(super) fn first(&self, key: &Key) -> Result<Option<usize>, Cut> {
+    pub(super) fn first(&self, key: &Key) -> Result<Option<usize>, Drop> {
         let (bytes, ports) = match key.is_later_fragment() {
             true => (&self.bytes[..self.lower], &self.ports[..0]),
             false => (&self.bytes[..], &self.ports[..]),
         };
-        if key.cut && (!self.ports.is_empty() || self.lower < self.bytes.len()) {
-            return Err(Cut);
+        if let Some(why) = key.cut.filter(|_| !self.ports.is_empty() || self.lower < self.bytes.len()) {
+            return Err(why);
         }
         let mut start = 0;
         while start < self.words {

@@ -82,7 +82,7 @@ prop_compose! {
         later in proptest::bool::weighted(0.2),
         ports in [port(), port()],
     ) -> Key {
-        let mut key = Key { family: Family::Ip4, bytes: [0; 40], ports, cut: false };
+        let mut key = Key { family: Family::Ip4, bytes: [0; 40], ports, cut: None };
         key.bytes.copy_from_slice(&bytes);
         key.bytes[34] = protocol;
         key.bytes[36] = u8::from(later);
@@ -137,7 +137,7 @@ fn lists_have_an_end() {
 }
 
 /// A frame from the words of a table: `ip4 SRC DST PROTO [frag N] [upper bytes…]`.
-fn key_of(text: &str) -> Result<Key, Cut> {
+fn key_of(text: &str) -> Result<Key, Drop> {
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
     frame.extend(digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()));
@@ -146,12 +146,12 @@ fn key_of(text: &str) -> Result<Key, Cut> {
 
 fn show(text: &str) -> String {
     match key_of(text) {
-        Err(Cut) => "cut".into(),
+        Err(why) => why.name().into(),
         Ok(key) => {
             let (src, dst) = key.addresses();
             let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
             let [sport, dport] = key.ports;
-            let more = match (key.cut, key.is_later_fragment()) {
+            let more = match (key.cut.is_some(), key.is_later_fragment()) {
                 (true, _) => " cut",
                 (_, true) => " later",
                 _ => "",
@@ -183,7 +183,7 @@ fn keys() {
         (of("2000", "06") + tcp, format!("{plain} 6 tos 12 4660 > 80 flags 12 icmp 0/0")),
         // … the others have not, and one that would overwrite it is none of ours.
         (of("0002", "06") + tcp, format!("{plain} 6 tos 12 0 > 0 flags 00 icmp 0/0 later")),
-        (of("0001", "06") + tcp, "cut".into()),
+        (of("0001", "06") + tcp, "ip_tiny_fragment".into()),
         (of("0001", "11") + tcp, format!("{plain} 17 tos 12 0 > 0 flags 00 icmp 0/0 later")),
         (of("0000", "06") + "12340050", format!("{plain} 6 tos 12 0 > 0 flags 00 icmp 0/0 cut")),
         (of("0000", "11") + "1234005000080000", format!("{plain} 17 tos 12 4660 > 80 flags 00 icmp 0/0")),
@@ -195,10 +195,10 @@ fn keys() {
             format!("{plain} 17 tos 12 0 > 0 flags 00 icmp 0/0 cut"),
         ),
         (of("0000", "2f") + "", format!("{plain} 47 tos 12 0 > 0 flags 00 icmp 0/0")),
-        ("0800 4412 0000 0000 0000 4006 0000 0a000001 0a000002".into(), "cut".into()),
-        ("0800 6512 0000 0000 0000 4006 0000 0a000001 0a000002".into(), "cut".into()),
-        ("0800 4612 0000 0000 0000 4006 0000 0a000001 0a000002".into(), "cut".into()),
-        ("0800 45".into(), "cut".into()),
+        ("0800 4412 0000 0000 0000 4006 0000 0a000001 0a000002".into(), "ip_header_corrupted".into()),
+        ("0800 6512 0000 0000 0000 4006 0000 0a000001 0a000002".into(), "ip_header_corrupted".into()),
+        ("0800 4612 0000 0000 0000 4006 0000 0a000001 0a000002".into(), "ip_header_corrupted".into()),
+        ("0800 45".into(), "ip_header_corrupted".into()),
     ] {
         assert_eq!(show(&frame), expect, "{frame}");
     }
@@ -214,16 +214,16 @@ fn keys() {
         ("33", "0604", " 51 tos ab 0 > 0 flags 00 icmp 0/0"),
         ("3b", "", " 59 tos ab 0 > 0 flags 00 icmp 0/0"),
         ("06", "1234", " 6 tos ab 0 > 0 flags 00 icmp 0/0 cut"),
-        ("00", "3c", "cut"),
-        ("2c", "0600", "cut"),
+        ("00", "3c", "ip_header_corrupted"),
+        ("2c", "0600", "ip_header_corrupted"),
         (
             "00",
             "0000 000000000000 0000 000000000000 0000 000000000000 0000 000000000000 0000 000000000000 0000 \
           000000000000 0000 000000000000 0000 000000000000 0600 000000000000",
-            "cut",
+            "ip_header_corrupted",
         ),
     ] {
-        let expect = if expect == "cut" { expect.to_string() } else { format!("{plain}{expect}") };
+        let expect = if expect == "ip_header_corrupted" { expect.to_string() } else { format!("{plain}{expect}") };
         assert_eq!(show(&six(next, rest)), expect, "{next} {rest}");
     }
     let mac = "020000000002 > 020000000001 0 tos 00 0 > 0 flags 00 icmp 0/0";
@@ -240,5 +240,5 @@ fn what_is_cut_off() {
     let decide = |rules: &[Rule]| Acl::compile(rules.to_vec()).unwrap().decide(&key).map(|verdict| verdict.permit);
     assert_eq!(decide(&[any]), Ok(true));
     assert_eq!(decide(&[]), Ok(false));
-    assert_eq!(decide(&[web, any]), Err(Cut));
+    assert_eq!(decide(&[web, any]), Err(Drop::IpHeader));
 }

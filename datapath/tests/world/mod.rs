@@ -120,6 +120,8 @@ impl World {
             block_unicast: has("block-unicast"),
             block_multicast: has("block-multicast"),
             mtu: after("mtu").map_or(1500, |mtu| mtu.parse().unwrap()),
+            acl_in: None,
+            acl_out: None,
             home: Home::Backplane,
         };
         let ports = &mut self.snapshot.ports;

@@ -52,7 +52,7 @@ pub enum Line {
 }
 
 /// `permit …`, `deny …`. What is not said is everything; a standard list says no more than the source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Entry {
     /// `permit`
@@ -88,7 +88,7 @@ pub struct Entry {
 }
 
 /// An address with the bits of it that do not matter. Those are zero in the address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Address {
     /// `any`
     #[default]
@@ -102,7 +102,7 @@ pub enum Address {
 }
 
 /// `eq`, `gt`, `lt`, `neq`, `range`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ports {
     /// This one.
@@ -118,7 +118,7 @@ pub enum Ports {
 }
 
 /// Flags of TCP, by their bits in the header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Flags {
     /// `match-all`; else one suffices.
     pub all: bool,
@@ -134,7 +134,7 @@ impl Flags {
 }
 
 /// Is what fits logged?
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Log {
     /// No.
