@@ -2,13 +2,13 @@
 //! the log of what lines had logged.
 
 use crate::log::Log;
-use crate::state::State;
 use mona_datapath::acl::{Acl, Family, Filters, Flags, Key, Masked, Ports, Rule, UNCOUNTED};
 use mona_datapath::stats::SLOTS;
 use mona_model::acl::names::icmp_of;
 use mona_model::acl::{self, AccessList, Address, Entry, ListKind};
 use mona_model::config::{Config, InterfaceConfig};
-use mona_wire::{Eth, Instant, PortId};
+use mona_model::names::InterfaceName;
+use mona_wire::{Eth, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -22,10 +22,10 @@ const FLOWS: usize = 1024;
 const PER_SECOND: u32 = 10;
 
 /// What control knows of access lists besides what the operator said.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Lists {
     /// The counters by list and entry: whatever is edited around it, an entry keeps its own.
-    slots: BTreeMap<(String, Entry), u32>,
+    slots: BTreeMap<String, BTreeMap<Entry, u32>>,
     /// Whose they are.
     lines: BTreeMap<u32, (String, Entry)>,
     /// Counters nobody has, below the lowest that nobody ever had.
@@ -44,7 +44,7 @@ pub struct Lists {
 /// What is logged as one.
 type Flow = (u32, Vec<u8>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Logged {
     at: Instant,
     more: u64,
@@ -55,44 +55,48 @@ impl Lists {
     /// zero.
     pub fn configure(&mut self, config: &Config) -> Vec<u32> {
         let lists = &config.access_lists;
-        let there = |(name, entry): &(String, Entry)| {
-            lists.get(name).is_some_and(|list| list.entries().any(|(_, other)| other == entry))
-        };
-        let changed: Vec<&String> =
-            lists.iter().filter(|(name, list)| self.compiled.get(*name).is_none_or(|(old, _)| old != *list)).map(|(name, _)| name).collect();
         let gone: Vec<String> = self.compiled.keys().filter(|name| !lists.contains_key(*name)).cloned().collect();
-        let touched = |name: &String| changed.contains(&name) || gone.contains(name);
-        let (slots, free) = (&mut self.slots, &mut self.free);
-        let lines = &mut self.lines;
-        slots.retain(|key, slot| {
-            let stays = !touched(&key.0) || there(key);
-            if !stays {
-                lines.remove(slot);
-                free.insert(*slot);
-            }
-            stays
-        });
-        self.compiled.retain(|name, _| lists.contains_key(name));
+        for name in gone {
+            self.compiled.remove(&name);
+            self.release(self.slots.get(&name).cloned().unwrap_or_default());
+            self.slots.remove(&name);
+        }
         let mut fresh = Vec::new();
-        for name in changed {
-            let list = &lists[name];
+        for (name, list) in lists {
+            if self.compiled.get(name).is_some_and(|(old, _)| old == list) {
+                continue;
+            }
+            let mut old = self.slots.remove(name).unwrap_or_default();
+            let mut slots: BTreeMap<Entry, u32> =
+                list.entries().filter_map(|(_, entry)| old.remove_entry(entry)).collect();
+            self.release(old);
             for (_, entry) in list.entries() {
-                let key = (name.clone(), entry.clone());
-                if !self.slots.contains_key(&key)
+                if !slots.contains_key(entry)
                     && let Some(slot) = self.take()
                 {
-                    self.slots.insert(key.clone(), slot);
-                    self.lines.insert(slot, key);
+                    slots.insert(entry.clone(), slot);
+                    self.lines.insert(slot, (name.clone(), entry.clone()));
                     fresh.push(slot);
                 }
             }
-            let rules = list.entries().map(|(_, entry)| rule(list.kind, entry, self.slot(name, entry)));
+            let slot = |entry| slots.get(entry).copied().unwrap_or(UNCOUNTED);
+            let rules = list.entries().map(|(_, entry)| rule(list.kind, entry, slot(entry)));
             // The model lets no list become longer than workers take.
             if let Ok(acl) = Acl::compile(rules.chain(unwritten(list.kind)).collect()) {
                 self.compiled.insert(name.clone(), (list.clone(), Arc::new(acl)));
             }
+            self.slots.insert(name.clone(), slots);
         }
         fresh
+    }
+
+    fn release(&mut self, slots: BTreeMap<Entry, u32>) {
+        for slot in slots.into_values() {
+            self.lines.remove(&slot);
+            self.free.insert(slot);
+            // Nobody's flows are to be taken for the next owner's.
+            self.flows.retain(|(other, _), _| *other != slot);
+        }
     }
 
     fn take(&mut self) -> Option<u32> {
@@ -105,7 +109,7 @@ impl Lists {
 
     /// The counter of an entry.
     pub fn slot(&self, list: &str, entry: &Entry) -> u32 {
-        self.slots.get(&(list.to_string(), entry.clone())).copied().unwrap_or(UNCOUNTED)
+        self.slots.get(list).and_then(|slots| slots.get(entry)).copied().unwrap_or(UNCOUNTED)
     }
 
     /// The list and the entry that a counter belongs to.
@@ -115,8 +119,8 @@ impl Lists {
 
     /// All counters, or those of one list.
     pub fn counters(&self, only: Option<&str>) -> Vec<u32> {
-        let chosen = self.lines.iter().filter(|(_, (name, _))| only.is_none_or(|only| only == name));
-        chosen.map(|(slot, _)| *slot).collect()
+        let chosen = self.slots.iter().filter(|(name, _)| only.is_none_or(|only| only == *name));
+        chosen.flat_map(|(_, slots)| slots.values().copied()).collect()
     }
 
     /// The lists of an interface for frames that come in, and for those that leave. One that does not exist, or has no
@@ -135,10 +139,20 @@ impl Lists {
     }
 
     /// A line decided about this frame, and is to be logged: the first of a flow at once, what follows in sums.
-    pub fn logged(&mut self, now: Instant, slot: u32, port: PortId, frame: &[u8], state: &State, config: &Config, log: &mut Log) {
+    pub fn logged(
+        &mut self,
+        now: Instant,
+        slot: u32,
+        input: Option<InterfaceName>,
+        frame: &[u8],
+        config: &Config,
+        log: &mut Log,
+    ) {
         let Some((name, entry)) = self.lines.get(&slot) else { return };
         let Some(list) = config.access_lists.get(name) else { return };
-        let Some(sequence) = list.entries().find(|(_, other)| *other == entry).map(|(sequence, _)| sequence) else { return };
+        let Some(sequence) = list.entries().find(|(_, other)| *other == entry).map(|(sequence, _)| sequence) else {
+            return;
+        };
         let Some(eth) = Eth::parse(frame) else { return };
         let Ok(key) = Key::read(&eth, frame) else { return };
         let flow = (slot, flow(list.kind, &key));
@@ -161,17 +175,18 @@ impl Lists {
         }
         self.second.1 += 1;
         let packets = 1 + self.flows.insert(flow, Logged { at: now, more: 0 }).map_or(0, |known| known.more);
-        let input = (entry.log == acl::Log::Input)
-            .then(|| state.interface_of(port).map(|name| format!(" ({name} {})", eth.src)))
-            .flatten()
-            .unwrap_or_default();
+        let input = input.filter(|_| entry.log == acl::Log::Input);
+        let input = input.map(|name| format!(" ({name} {})", eth.src)).unwrap_or_default();
         let (tag, text) = message(name, sequence, list.kind, entry.permit, &key, &input, packets);
         log.add(now, tag, &text);
         let due = self.missed_logged.is_none_or(|last| now.since(last) >= AGAIN);
         if self.missed > 0 && due {
             let missed = std::mem::take(&mut self.missed);
             self.missed_logged = Some(now);
-            let text = format!("access-list logging rate-limited or missed {missed} packet{}", if missed == 1 { "" } else { "s" });
+            let text = format!(
+                "access-list logging rate-limited or missed {missed} packet{}",
+                if missed == 1 { "" } else { "s" }
+            );
             log.add(now, "%SEC-6-IPACCESSLOGRL", &text);
         }
     }
@@ -182,12 +197,21 @@ fn flow(kind: ListKind, key: &Key) -> Vec<u8> {
     let (src, dst) = key.addresses();
     match kind {
         ListKind::Standard => src.to_vec(),
-        _ => [src, dst, &[key.protocol()], &key.icmp(), &key.ports[0].to_be_bytes(), &key.ports[1].to_be_bytes()].concat(),
+        _ => [src, dst, &[key.protocol()], &key.icmp(), &key.ports[0].to_be_bytes(), &key.ports[1].to_be_bytes()]
+            .concat(),
     }
 }
 
 /// IOS's tag and text.
-fn message(name: &str, sequence: u32, kind: ListKind, permit: bool, key: &Key, input: &str, packets: u64) -> (&'static str, String) {
+fn message(
+    name: &str,
+    sequence: u32,
+    kind: ListKind,
+    permit: bool,
+    key: &Key,
+    input: &str,
+    packets: u64,
+) -> (&'static str, String) {
     let action = if permit { "permitted" } else { "denied" };
     let packets = format!("{packets} packet{}", if packets == 1 { "" } else { "s" });
     let (src, dst) = key.addresses();
@@ -293,5 +317,15 @@ pub fn command(family: Family) -> &'static str {
         Family::Ip4 => "ip access-group",
         Family::Ip6 => "ipv6 traffic-filter",
         Family::Mac => "mac access-group",
+    }
+}
+
+/// The configuration lines of an entry.
+pub fn cite(config: &Config, name: &str, entry: &Entry) -> Vec<String> {
+    let Some(list) = config.access_lists.get(name) else { return Vec::new() };
+    let text = entry.text(list.kind);
+    match acl::number(name) {
+        Some(number) => vec![format!("access-list {number} {text}")],
+        None => vec![format!("{} {name}", list.kind.head()), format!(" {text}")],
     }
 }

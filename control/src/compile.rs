@@ -147,6 +147,7 @@ fn router_interface(config: &Config, state: &State, name: InterfaceName) -> Opti
     let device = parent.and_then(|port| state.devices.get(&port.device)).and_then(|d| u16::try_from(d.mtu).ok());
     let mtu = interface.mtu.or(device).unwrap_or(1500);
     let urpf = |verify: Verify| Urpf { strict: verify.strict, allow_default: verify.allow_default };
+    let [acl_in, acl_out] = state.lists.filters(interface);
     Some(RouterInterface {
         mac: state.mac,
         host: host(state, router),
@@ -159,6 +160,8 @@ fn router_interface(config: &Config, state: &State, name: InterfaceName) -> Opti
         strict: config.routing.martian_strict,
         directed_broadcast: ip.directed_broadcast,
         redirects: ip.redirects,
+        acl_in,
+        acl_out,
     })
 }
 
@@ -196,6 +199,8 @@ fn hosts<'a>(state: &'a State, exist: &'a VlanSet) -> impl Iterator<Item = (Port
             block_unicast: true,
             block_multicast: false,
             mtu: u16::try_from(device.mtu).unwrap_or(u16::MAX),
+            acl_in: None,
+            acl_out: None,
             home: port.opened.as_ref()?.home.unwrap_or(Home::Backplane),
         };
         Some((port.id, out, Carries { untagged: member.clone(), member }))
@@ -246,6 +251,7 @@ fn switched<'a>(
             Some((untagged, tags)) => (untagged, Some(tags)),
             None => (untagged, None),
         };
+        let [acl_in, acl_out] = if interface.l3.routed { [None, None] } else { state.lists.filters(interface) };
         let out = Port {
             up,
             untagged,
@@ -257,6 +263,8 @@ fn switched<'a>(
             block_unicast: effective.block_unicast,
             block_multicast: effective.block_multicast,
             mtu: interface.mtu.unwrap_or_else(|| u16::try_from(device.mtu).unwrap_or(u16::MAX)),
+            acl_in,
+            acl_out,
             home,
         };
         Some((port.id, out, carries))

@@ -14,6 +14,8 @@ const LOAD_INTERVAL: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
     ports: BTreeMap<PortId, Port>,
+    /// What is subtracted from the counters of lines of access lists.
+    matches: BTreeMap<u32, u64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -49,6 +51,16 @@ impl Counters {
         let entry = self.ports.entry(port).or_default();
         entry.base = raw;
         entry.cleared = Some(now);
+    }
+
+    /// `clear access-list counters`: from now on the line counts from zero.
+    pub fn clear_matches(&mut self, slot: u32, raw: u64) {
+        self.matches.insert(slot, raw);
+    }
+
+    /// What a line counted since the last clear.
+    pub fn matches(&self, slot: u32, raw: u64) -> u64 {
+        raw.saturating_sub(self.matches.get(&slot).copied().unwrap_or(0))
     }
 
     /// A new owner: nothing of the old one remains.

@@ -282,6 +282,8 @@ pub enum Output {
     },
     /// Counters of the port start from zero now (cleared, or a new owner).
     ClearCounters(PortId),
+    /// Counters of lines of access lists start from zero now (cleared, or a new owner).
+    ClearMatches(Vec<u32>),
     /// A session wants to see something: the rim answers it with [`Switch::show`](crate::switch::Switch::show), which
     /// changes nothing.
     Show {

@@ -3,6 +3,7 @@
 //! [`Switch::step`](switch::Switch::step) is the whole of it: no clock, socket, thread, randomness or hash order inside.
 //! `main.rs` is the rim that reads the clock, the sockets and the datapath and feeds [`Input`](input::Input)s.
 
+pub mod acl;
 pub mod compile;
 pub mod counters;
 mod hooks;

@@ -126,7 +126,7 @@ impl Switch {
             _ => None,
         });
         let why = match why {
-            Told::Neighbour => return,
+            Told::Neighbour | Told::Listed { .. } => return,
             Told::Redirect => next_hop.map(|(_, next_hop)| Trap::Redirect { next_hop }),
             Told::Dropped(Drop::Unresolved) if record.dropped.is_none() => {
                 // He was resolved meanwhile.
@@ -136,6 +136,7 @@ impl Switch {
             Told::Dropped(Drop::Ttl) => Some(Trap::TtlExceeded),
             Told::Dropped(Drop::LpmMiss4 | Drop::LpmMiss6) => Some(Trap::NoRoute),
             Told::Dropped(Drop::Reject) => Some(Trap::Rejected),
+            Told::Dropped(Drop::AclIn | Drop::AclOut) => Some(Trap::Prohibited),
             Told::Dropped(Drop::SourceIpLinkLocal) => Some(Trap::BeyondScope),
             Told::Dropped(Drop::Mtu) => next_hop.and_then(|(vlan, next_hop)| {
                 let router = self.snapshot.vlan(vlan)?.router.as_ref()?;

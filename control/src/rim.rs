@@ -309,6 +309,11 @@ impl Rim {
                 neighbours.set_epoch(epoch.wrapping_add(1));
                 return Some(Input::NeighboursUsed(used));
             }
+            Output::ClearMatches(slots) => {
+                for slot in slots {
+                    self.counters.clear_matches(slot, self.datapath.matches(slot));
+                }
+            }
             Output::Scan { limit } => {
                 let fdb = self.datapath.fdb();
                 let epoch = fdb.epoch();
@@ -368,6 +373,7 @@ impl Rim {
         let raw = |port| self.datapath.port_counters(port);
         let view = View {
             raw: &raw,
+            matches: &|slot| self.counters.matches(slot, self.datapath.matches(slot)),
             counters: &self.counters,
             clock: monotonic(),
             losses: self.datapath.losses(),

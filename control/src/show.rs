@@ -7,6 +7,7 @@ use crate::trace;
 use mona_datapath::Drop;
 use mona_datapath::fdb::{Origin, Station};
 use mona_datapath::stats::PortCounters;
+use mona_model::acl::{Entry, ListKind, number};
 use mona_model::config::{InterfaceConfig, SwitchportMode};
 use mona_model::names::{InterfaceName, VlanSet};
 use mona_model::print::{print, print_all, print_interface, print_interface_all};
@@ -18,6 +19,8 @@ use mona_wire::{Instant, Mac, PortId, VlanId};
 pub struct View<'a> {
     /// The datapath's counters of a port.
     pub raw: &'a dyn Fn(PortId) -> PortCounters,
+    /// What a line of an access list counted since the last clear.
+    pub matches: &'a dyn Fn(u32) -> u64,
     /// What was cleared, and the rates.
     pub counters: &'a Counters,
     /// The clock the datapath stamps with, nanoseconds.
@@ -60,6 +63,9 @@ impl Switch {
             Action::ShowInterfaces { interface, view: how } => vec![self.interfaces(now, *interface, *how, view)?],
             Action::ShowPlatformPorts => vec![Shown::PlatformPorts(self.platform_ports())],
             Action::ShowPlatformDrops => vec![Shown::PlatformDrops(self.drops(view))],
+            Action::ShowAccessLists { only, list } => {
+                vec![Shown::AccessLists(self.access_lists(*only, list.as_deref(), view))]
+            }
             Action::ShowLogging => {
                 let (size, logged, lines) = self.log.view();
                 vec![Shown::Logging(Logging { size, logged, monitors: view.monitors, lines })]
@@ -72,6 +78,7 @@ impl Switch {
             | Action::ClearMac(_)
             | Action::ClearCounters(_)
             | Action::ClearLogging
+            | Action::ClearAccessLists { .. }
             | Action::Monitor(_)
             | Action::AddPort(_)
             | Action::RemovePort { .. } => unreachable!("these change something: step() carries them out"),
@@ -286,6 +293,28 @@ impl Switch {
         self.config.interfaces.iter().filter_map(row).collect()
     }
 
+    /// Those of one kind, IPv4 by number and name first. One that does not exist shows nothing, as on IOS.
+    fn access_lists(&self, only: Option<bool>, name: Option<&str>, view: &View) -> Vec<AccessListRow> {
+        let wanted = |kind: ListKind| match only {
+            None => true,
+            Some(six) => kind != ListKind::Mac && (kind == ListKind::Ip6) == six,
+        };
+        let mut rows: Vec<AccessListRow> = Vec::new();
+        for kind in ListKind::ALL.into_iter().filter(|kind| wanted(*kind)) {
+            let lists = self.config.access_lists.iter();
+            for (name, list) in lists.filter(|(n, list)| list.kind == kind && name.is_none_or(|name| name == *n)) {
+                let line = |(sequence, entry): (u32, &Entry)| AccessListLine {
+                    sequence,
+                    text: entry.shown(kind),
+                    matches: (view.matches)(self.state.lists.slot(name, entry)),
+                };
+                rows.push(AccessListRow { kind, name: name.clone(), lines: list.entries().map(line).collect() });
+            }
+        }
+        rows.sort_by_key(|row| (row.kind, number(&row.name).unwrap_or(u32::MAX)));
+        rows
+    }
+
     fn drops(&self, view: &View) -> Vec<DropRow> {
         let mut rows = Vec::new();
         for (name, port) in &self.state.ports {
@@ -325,6 +354,7 @@ impl Switch {
 /// What a loss means that no decision made.
 fn why_lost(name: &str) -> &'static str {
     match name {
+        "acl_log_limited" => "frames that an access list would have had logged, had there not been so many",
         "credit" => "the port sent more than its share of its worker's ring",
         "ring_full" => "the worker's ring was full",
         "frame_cut" => "the frame was longer than a slot of the ring",

@@ -1,5 +1,6 @@
 //! What the network said: devices as the kernel describes them, and the ports that interfaces were given.
 
+use crate::acl::Lists;
 use crate::input::Device;
 use crate::router::RouterPort;
 use mona_datapath::switching::Opened;
@@ -25,6 +26,8 @@ pub struct State {
     pub mac: Mac,
     /// What the names of the switch's own netdevs begin with.
     pub own: String,
+    /// Access lists as workers have them.
+    pub lists: Lists,
     /// Frames to reserved addresses, by port: no bridge relays them, and no protocol here takes them yet.
     pub reserved: BTreeMap<PortId, u64>,
 }
@@ -40,6 +43,7 @@ impl Default for State {
             // Until it is told: a locally administered one.
             mac: Mac([2, 0, 0, 0, 0, 1]),
             own: "mona".into(),
+            lists: Lists::default(),
             reserved: BTreeMap::new(),
         }
     }

@@ -14,6 +14,7 @@ use crate::learn::Learn;
 use crate::log::Log;
 use crate::router::Routes;
 use crate::state::State;
+use mona_datapath::out::Told;
 use mona_datapath::routing::Routing;
 use mona_datapath::switching::IoChoice;
 use mona_datapath::{Fdb, Snapshot};
@@ -126,6 +127,10 @@ impl Switch {
                 self.changed = true;
             }
             Input::Routes(routes) => self.kernel_routes(now, routes),
+            Input::Exception { port, why: Told::Listed { slot, .. }, bytes, .. } => {
+                let input = self.state.interface_of(port);
+                self.state.lists.logged(now, slot, input, &bytes, &self.config, &mut self.log);
+            }
             Input::Exception { port, vlan, why, bytes } => self.exception(now, port, vlan, why, &bytes),
             Input::NeighboursUsed(used) => self.neighbours_used(now, &used),
             Input::Saved { session, id, result } => match result {
@@ -238,6 +243,10 @@ impl Switch {
         }
         self.rekeep = true;
         self.log.resize(config.logging.buffered);
+        if config.access_lists != self.config.access_lists {
+            let fresh = self.state.lists.configure(&config);
+            self.outputs.push(Output::ClearMatches(fresh));
+        }
         self.config = config;
         self.match_ports(now);
         self.publish(now);
@@ -343,6 +352,16 @@ impl Switch {
                 self.outputs.extend(ids.into_iter().map(Output::ClearCounters));
                 self.reply(session.id, id, &context, Vec::new());
             }
+            Action::ClearAccessLists { list } => match list {
+                Some(list) if !self.config.access_lists.contains_key(&list) => {
+                    let text = format!("Access list {list} does not exist");
+                    self.reject(session.id, id, &context, LineError::Rejected { text });
+                }
+                list => {
+                    self.outputs.push(Output::ClearMatches(self.state.lists.counters(list.as_deref())));
+                    self.reply(session.id, id, &context, Vec::new());
+                }
+            },
             Action::ClearLogging => {
                 self.log.clear();
                 self.reply(session.id, id, &context, Vec::new());

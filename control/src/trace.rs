@@ -1,7 +1,9 @@
 //! `packet-tracer`: the real `forward()` with the recorder, each decision with the configuration lines behind it.
 
+use crate::acl;
 use crate::switch::Switch;
 use mona_datapath::Drop;
+use mona_datapath::acl::{Family, Stage};
 use mona_datapath::hops::Hop;
 use mona_datapath::io::Offload;
 use mona_datapath::out::{Classified, Flood, NotLearned, Note, ToHost};
@@ -129,6 +131,10 @@ impl Tracer<'_> {
             Note::NextHop(vlan, address) => ("route", format!("the next hop is {address} in VLAN {vlan}"), Vec::new()),
             Note::Neighbour(mac) => ("rewrite", format!("to {mac}, one hop less to live"), Vec::new()),
             Note::Fragmented(size) => ("rewrite", format!("in fragments of at most {size} bytes"), Vec::new()),
+            Note::Listed { stage, family, slot, permit } => {
+                let (text, lines) = self.listed(*stage, *family, *slot, *permit);
+                ("access", text, lines)
+            }
             Note::Skipped(port, why) => {
                 let name = self.switch.state.interface_of(*port);
                 let lines = name.map(|name| self.behind(*why, name)).unwrap_or_default();
@@ -136,6 +142,38 @@ impl Tracer<'_> {
             }
         };
         TraceStep { phase: phase.into(), text, config: lines }
+    }
+
+    /// What an access list says, the line that uses it and the line that decided.
+    fn listed(&self, stage: Stage, family: Family, slot: Option<u32>, permit: bool) -> (String, Vec<String>) {
+        let (config, state) = (&self.switch.config, &self.switch.state);
+        let routers = |vlan| state.routers.iter().find(|(_, router)| router.vlan == Some(vlan)).map(|(name, _)| *name);
+        let (at, inward) = match stage {
+            Stage::PortIn(port) => (state.interface_of(port), true),
+            Stage::PortOut(port) => (state.interface_of(port), false),
+            Stage::RouterIn(vlan) => (routers(vlan), true),
+            Stage::RouterOut(vlan) => (routers(vlan), false),
+        };
+        let interface = at.and_then(|name| config.interfaces.get(&name)).map(|interface| &interface.filters);
+        let ways = interface.map(|filters| match family {
+            Family::Ip4 => &filters.ip,
+            Family::Ip6 => &filters.ipv6,
+            Family::Mac => &filters.mac,
+        });
+        let list = ways.and_then(|ways| if inward { ways.inward.as_ref() } else { ways.outward.as_ref() });
+        let (Some(at), Some(list)) = (at, list) else { return ("an access list decides".into(), Vec::new()) };
+        let way = if inward { "in by" } else { "out by" };
+        let says = if permit { "permits" } else { "denies" };
+        let bound = format!(" {} {list} {}", acl::command(family), if inward { "in" } else { "out" });
+        let mut lines = cite(&format!("interface {at}"), &bound);
+        match slot.and_then(|slot| state.lists.line(slot)) {
+            Some((name, entry)) => {
+                lines.extend(acl::cite(config, name, entry));
+                (format!("{way} {at}: access list {list} {says} it"), lines)
+            }
+            None if permit => (format!("{way} {at}: neighbour discovery passes access list {list}"), lines),
+            None => (format!("{way} {at}: no line of access list {list} permits it"), lines),
+        }
     }
 
     /// The configuration behind a reason not to send, at this interface.

@@ -72,6 +72,7 @@ pub fn describe(output: &Output) -> String {
         Output::Keep(text) => format!("keep {} bytes", text.len()),
         Output::Monitor { session, on } => format!("monitor {session} {on}"),
         Output::ClearCounters(port) => format!("clear counters of {port}"),
+        Output::ClearMatches(slots) => format!("clear counters of {} access list lines", slots.len()),
         Output::Show { session, action, .. } => format!("show to {}: {action:?}", session.id),
         Output::ScanNeighbours => "scan for neighbours in use".into(),
         Output::Scan { limit } => format!("scan for stations idle {limit} epochs"),

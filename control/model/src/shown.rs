@@ -1,5 +1,6 @@
 //! What commands show, as typed values: swcli draws them, `| json` prints them, tests assert on them.
 
+use crate::acl::ListKind;
 use crate::names::InterfaceName;
 use mona_wire::{Mac, VlanId};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,8 @@ pub enum Shown {
     Trunk(Vec<Interface>),
     /// `show interfaces counters`
     Counters(Vec<Interface>),
+    /// `show access-lists`, `show ip access-lists`, `show ipv6 access-list`
+    AccessLists(Vec<AccessListRow>),
     /// `show platform ports`
     PlatformPorts(Vec<PlatformPort>),
     /// `show platform drops`
@@ -217,6 +220,28 @@ pub struct InterfaceCounters {
     pub last_output_secs: Option<u64>,
     /// Seconds since the counters were cleared; `None` = never.
     pub last_clear_secs: Option<u64>,
+}
+
+/// A list of `show access-lists`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessListRow {
+    /// What it looks at.
+    pub kind: ListKind,
+    /// Its name or number.
+    pub name: String,
+    /// Its entries.
+    pub lines: Vec<AccessListLine>,
+}
+
+/// An entry of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessListLine {
+    /// Its number.
+    pub sequence: u32,
+    /// `permit tcp any host 10.0.0.1 eq www`
+    pub text: String,
+    /// Frames it decided about since the last clear.
+    pub matches: u64,
 }
 
 /// A row of `show platform ports`.

@@ -1,5 +1,7 @@
 //! The law of the rows: what is printed reads back as the same configuration.
 
+mod lists;
+
 use mona_model::config::{Config, InterfaceConfig, Io, Profile, Switchport, SwitchportMode, VlanConfig};
 use mona_model::grammar::{Parsed, parse};
 use mona_model::names::{InterfaceName, VlanSet};
@@ -72,8 +74,17 @@ prop_compose! {
         mtu in proptest::option::of(68u16..=9216),
         learning in proptest::option::of(Just(false)),
         switchport in switchport(),
+        filters in lists::filters(),
     ) -> InterfaceConfig {
-        InterfaceConfig { io, description, shutdown, mtu, switchport: Switchport { learning, ..switchport }, ..Default::default() }
+        InterfaceConfig {
+            io,
+            description,
+            shutdown,
+            mtu,
+            switchport: Switchport { learning, ..switchport },
+            filters,
+            ..Default::default()
+        }
     }
 }
 
@@ -83,15 +94,15 @@ prop_compose! {
         vlans in proptest::collection::btree_map(vlan(), proptest::option::of("[a-z][a-z0-9_-]{0,20}"), 0..20),
         tag_native: bool,
         profiles in proptest::collection::btree_map("[a-z]{1,8}", switchport(), 0..4),
-        interfaces in proptest::collection::btree_map(name(), interface(), 0..12),
+        interfaces in proptest::collection::btree_map(name(), interface().boxed(), 0..12),
         statics in proptest::collection::vec((vlan(), any::<[u8; 6]>(), any::<prop::sample::Index>()), 0..5),
         aging in prop_oneof![Just(0u32), Just(300), 10u32..=1_000_000],
         no_learning in proptest::collection::btree_set(vlan(), 0..5),
         buffered in proptest::option::of(10u32..=100_000),
         marks in proptest::collection::vec(any::<bool>(), 12),
-        hot_plug in prop_oneof![Just(false), Just(false), Just(true)],
+        (hot_plug, access_lists) in (prop_oneof![Just(false), Just(false), Just(true)], lists::lists()),
     ) -> Config {
-        let mut config = Config { hostname, tag_native, ..Config::default() };
+        let mut config = Config { hostname, tag_native, access_lists, ..Config::default() };
         for (index, (vlan, name)) in vlans.into_iter().enumerate() {
             let name = name.filter(|_| vlan.get() != 1).map(|name| format!("{name}{index}"));
             config.vlans.insert(vlan, VlanConfig { name });

@@ -1,6 +1,7 @@
 //! From typed values to the text that IOS prints, one file per noun. Column widths are those of IOS: clients cut by
 //! them, and ntc-templates' `cisco_ios` patterns must match without an error.
 
+mod acl;
 mod counters;
 mod description;
 mod drops;
@@ -34,6 +35,7 @@ pub fn draw(shown: &Shown) -> Vec<String> {
         Shown::Switchport(list) => list.iter().flat_map(switchport::draw).collect(),
         Shown::Trunk(list) => trunk::draw(list),
         Shown::Counters(list) => counters::draw(list),
+        Shown::AccessLists(lists) => lists.iter().flat_map(acl::draw).collect(),
         Shown::PlatformPorts(list) => ports::draw(list),
         Shown::PlatformDrops(list) => drops::draw(list),
         Shown::Logging(logging) => logging::draw(logging),

@@ -23,7 +23,8 @@ fn switch() -> Snapshot {
         let (learning, protected, block_unicast, block_multicast) = (true, mtu < 1500, false, tagged);
         let home = Home::Backplane;
         let (encapsulations, host) = (None, false);
-        Some(Port { up, untagged, tagged, encapsulations, host, learning, protected, block_unicast, block_multicast, mtu, home })
+        let (acl_in, acl_out) = (None, None);
+        Some(Port { up, untagged, tagged, encapsulations, host, learning, protected, block_unicast, block_multicast, mtu, acl_in, acl_out, home })
     };
     snapshot.ports = vec![
         None,

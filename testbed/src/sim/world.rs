@@ -251,7 +251,8 @@ impl World {
             | Output::Publish(_)
             | Output::Log(_)
             | Output::Monitor { .. }
-            | Output::ClearCounters(_) => None,
+            | Output::ClearCounters(_)
+            | Output::ClearMatches(_) => None,
         }
     }
 
@@ -377,6 +378,7 @@ impl World {
         let nothing = |_| PortCounters { drops: vec![0; mona_datapath::Drop::COUNT], ..PortCounters::default() };
         let view = View {
             raw: &nothing,
+            matches: &|_| 0,
             counters: &Counters::default(),
             clock: Duration::from_nanos(self.now.0).as_nanos() as u64,
             losses: Vec::new(),

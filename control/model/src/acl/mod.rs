@@ -4,6 +4,8 @@
 pub mod names;
 mod text;
 
+pub use text::protocol;
+
 use ipnet::Ipv6Net;
 use mona_wire::Mac;
 use serde::{Deserialize, Serialize};
