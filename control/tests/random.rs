@@ -19,6 +19,15 @@ use std::sync::Arc;
 /// Few of everything, so that things meet.
 const DEVICES: u8 = 4;
 const LINES: &[&str] = &[
+    "access-list 10 permit 10.0.0.0 0.0.0.255",
+    "access-list 10 deny any log",
+    "no access-list 10",
+    "no access-list 10 deny any log",
+    "ip access-list resequence 10 5 7",
+    "ip access-list standard 10",
+    "ip access-list extended web",
+    "no ip access-list extended web",
+    "ipv6 access-list web",
     "vlan 10",
     "no vlan 10",
     "vlan 20",
@@ -37,6 +46,10 @@ const LINES: &[&str] = &[
     "no port-profile p",
 ];
 const INTERFACE_LINES: &[&str] = &[
+    "ip access-group 10 in",
+    "ip access-group web out",
+    "no ip access-group 10",
+    "ipv6 traffic-filter web in",
     "device t0",
     "device t1",
     "device t2",
@@ -78,6 +91,8 @@ const HOOK_OPTIONS: &[&str] = &[
     "force",
 ];
 const EXEC_LINES: &[&str] = &[
+    "clear access-list counters",
+    "clear access-list counters 10",
     "clear mac address-table dynamic",
     "clear mac address-table dynamic interface gi0/1 vlan 10",
     "clear counters",
@@ -205,6 +220,7 @@ impl Rig {
                 | Output::Log(_)
                 | Output::Monitor { .. }
                 | Output::ClearCounters(_)
+                | Output::ClearMatches(_)
                 | Output::Scan { .. } => {}
             }
         }
@@ -368,6 +384,15 @@ impl Rig {
                 Origin::Dynamic => assert!(member, "{station:?} is where nothing can be"),
                 Origin::Static => assert!(config.mac.statics.contains_key(&(station.vlan, station.mac)), "{station:?}"),
             }
+        }
+        // Every entry has a counter of its own, and knows it.
+        let counters = state.lists.counters(None);
+        let entries = config.access_lists.iter().flat_map(|(name, list)| list.entries().map(move |(_, e)| (name, e)));
+        let entries: Vec<_> = entries.collect();
+        assert_eq!(counters.iter().collect::<BTreeSet<_>>().len(), entries.len());
+        for (name, entry) in entries {
+            let slot = state.lists.slot(name, entry);
+            assert_eq!(state.lists.line(slot), Some(&(name.clone(), entry.clone())));
         }
         for name in &state.hooked {
             let interface = config.interfaces.get(name);
