@@ -115,8 +115,7 @@ impl State {
         }
         let Some(device) = self.devices.get(device_name) else { return Err(format!("{device_name}: no such device")) };
         match self.ports.get(&name) {
-            None => Err(format!("{device_name} is not opened")),
-            Some(Port { opened: None, .. }) => Err(format!("{device_name} is being opened")),
+            None | Some(Port { opened: None, .. }) => Err(format!("{device_name} is being opened")),
             Some(_) if !device.admin_up => Err(format!("{device_name} is down: ip link set {device_name} up")),
             Some(_) if !device.carrier => Err("no carrier".into()),
             Some(_) => Ok(()),

@@ -203,6 +203,18 @@ fn hooks_add_find_by_tag_and_leave_nothing_behind() {
 }
 
 #[test]
+fn a_full_table_is_said_once() {
+    let mut bench = Bench::new(&["a", "b"], TWO);
+    let number = bench.switch.snapshot.number;
+    let stations = (0..2000u16).map(|n| Mac([2, 0, 0, 1, (n >> 8) as u8, n as u8]));
+    let seen = stations.map(|mac| Seen { vlan: vid(10), mac, port: PortId(1), snapshot: number }).collect();
+    bench.feed(Input::Seen(seen));
+    let full: Vec<&String> = bench.log.iter().filter(|l| l.contains("%SW_MATM-4-TABLE_FULL")).collect();
+    assert!(full.len() == 1 && full[0].contains("no more addresses are learned until some age"), "{full:?}");
+    assert_eq!(bench.switch.learn.full as usize, 2000 - bench.switch.fdb.len());
+}
+
+#[test]
 fn a_flapping_station_is_named_once() {
     let mut bench = Bench::new(&["a", "b"], TWO);
     let number = bench.switch.snapshot.number;

@@ -36,10 +36,14 @@ pub(super) fn candidate(links: &Links, device: &str) -> Result<Link, OpenError> 
     if link.master.is_some() {
         return Err(OpenError(format!("{device} belongs to a bridge or bond; take it out of there first")));
     }
-    if is_port(device)? {
-        return Err(OpenError(format!("{device} is a port of a switch already")));
+    match is_port(device) {
+        Ok(false) => Ok(link),
+        Ok(true) => Err(OpenError(format!("{device} is a port of a switch already"))),
+        // Reading whose they are needs CAP_SYS_ADMIN.
+        Err(_) => Err(OpenError(format!(
+            "{device} has TC programs: it is a port of a switch already, or they are in the way (bpftool net show dev {device})"
+        ))),
     }
-    Ok(link)
 }
 
 /// Has a switch's program attached?

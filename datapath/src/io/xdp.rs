@@ -239,16 +239,21 @@ impl XdpPorts {
     /// Does `auto` mean xdp for this device? Either way, why.
     pub fn suits(&self, device: &str) -> Result<String, String> {
         let link = self.links.get(device).map_err(|error| format!("{device}: {error}"))?;
-        if let Some(kind) = link.kind {
-            return Err(format!("a {kind} is a virtual device: packet carries its offloads"));
-        }
-        let features = features::of(link.index).map_err(|_| "the kernel does not say what its driver can do")?;
-        let wanted = features::BASIC | features::REDIRECT;
-        if features & wanted != wanted {
-            return Err("its driver has no native XDP".into());
-        }
-        Ok("a physical device whose driver has native XDP".into())
+        fits(link.kind.as_deref(), || features::of(link.index).ok())
     }
+}
+
+/// Is xdp the best for a device of this kind (none: a physical one) and these features? Either way, why.
+fn fits(kind: Option<&str>, features: impl FnOnce() -> Option<u64>) -> Result<String, String> {
+    if let Some(kind) = kind {
+        return Err(format!("a {kind} is a virtual device: packet carries its offloads"));
+    }
+    let features = features().ok_or("the kernel does not say what its driver can do")?;
+    let wanted = features::BASIC | features::REDIRECT;
+    if features & wanted != wanted {
+        return Err("its driver has no native XDP".into());
+    }
+    Ok("a physical device whose driver has native XDP".into())
 }
 
 impl Shared {
@@ -333,4 +338,23 @@ fn is_occupied(error: &ProgramError) -> bool {
         source = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_means_xdp_for_physical_devices_with_native_xdp() {
+        let both = features::BASIC | features::REDIRECT;
+        for (kind, features, fit, why) in [
+            (Some("veth"), Some(both), false, "a veth is a virtual device: packet carries its offloads"),
+            (None, None, false, "the kernel does not say what its driver can do"),
+            (None, Some(features::BASIC), false, "its driver has no native XDP"),
+            (None, Some(both | features::ZERO_COPY), true, "a physical device whose driver has native XDP"),
+        ] {
+            let said = fits(kind, || features);
+            assert_eq!((said.is_ok(), said.unwrap_or_else(|why| why).as_str()), (fit, why));
+        }
+    }
 }
