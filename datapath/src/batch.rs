@@ -7,7 +7,7 @@ use crate::forward::{Frame, forward};
 use crate::io::RxFrame;
 use crate::out::{Out, Seen, Told};
 use crate::rewrite::Rewrite;
-use crate::{Drop, Snapshot};
+use crate::{Drop, Snapshot, route};
 use mona_wire::{Eth, PortId, Tci, VlanId};
 
 /// Frames decided at once: enough to hide the latency of memory, few enough that their headers stay in the cache.
@@ -99,7 +99,10 @@ impl Batch {
                 && let Some(vlan) = supposed_vlan(snapshot, rx.rx, &eth)
             {
                 snapshot.fdb.prefetch(vlan, eth.src);
-                snapshot.fdb.prefetch(vlan, eth.dst);
+                match snapshot.vlan(vlan).and_then(|vlan| vlan.router.as_deref()) {
+                    Some(router) if router.mac == eth.dst => route::prefetch(snapshot, rx.bytes(), &eth),
+                    _ => snapshot.fdb.prefetch(vlan, eth.dst),
+                }
             }
         }
         for (at, rx) in frames.iter().enumerate() {

@@ -8,8 +8,12 @@ use crate::acl::{Stage, pass};
 use crate::fdb::{Origin, Station};
 use crate::io::Offload;
 use crate::offload::header_len;
-use crate::out::{Classified, Flood, NotLearned, Note, Out, Seen};
+use crate::out::{Classified, Flood, NotLearned, Note, Out, Seen, ToHost, Told};
+use crate::packet::six;
+use crate::route::route;
+use crate::routing::RouterInterface;
 use crate::snapshot::{Port, Snapshot, Vlan};
+use mona_wire::eth::{ARP, IPV6};
 use mona_wire::{Eth, Mac, PortId, Tci, VlanId};
 
 /// What the datapath knows of a frame.
@@ -37,6 +41,13 @@ pub fn forward(snapshot: &Snapshot, rx: PortId, frame: &Frame<'_>, out: &mut imp
     pass(&port.acl_in, Stage::PortIn(rx), id, frame, out)?;
     let way = Way { snapshot, rx, protected: port.protected, id, vlan, frame: *frame };
     way.learn(port, out);
+    // What the switch's own netdevs send, Linux has routed.
+    if let Some(router) = vlan.router.as_deref().filter(|_| !port.host) {
+        if frame.eth.dst == router.mac {
+            return route(way, router, out);
+        }
+        way.hear(out);
+    }
     way.bridge(out)
 }
 
@@ -93,18 +104,19 @@ fn admit<'a>(
 
 /// An admitted frame: where it came in, and the VLAN it is in. (By value everywhere: so it lives in registers.)
 #[derive(Clone, Copy)]
-struct Way<'a> {
-    snapshot: &'a Snapshot,
+pub(crate) struct Way<'a> {
+    pub(crate) snapshot: &'a Snapshot,
     rx: PortId,
     protected: bool,
-    id: VlanId,
+    pub(crate) id: VlanId,
     vlan: &'a Vlan,
-    frame: Frame<'a>,
+    pub(crate) frame: Frame<'a>,
 }
 
 impl<'a> Way<'a> {
     /// Of a frame that the router sends in the VLAN: as if it came from the router's own port there.
-    fn from_router(snapshot: &'a Snapshot, id: VlanId, vlan: &'a Vlan, frame: &Frame<'a>) -> Way<'a> {
+    #[inline(always)]
+    pub(crate) fn from_router(snapshot: &'a Snapshot, id: VlanId, vlan: &'a Vlan, frame: &Frame<'a>) -> Way<'a> {
         let rx = vlan.router.as_ref().and_then(|router| router.host).unwrap_or(PortId::SELF);
         Way { snapshot, rx, protected: false, id, vlan, frame: *frame }
     }
@@ -133,9 +145,40 @@ impl<'a> Way<'a> {
         out.seen(Seen { vlan: id, mac, port: rx, snapshot: snapshot.number });
     }
 
+    /// To the netdev of the router's interface.
+    #[inline(never)]
+    pub(crate) fn to_host(self, router: &RouterInterface, why: ToHost, out: &mut impl Out) -> Result<(), Drop> {
+        if why == ToHost::NotIp && self.frame.eth.ethertype == ARP {
+            out.tell(self.id, Told::Neighbour);
+        }
+        out.note(Note::ToHost(why));
+        let host = router.host.ok_or(Drop::InDisabled)?;
+        if !self.vlan.forward.contains(host) {
+            return Err(Drop::EgressVlanFilter);
+        }
+        self.egress(host, None).map(|tag| out.send(host, tag))
+    }
+
+    /// Control hears ARP and neighbour discovery that everybody gets, to answer for and to learn from.
+    #[inline]
+    fn hear(self, out: &mut impl Out) {
+        let Frame { eth, bytes, .. } = self.frame;
+        if !eth.dst.is_group() {
+            return;
+        }
+        let heard = match eth.ethertype {
+            ARP => true,
+            IPV6 => six::read(&self.frame).is_ok_and(|(packet, ..)| packet.is_discovery(bytes)),
+            _ => false,
+        };
+        if heard {
+            out.tell(self.id, Told::Neighbour);
+        }
+    }
+
     /// To where the destination is, or to everybody.
     #[inline(always)]
-    fn bridge(self, out: &mut impl Out) -> Result<(), Drop> {
+    pub(crate) fn bridge(self, out: &mut impl Out) -> Result<(), Drop> {
         match self.frame.eth.dst {
             Mac::BROADCAST => self.flood(Flood::Broadcast, out),
             group if group.is_group() => self.flood(Flood::Multicast, out),

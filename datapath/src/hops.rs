@@ -14,6 +14,7 @@
 
 use crate::Drop;
 use crate::fdb::Full;
+pub use crate::lpm::Leaf;
 use mona_wire::{Instant, VlanId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -21,10 +22,6 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// What a route's prefix leads to: the number of its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Leaf(pub u32);
 
 /// What becomes of packets that match a route.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use crate::acl::Filters;
 use crate::hops::{Hops, Room};
+use crate::lpm::{Lpm4, Lpm6};
 use crate::neighbours::Neighbours;
 use mona_wire::{Mac, PortId};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,10 @@ use std::sync::Arc;
 
 /// Read by every worker, written by control alone, in place.
 pub struct Routing {
+    /// IPv4 prefixes. The writer of the routes has another handle on it.
+    pub lpm4: Arc<Lpm4>,
+    /// IPv6 prefixes.
+    pub lpm6: Arc<Lpm6>,
     /// What the leaves of the prefixes stand for.
     pub hops: Hops,
     /// Who is at an address.
@@ -16,9 +21,14 @@ pub struct Routing {
 }
 
 impl Routing {
-    /// Empty tables for so many ways and neighbours.
-    pub fn with_room(room: Room, neighbours: usize) -> Routing {
-        Routing { hops: Hops::with_room(room), neighbours: Neighbours::with_capacity(neighbours) }
+    /// These tables of prefixes, and empty ones for so many ways and neighbours.
+    pub fn new(lpm4: Arc<Lpm4>, lpm6: Arc<Lpm6>, room: Room, neighbours: usize) -> Routing {
+        Routing { lpm4, lpm6, hops: Hops::with_room(room), neighbours: Neighbours::with_capacity(neighbours) }
+    }
+
+    /// Of a switch that does not route.
+    pub fn none() -> Routing {
+        Routing::new(Arc::new(Lpm4::empty()), Arc::new(Lpm6::empty()), Room::SMALL, 1)
     }
 }
 

@@ -5,7 +5,6 @@
 use crate::Drop;
 use crate::acl::Filters;
 use crate::fdb::Fdb;
-use crate::hops::Room;
 use crate::routing::{LoadSharing, RouterInterface, Routing};
 use mona_wire::{PortId, Tci, VlanId};
 use serde::{Deserialize, Serialize};
@@ -198,7 +197,7 @@ impl FromIterator<PortId> for PortSet {
 impl Snapshot {
     /// A switch without ports and VLANs that has no room for routes.
     pub fn empty(fdb: Arc<Fdb>) -> Snapshot {
-        Snapshot::routing(fdb, Arc::new(Routing::with_room(Room::SMALL, 64)))
+        Snapshot::routing(fdb, Arc::new(Routing::none()))
     }
 
     /// A switch without ports and VLANs, with these tables.

@@ -74,6 +74,19 @@ pub struct VlanCounters {
     pub tx_bytes: u64,
 }
 
+/// What the router's interface in a VLAN routed: packets as on the wire, a super-frame as its segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouterCounters {
+    /// IPv4 packets that came in there and were routed.
+    pub in4: u64,
+    /// IPv6 packets that came in there and were routed.
+    pub in6: u64,
+    /// IPv4 packets that were routed out there.
+    pub out4: u64,
+    /// IPv6 packets that were routed out there.
+    pub out6: u64,
+}
+
 impl PortCounters {
     /// What was counted since `start` was read: a new owner of a port number begins at zero. Times are those of the
     /// owner too.
@@ -212,6 +225,8 @@ struct VlanCells {
     rx_bytes: Counter,
     tx_frames: Counter,
     tx_bytes: Counter,
+    /// Routed: in and out, IPv4 and IPv6.
+    routed: [[Counter; 2]; 2],
 }
 
 /// All that one worker counts. The worker writes, control reads; padded so that no two workers share a cache line.
@@ -278,6 +293,7 @@ impl Counters {
         cells.rx_bytes.add(run.bytes);
     }
 
+<<<<<<< HEAD
     /// Worker: this line of an access list decided about these.
     #[inline]
     pub fn matched(&self, slot: u32, run: &Run) {
@@ -289,6 +305,22 @@ impl Counters {
     /// Control: what this worker counted at a line of an access list.
     pub fn matches(&self, slot: u32) -> u64 {
         self.lines.get(slot as usize).map_or(0, Counter::get)
+=======
+    /// Worker: these were routed from one VLAN into another; are they IPv6?
+    #[inline]
+    pub fn routed(&self, (from, to, six): (VlanId, VlanId, bool), run: &Run) {
+        self.vlans[from.index()].routed[0][usize::from(six)].add(run.frames);
+        self.vlans[to.index()].routed[1][usize::from(six)].add(run.frames);
+    }
+
+    /// Control: adds this worker's part to `sum`.
+    pub fn add_router(&self, vlan: VlanId, sum: &mut RouterCounters) {
+        let [[in4, in6], [out4, out6]] = &self.vlans[vlan.index()].routed;
+        sum.in4 += in4.get();
+        sum.in6 += in6.get();
+        sum.out4 += out4.get();
+        sum.out6 += out6.get();
+>>>>>>> ebb4f83 (datapath: routing in forward())
     }
 
     /// Control: adds this worker's part to `sum`.

@@ -14,7 +14,7 @@ use crate::offload::Leaving;
 use crate::out::{Seen, Told};
 use crate::ring::{Bell, Label};
 use crate::snapshot::{Home, Snapshot};
-use crate::stats::{PortCounters, VlanCounters};
+use crate::stats::{PortCounters, RouterCounters, VlanCounters};
 use crate::wiring::{Link, ORDERS, Start, employ, no_descriptor};
 use crate::worker::{Order, Shared};
 use arc_swap::ArcSwap;
@@ -484,12 +484,23 @@ impl Datapath {
         sum
     }
 
+    /// The counters of the router's interface in a VLAN.
+    pub fn router_counters(&self, vlan: VlanId) -> RouterCounters {
+        let mut sum = RouterCounters::default();
+        self.links.iter().for_each(|link| link.desk.counters.add_router(vlan, &mut sum));
+        sum
+    }
+
     /// Losses that belong to no single port: (worker, name, count).
     pub fn losses(&self) -> Vec<(u8, &'static str, u64)> {
         let mut losses = Vec::new();
         for (worker, link) in self.links.iter().enumerate() {
             losses.push((worker as u8, "report_ring_full", link.desk.seen_lost.get()));
+<<<<<<< HEAD
             losses.push((worker as u8, "acl_log_limited", link.desk.unlogged.get()));
+=======
+            losses.push((worker as u8, "exception_ring_full", link.desk.told_lost.get()));
+>>>>>>> ebb4f83 (datapath: routing in forward())
             let kernel = LOSSES.iter().zip(&link.desk.losses);
             losses.extend(kernel.map(|(name, counter)| (worker as u8, *name, counter.get())));
         }

@@ -9,10 +9,12 @@
 //! allocates nothing.
 
 use crate::batch::{BATCH, Batch};
+use crate::fragments::Fragments;
 use crate::io::RxFrame;
 use crate::io::set::{Egress, IoSet, LOSSES, Own};
-use crate::offload::{MIN_FRAME, header_len};
+use crate::offload::{Leaving, MIN_FRAME, header_len};
 use crate::out::Told;
+use crate::policer::Policer;
 use crate::ring::{Bell, FrameReader, FrameWriter, Label};
 use crate::snapshot::{Home, Snapshot};
 use crate::stats::{Counter, Counters, Runs};
@@ -20,7 +22,7 @@ use crate::{Drop, Seen};
 use arc_swap::ArcSwap;
 use crossbeam::utils::CachePadded;
 use mona_wire::eth::{TAG, TPID_C};
-use mona_wire::{PortId, Tci, VlanId};
+use mona_wire::{Eth, PortId, Tci, VlanId};
 use rtrb::{Consumer, Producer};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -37,6 +39,9 @@ const CARRY: usize = 4 * BATCH;
 const PUNTS: u16 = 32;
 /// Reserved addresses; neighbour discovery; what went wrong; what is logged. A scan of empty subnets must not cost an ARP reply.
 const CLASSES: usize = 4;
+
+/// The longest packet and its frame's header.
+const LARGEST: usize = 65535 + 14 + 8;
 
 /// How often a worker asks the kernel what was lost, in nanoseconds.
 const ASK: u64 = 100_000_000;
@@ -61,8 +66,13 @@ pub struct Desk {
     pub acknowledged: CachePadded<AtomicU64>,
     /// Reports that found the ring to control full; written by the worker.
     pub seen_lost: Counter,
+<<<<<<< HEAD
     /// Frames that a line of an access list would have had logged, beyond what control is shown; written by the worker.
     pub unlogged: Counter,
+=======
+    /// Frames that control was not shown, since there were too many; written by the worker.
+    pub told_lost: Counter,
+>>>>>>> ebb4f83 (datapath: routing in forward())
     /// Losses between the kernel and the worker, by [`LOSSES`]; written by the worker.
     pub losses: [Counter; LOSSES.len()],
 }
@@ -75,7 +85,11 @@ impl Desk {
             counters: Counters::default(),
             acknowledged: CachePadded::default(),
             seen_lost: Counter::default(),
+<<<<<<< HEAD
             unlogged: Counter::default(),
+=======
+            told_lost: Counter::default(),
+>>>>>>> ebb4f83 (datapath: routing in forward())
             losses: Default::default(),
         })
     }
@@ -136,6 +150,9 @@ struct Exits {
     io: IoSet,
     crossing: Vec<Option<Crossing>>,
     punts: FrameWriter,
+    policer: Policer,
+    /// Room for a packet and for a fragment of it.
+    scratch: Box<[u8]>,
     seen: Producer<Seen>,
     control: Arc<Bell>,
     /// Is there something new for control in this round?
@@ -161,6 +178,8 @@ impl Worker {
             io,
             crossing,
             punts,
+            policer: Policer::default(),
+            scratch: vec![0; 2 * LARGEST].into_boxed_slice(),
             seen,
             control,
             reported: false,
@@ -196,9 +215,10 @@ impl Worker {
             let mut rest = frames.as_mut_slice();
             while !rest.is_empty() {
                 let (frames, later) = rest.split_at_mut(self.batch.decide(&self.snapshot, rest));
+                // What came in is counted as it came in.
+                self.exits.count(&self.batch, frames);
                 self.exits.send(&self.snapshot, &self.batch, frames);
                 self.exits.report(&mut self.batch);
-                self.exits.count(&self.batch, frames);
                 rest = later;
             }
             if carried || !frames.is_empty() {
@@ -296,11 +316,55 @@ impl Exits {
                 self.punt(label, frame.bytes());
                 continue;
             }
-            let Some(home) = snapshot.port(send.port).map(|port| port.home) else { continue };
-            match home {
-                Home::Worker(other) if !self.io.reaches(send.port, home) => self.cross(other, label, frame.bytes()),
-                _ => self.leave(home, label, frame.bytes(), Some(frame)),
+            let Some(port) = snapshot.port(send.port) else { continue };
+            if port.host && !self.policer.admit(send.port, frame.bytes(), self.now) {
+                self.desk.counters.dropped(from, Drop::HostPoliced);
+            } else if send.fragment > 0 {
+                self.cut(port.home, label, frame.bytes(), send.fragment);
+            } else {
+                self.exit(port.home, label, frame.bytes(), Some(frame));
             }
+        }
+    }
+
+    /// By a port, whoever's it is.
+    #[inline]
+    fn exit(&mut self, home: Home, label: Label, bytes: &[u8], from: Option<&RxFrame>) {
+        match home {
+            Home::Worker(other) if !self.io.reaches(label.to, home) => self.cross(other, label, bytes),
+            _ => self.leave(home, label, bytes, from),
+        }
+    }
+
+    /// In fragments; of a super-frame, each segment.
+    #[cold]
+    fn cut(&mut self, home: Home, label: Label, bytes: &[u8], mtu: u16) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let (whole, part) = scratch.split_at_mut(scratch.len() / 2);
+        let complete = Label { offload: Default::default(), ..label };
+        let mut each = |packet: &[u8]| {
+            let fragments = Fragments::of(packet, mtu).ok_or(Drop::Unfragmentable)?;
+            for index in 0..fragments.count() {
+                let len = fragments.write(index, part).ok_or(Drop::Unfragmentable)?;
+                self.exit(home, complete, &part[..len], None);
+            }
+            Ok(())
+        };
+        let done = Leaving::new(bytes, &label.offload, own_tag(bytes)).and_then(|leaving| {
+            if label.offload.gso.is_none() {
+                let len = leaving.write_complete(whole)?;
+                return each(&whole[..len]);
+            }
+            let segments = leaving.segments()?;
+            for index in 0..segments.count() {
+                let len = segments.write(index, whole).ok_or(Drop::Unfragmentable)?;
+                each(&whole[..len])?;
+            }
+            Ok(())
+        });
+        self.scratch = scratch;
+        if let Err(why) = done {
+            self.desk.counters.dropped(label.from, why);
         }
     }
 
@@ -355,14 +419,23 @@ impl Exits {
         *count = count.saturating_add(1);
         // Reserved addresses have half of the ring for themselves.
         let room = label.told.is_none() || self.punts.is_half_free();
+<<<<<<< HEAD
         if *count > PUNTS || !room || !self.punts.push(label, bytes) {
             return match label.told {
                 // The frame itself goes its way.
                 Some(Told::Listed { .. }) => self.desk.unlogged.add(1),
                 _ => self.desk.counters.dropped(label.from, Drop::PuntFull),
             };
+=======
+        if *count <= PUNTS && room && self.punts.push(label, bytes) {
+            self.reported = true;
+        } else if label.told.is_none() {
+            self.desk.counters.dropped(label.from, Drop::PuntFull);
+        } else {
+            // Dropped and counted already, or on its way.
+            self.desk.told_lost.add(1);
+>>>>>>> ebb4f83 (datapath: routing in forward())
         }
-        self.reported = true;
     }
 
     /// Shows control a frame, of a super-frame the first segment.
@@ -404,6 +477,7 @@ impl Exits {
             run.add(frame.bytes(), frame.len(), &frame.offload);
         }
         vlans.end(|vlan, run| counters.admitted(vlan, run));
+<<<<<<< HEAD
         let mut lines = Runs::NONE;
         for (at, slot) in &batch.matched {
             let frame = &frames[usize::from(*at)];
@@ -411,6 +485,16 @@ impl Exits {
             run.add(frame.bytes(), frame.len(), &frame.offload);
         }
         lines.end(|slot, run| counters.matched(slot, run));
+=======
+        let mut routers = Runs::NONE;
+        for routed in &batch.routed {
+            let frame = &frames[usize::from(routed.frame)];
+            let key = (routed.from, routed.to, routed.rewrite.six);
+            let run = routers.of(key, |key, run| counters.routed(key, run));
+            run.add(frame.bytes(), frame.len(), &frame.offload);
+        }
+        routers.end(|key, run| counters.routed(key, run));
+>>>>>>> ebb4f83 (datapath: routing in forward())
         for (at, why) in &batch.dropped {
             counters.dropped(frames[usize::from(*at)].rx, *why);
         }
@@ -451,6 +535,11 @@ fn class(told: Option<Told>) -> usize {
         Some(Told::Dropped(_) | Told::Redirect) => 2,
         Some(Told::Listed { .. }) => 3,
     }
+}
+
+/// The tag a frame has in memory.
+fn own_tag(bytes: &[u8]) -> Option<Tci> {
+    Eth::parse(bytes).and_then(|eth| eth.tag)
 }
 
 /// How long a frame is with the tag it leaves with; a runt that a removed tag leaves behind is padded.

@@ -8,6 +8,8 @@ use crate::{Mac, Tci};
 pub const TPID_C: u16 = 0x8100;
 /// The EtherType of an S-VLAN tag, payload to a bridge that knows customer VLANs only.
 pub const TPID_S: u16 = 0x88a8;
+/// ARP (RFC 826).
+pub const ARP: u16 = 0x0806;
 /// IPv4.
 pub const IPV4: u16 = 0x0800;
 /// IPv6.

@@ -1,0 +1,202 @@
+//! The way of a packet to the router: header → source and destination → way back → route → time to live → next hop → size →
+//! rewrite → and bridged once more, in the VLAN it leaves in (RFC 1812 5.2, RFC 8200).
+//!
+//! Called by [`forward()`](crate::forward::forward) for frames whose destination is the router's MAC. What is for the router
+//! itself goes to the netdev of its interface, where Linux answers.
+
+use crate::Drop;
+use crate::forward::{Frame, Way};
+use crate::hops::{Leaf, Step, address, word};
+use crate::offload::MIN_FRAME;
+use crate::out::{Note, Out, ToHost, Told};
+use crate::packet::{Packet, four, six};
+use crate::rewrite::Rewrite;
+use crate::routing::{RouterInterface, Urpf};
+use crate::snapshot::{Snapshot, Vlan};
+use mona_wire::eth::{IPV4, IPV6};
+use mona_wire::{Eth, Mac, VlanId};
+use std::net::IpAddr;
+
+/// What becomes of a frame to the router.
+#[inline(never)]
+pub(crate) fn route(way: Way<'_>, router: &RouterInterface, out: &mut impl Out) -> Result<(), Drop> {
+    let (tables, sharing) = (&way.snapshot.routing, way.snapshot.load_sharing);
+    let (packet, leaf, miss) = match way.frame.eth.ethertype {
+        IPV4 if router.routes4 => {
+            let (packet, source, destination) = four::read(&way.frame)?;
+            out.note(Note::Routed);
+            if four::check(source, destination, router.strict)? == four::Scope::Link {
+                return way.to_host(router, ToHost::LinkScope, out);
+            }
+            if let Some(urpf) = router.urpf4 {
+                verify(&way, tables.lpm4.lookup(source), urpf, out)?;
+            }
+            (packet, tables.lpm4.lookup(destination), Drop::LpmMiss4)
+        }
+        IPV6 if router.routes6 => {
+            let (packet, source, destination) = six::read(&way.frame)?;
+            out.note(Note::Routed);
+            if six::check(source, destination)? == six::Scope::Link {
+                if packet.is_discovery(way.frame.bytes) {
+                    out.tell(way.id, Told::Neighbour);
+                }
+                return way.to_host(router, ToHost::LinkScope, out);
+            }
+            if let Some(urpf) = router.urpf6.filter(|_| !packet.link_local) {
+                verify(&way, tables.lpm6.lookup(source), urpf, out)?;
+            }
+            (packet, tables.lpm6.lookup(destination), Drop::LpmMiss6)
+        }
+        IPV4 | IPV6 => return way.to_host(router, ToHost::NotRouting, out),
+        _ => return way.to_host(router, ToHost::NotIp, out),
+    };
+    if let Some(leaf) = leaf {
+        out.note(Note::Leaf(leaf));
+    }
+    let step = leaf.and_then(|leaf| tables.hops.follow(leaf, || packet.flow(&way.frame, sharing)));
+    if step == Some(Step::Local) {
+        if packet.is_discovery(way.frame.bytes) {
+            out.tell(way.id, Told::Neighbour);
+        }
+        return way.to_host(router, ToHost::Address, out);
+    }
+    if let Some(Step::Broadcast(vlan)) = step
+        && vlan == way.id
+    {
+        return way.to_host(router, ToHost::Address, out);
+    }
+    if packet.link_local {
+        return Err(Drop::SourceIpLinkLocal);
+    }
+    if packet.ttl <= 1 {
+        return Err(Drop::Ttl);
+    }
+    match step.ok_or(miss)? {
+        Step::To(vlan, gateway) => onward(way, router, &packet, vlan, gateway, out),
+        Step::Drop(why) => Err(why),
+        Step::Broadcast(vlan) => broadcast(way, &packet, vlan, out),
+        Step::Local => Err(miss),
+    }
+}
+
+/// To a neighbour.
+#[inline(always)]
+fn onward(
+    way: Way<'_>,
+    router: &RouterInterface,
+    packet: &Packet,
+    id: VlanId,
+    gateway: Option<u128>,
+    out: &mut impl Out,
+) -> Result<(), Drop> {
+    let (vlan, leaving) = interface(way.snapshot, id, packet.six)?;
+    let next = gateway.unwrap_or(packet.destination);
+    out.note(Note::NextHop(id, address(next)));
+    let fragment = packet.fragment(leaving)?;
+    let neighbours = &way.snapshot.routing.neighbours;
+    let neighbour = neighbours.lookup(id, next).ok_or(Drop::Unresolved)?;
+    out.used(neighbours, &neighbour);
+    out.note(Note::Neighbour(neighbour.mac));
+    if id == way.id && router.redirects {
+        out.tell(id, Told::Redirect);
+    }
+    leave(way, packet, id, vlan, leaving, neighbour.mac, fragment, out)
+}
+
+/// To all of a connected subnet (RFC 2644).
+#[cold]
+fn broadcast(way: Way<'_>, packet: &Packet, id: VlanId, out: &mut impl Out) -> Result<(), Drop> {
+    let (vlan, leaving) = interface(way.snapshot, id, packet.six)?;
+    if !leaving.directed_broadcast {
+        return Err(Drop::DirectedBroadcast);
+    }
+    let fragment = packet.fragment(leaving)?;
+    leave(way, packet, id, vlan, leaving, Mac::BROADCAST, fragment, out)
+}
+
+/// Rewritten, and bridged in the VLAN it leaves in, as if it came from the router's port there.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "two callers, one of them the fast path")]
+fn leave(
+    way: Way<'_>,
+    packet: &Packet,
+    id: VlanId,
+    vlan: &Vlan,
+    leaving: &RouterInterface,
+    dst: Mac,
+    fragment: u16,
+    out: &mut impl Out,
+) -> Result<(), Drop> {
+    let Eth { tag, ethertype, .. } = way.frame.eth;
+    let len = packet.end.map_or(u32::MAX, |end| end.max(MIN_FRAME as u32));
+    let ip = way.frame.eth.len() as u8;
+    out.rewrite(id, Rewrite { dst, src: leaving.mac, ip, six: packet.six, len, fragment });
+    let payload = if fragment > 0 {
+        out.note(Note::Fragmented(fragment));
+        u32::from(fragment)
+    } else {
+        packet.length
+    };
+    let eth = Eth { dst, src: leaving.mac, tag, ethertype };
+    let frame = Frame { bytes: way.frame.bytes, eth, payload };
+    Way::from_router(way.snapshot, id, vlan, &frame).bridge(out)
+}
+
+/// The interface that a packet would leave by, if it routes.
+#[inline(always)]
+fn interface(snapshot: &Snapshot, id: VlanId, six: bool) -> Result<(&Vlan, &RouterInterface), Drop> {
+    let vlan = snapshot.vlan(id).ok_or(Drop::OutDisabled)?;
+    let router = vlan.router.as_deref().ok_or(Drop::OutDisabled)?;
+    if if six { router.routes6 } else { router.routes4 } { Ok((vlan, router)) } else { Err(Drop::OutDisabled) }
+}
+
+/// Unicast reverse path forwarding (RFC 3704 2.2, 2.4).
+#[cold]
+fn verify(way: &Way<'_>, source: Option<Leaf>, urpf: Urpf, out: &mut impl Out) -> Result<(), Drop> {
+    let back = source.map(|leaf| way.snapshot.routing.hops.reaches(leaf, urpf.strict.then_some(way.id)));
+    match back {
+        Some((true, default)) if !default || urpf.allow_default => {
+            out.note(Note::Verified);
+            Ok(())
+        }
+        _ => Err(Drop::Rpf),
+    }
+}
+
+/// Workers: asks the cache for what routing the frame will read first.
+#[inline]
+pub(crate) fn prefetch(snapshot: &Snapshot, bytes: &[u8], eth: &Eth) {
+    let Some(header) = bytes.get(eth.len()..) else { return };
+    match eth.ethertype {
+        IPV4 => {
+            if let Some(destination) = header.get(16..).and_then(|rest| rest.first_chunk()) {
+                snapshot.routing.lpm4.prefetch(u32::from_be_bytes(*destination));
+            }
+        }
+        IPV6 => {
+            if let Some(destination) = header.get(24..).and_then(|rest| rest.first_chunk()) {
+                snapshot.routing.lpm6.prefetch(u128::from_be_bytes(*destination));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Where a packet of the switch itself to this address goes: the VLAN, the neighbour's address, and his MAC if it is
+/// resolved. `flow` chooses among several paths. `Err`: why it goes nowhere, or [`Drop::NonRoutable`] if it stays here.
+pub fn resolve(snapshot: &Snapshot, to: IpAddr, flow: u32) -> Result<(VlanId, IpAddr, Option<Mac>), Drop> {
+    let routing = &snapshot.routing;
+    let (leaf, miss) = match to {
+        IpAddr::V4(to) => (routing.lpm4.lookup(to.to_bits()), Drop::LpmMiss4),
+        IpAddr::V6(to) => (routing.lpm6.lookup(to.to_bits()), Drop::LpmMiss6),
+    };
+    match leaf.and_then(|leaf| routing.hops.follow(leaf, || flow)).ok_or(miss)? {
+        Step::To(vlan, gateway) => {
+            interface(snapshot, vlan, to.is_ipv6())?;
+            let next = gateway.unwrap_or(word(to));
+            Ok((vlan, address(next), routing.neighbours.lookup(vlan, next).map(|neighbour| neighbour.mac)))
+        }
+        Step::Drop(why) => Err(why),
+        Step::Local | Step::Broadcast(_) => Err(Drop::NonRoutable),
+    }
+}
