@@ -9,11 +9,14 @@
 //! station 10 b p2 static          => p2 p3:10/5 learn 10 a      or: => drop ingress_vlan_filter
 //! ```
 //!
-//! Port options: `tagged-only`, `protected`, `block-unicast`, `block-multicast`, `no-learning`, `down`, `mtu N`.
+//! What makes a switch a router is in `router.rs`. Port options: `tagged-only`, `protected`, `block-unicast`, `block-multicast`, `no-learning`, `down`, `mtu N`.
 #![allow(dead_code)]
+
+pub mod router;
 
 use mona_datapath::fdb::Origin;
 use mona_datapath::io::{Offload, RxFrame};
+use mona_datapath::out::Told;
 use mona_datapath::snapshot::{Home, Port, Vlan};
 use mona_datapath::{Batch, Fdb, Recorder, Snapshot};
 use mona_wire::{Mac, PortId, Tci, VlanId};
@@ -21,6 +24,7 @@ use std::sync::Arc;
 
 pub struct World {
     pub snapshot: Snapshot,
+    pub router: router::Router,
     vlans: Vec<Vlan>,
 }
 
@@ -31,7 +35,7 @@ pub struct Line {
 }
 
 pub fn vlan(vid: &str) -> VlanId {
-    VlanId::new(vid.parse().unwrap()).unwrap()
+    VlanId::numbered(vid.parse().unwrap()).unwrap()
 }
 
 pub fn port(name: &str) -> PortId {
@@ -60,6 +64,7 @@ impl World {
         let fdb = Arc::new(Fdb::with_capacity_and_seed(1000, [3, 5]));
         let mut world = World {
             snapshot: Snapshot::empty(fdb),
+            router: Default::default(),
             vlans: (0..4096).map(|vid| Vlan::new(VlanId::new(vid).unwrap_or(VlanId::DEFAULT))).collect(),
         };
         world.snapshot.number = 1;
@@ -78,6 +83,7 @@ impl World {
                     let origin = if words.get(4) == Some(&"static") { Origin::Static } else { Origin::Dynamic };
                     world.snapshot.fdb.insert(vlan(words[1]), mac(words[2]), port(words[3]), origin).unwrap();
                 }
+                _ if world.router.line(&words) => {}
                 _ => world.port_line(&words),
             }
         }
@@ -89,6 +95,7 @@ impl World {
                 world.snapshot.vlans[vid] = Some(Arc::new(world.vlans[vid].clone()));
             }
         }
+        world.router.finish(&mut world.snapshot);
         world
     }
 
@@ -97,6 +104,7 @@ impl World {
         let after = |word: &str| words.iter().position(|at| *at == word).map(|at| words[at + 1]);
         let has = |word: &str| words.contains(&word);
         let (untagged, allowed): (Option<VlanId>, Vec<VlanId>) = match words[1] {
+            "no-switchport" => (None, Vec::new()),
             "access" => (Some(vlan(words[2])), vec![vlan(words[2])]),
             "trunk" => (after("native").map(vlan), words[2].split(',').map(vlan).collect()),
             other => panic!("{other}: access or trunk"),
@@ -140,10 +148,16 @@ impl World {
         assert_eq!(batch.seen.first(), recorder.seen.as_ref());
         assert_eq!(batch.dropped.first().map(|dropped| dropped.1), recorder.dropped);
         assert_eq!(batch.admitted.first().map(|admitted| admitted.1), recorder.vlan);
+        let told: Vec<_> = batch.told.iter().map(|told| (told.1, told.2)).collect();
+        let expect: Vec<_> = recorder.told.iter().map(|why| (recorder.vlan.unwrap_or(VlanId::DEFAULT), *why)).collect();
+        assert_eq!(told, expect);
+        let routed = batch.routed.first().map(|routed| (routed.from, routed.to, routed.rewrite));
+        assert_eq!(routed, recorder.rewrite.map(|(to, rewrite)| (recorder.vlan.unwrap(), to, rewrite)));
+        assert!(batch.sends.iter().all(|send| routed.map_or(0, |routed| routed.2.fragment) == send.fragment));
         if let Some(seen) = recorder.seen {
             self.snapshot.fdb.insert(seen.vlan, seen.mac, seen.port, Origin::Dynamic).unwrap();
         }
-        print(&recorder)
+        print_frame(&recorder, &line.bytes)
     }
 }
 
@@ -157,21 +171,32 @@ pub fn line(text: &str) -> Line {
         bytes.extend([0x81, 0x00]);
         bytes.extend((pcp.parse::<u16>().unwrap() << 13 | vid.parse::<u16>().unwrap()).to_be_bytes());
     }
+    if words.get(way + 1).is_some_and(|word| *word == "arp" || word.contains('>')) {
+        bytes.extend(router::packet(&words[way + 1..]));
+        return Line { rx: port(words[0]), bytes };
+    }
     bytes.extend([0x88, 0xb5]);
     let payload = words.get(way + 1).map_or(46, |size| size.parse().unwrap());
     bytes.resize(bytes.len() + payload, 0);
     Line { rx: port(words[0]), bytes }
 }
 
-/// `p2 p3:10/5 learn 10 a`, or `drop why`.
+/// `p2 p3:10/5 learn 10 a`, or `drop why`, of a frame that is not routed.
 pub fn print(recorder: &Recorder) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for (port, tag) in &recorder.sends {
-        words.push(match tag {
-            None => port.to_string(),
-            Some(tag) => format!("{port}:{}", print_tag(*tag)),
-        });
+    print_frame(recorder, &[])
+}
+
+fn print_frame(recorder: &Recorder, bytes: &[u8]) -> String {
+    let mut words: Vec<String> = recorder.sends.iter().map(|(port, tag)| router::copy(*port, *tag)).collect();
+    if !recorder.sends.is_empty() {
+        words.extend(router::rewritten(recorder, bytes));
     }
+    words.extend(recorder.told.iter().filter_map(|told| match told {
+        Told::Neighbour => Some("told neighbour".to_string()),
+        Told::Redirect => Some("told redirect".to_string()),
+        // The table of reasons says which.
+        Told::Dropped(_) => None,
+    }));
     if let Some(why) = recorder.dropped {
         words.push(format!("drop {}", why.name()));
     }
