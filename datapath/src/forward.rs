@@ -156,7 +156,7 @@ impl<'a> Way<'a> {
         if !self.vlan.forward.contains(host) {
             return Err(Drop::EgressVlanFilter);
         }
-        self.egress(host, None).map(|tag| out.send(host, tag))
+        self.egress(host, None, out).map(|tag| out.send(host, tag))
     }
 
     /// Control hears ARP and neighbour discovery that everybody gets, to answer for and to learn from.

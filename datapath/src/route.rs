@@ -5,6 +5,7 @@
 //! itself goes to the netdev of its interface, where Linux answers.
 
 use crate::Drop;
+use crate::acl::{Stage, pass};
 use crate::forward::{Frame, Way};
 use crate::hops::{Leaf, Step, address, word};
 use crate::offload::MIN_FRAME;
@@ -21,6 +22,7 @@ use std::net::IpAddr;
 #[inline(never)]
 pub(crate) fn route(way: Way<'_>, router: &RouterInterface, out: &mut impl Out) -> Result<(), Drop> {
     let (tables, sharing) = (&way.snapshot.routing, way.snapshot.load_sharing);
+    pass(&router.acl_in, Stage::RouterIn(way.id), way.id, &way.frame, out)?;
     let (packet, leaf, miss) = match way.frame.eth.ethertype {
         IPV4 if router.routes4 => {
             let (packet, source, destination) = four::read(&way.frame)?;
@@ -90,6 +92,7 @@ fn onward(
     out: &mut impl Out,
 ) -> Result<(), Drop> {
     let (vlan, leaving) = interface(way.snapshot, id, packet.six)?;
+    pass(&leaving.acl_out, Stage::RouterOut(id), way.id, &way.frame, out)?;
     let next = gateway.unwrap_or(packet.destination);
     out.note(Note::NextHop(id, address(next)));
     let fragment = packet.fragment(leaving)?;
@@ -110,6 +113,7 @@ fn broadcast(way: Way<'_>, packet: &Packet, id: VlanId, out: &mut impl Out) -> R
     if !leaving.directed_broadcast {
         return Err(Drop::DirectedBroadcast);
     }
+    pass(&leaving.acl_out, Stage::RouterOut(id), way.id, &way.frame, out)?;
     let fragment = packet.fragment(leaving)?;
     leave(way, packet, id, vlan, leaving, Mac::BROADCAST, fragment, out)
 }

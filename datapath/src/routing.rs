@@ -26,9 +26,9 @@ impl Routing {
         Routing { lpm4, lpm6, hops: Hops::with_room(room), neighbours: Neighbours::with_capacity(neighbours) }
     }
 
-    /// Of a switch that does not route.
-    pub fn none() -> Routing {
-        Routing::new(Arc::new(Lpm4::empty()), Arc::new(Lpm6::empty()), Room::SMALL, 1)
+    /// The same with tables of prefixes that stay empty.
+    pub fn with_room(room: Room, neighbours: usize) -> Routing {
+        Routing::new(Arc::new(Lpm4::empty()), Arc::new(Lpm6::empty()), room, neighbours)
     }
 }
 

@@ -5,6 +5,7 @@
 use crate::Drop;
 use crate::acl::Filters;
 use crate::fdb::Fdb;
+use crate::hops::Room;
 use crate::routing::{LoadSharing, RouterInterface, Routing};
 use mona_wire::{PortId, Tci, VlanId};
 use serde::{Deserialize, Serialize};
@@ -197,7 +198,7 @@ impl FromIterator<PortId> for PortSet {
 impl Snapshot {
     /// A switch without ports and VLANs that has no room for routes.
     pub fn empty(fdb: Arc<Fdb>) -> Snapshot {
-        Snapshot::routing(fdb, Arc::new(Routing::none()))
+        Snapshot::routing(fdb, Arc::new(Routing::with_room(Room::SMALL, 1)))
     }
 
     /// A switch without ports and VLANs, with these tables.

@@ -293,7 +293,6 @@ impl Counters {
         cells.rx_bytes.add(run.bytes);
     }
 
-<<<<<<< HEAD
     /// Worker: this line of an access list decided about these.
     #[inline]
     pub fn matched(&self, slot: u32, run: &Run) {
@@ -305,7 +304,8 @@ impl Counters {
     /// Control: what this worker counted at a line of an access list.
     pub fn matches(&self, slot: u32) -> u64 {
         self.lines.get(slot as usize).map_or(0, Counter::get)
-=======
+    }
+
     /// Worker: these were routed from one VLAN into another; are they IPv6?
     #[inline]
     pub fn routed(&self, (from, to, six): (VlanId, VlanId, bool), run: &Run) {
@@ -320,7 +320,6 @@ impl Counters {
         sum.in6 += in6.get();
         sum.out4 += out4.get();
         sum.out6 += out6.get();
->>>>>>> ebb4f83 (datapath: routing in forward())
     }
 
     /// Control: adds this worker's part to `sum`.

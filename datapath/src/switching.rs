@@ -496,11 +496,8 @@ impl Datapath {
         let mut losses = Vec::new();
         for (worker, link) in self.links.iter().enumerate() {
             losses.push((worker as u8, "report_ring_full", link.desk.seen_lost.get()));
-<<<<<<< HEAD
             losses.push((worker as u8, "acl_log_limited", link.desk.unlogged.get()));
-=======
             losses.push((worker as u8, "exception_ring_full", link.desk.told_lost.get()));
->>>>>>> ebb4f83 (datapath: routing in forward())
             let kernel = LOSSES.iter().zip(&link.desk.losses);
             losses.extend(kernel.map(|(name, counter)| (worker as u8, *name, counter.get())));
         }

@@ -66,13 +66,10 @@ pub struct Desk {
     pub acknowledged: CachePadded<AtomicU64>,
     /// Reports that found the ring to control full; written by the worker.
     pub seen_lost: Counter,
-<<<<<<< HEAD
     /// Frames that a line of an access list would have had logged, beyond what control is shown; written by the worker.
     pub unlogged: Counter,
-=======
     /// Frames that control was not shown, since there were too many; written by the worker.
     pub told_lost: Counter,
->>>>>>> ebb4f83 (datapath: routing in forward())
     /// Losses between the kernel and the worker, by [`LOSSES`]; written by the worker.
     pub losses: [Counter; LOSSES.len()],
 }
@@ -85,11 +82,8 @@ impl Desk {
             counters: Counters::default(),
             acknowledged: CachePadded::default(),
             seen_lost: Counter::default(),
-<<<<<<< HEAD
             unlogged: Counter::default(),
-=======
             told_lost: Counter::default(),
->>>>>>> ebb4f83 (datapath: routing in forward())
             losses: Default::default(),
         })
     }
@@ -419,22 +413,15 @@ impl Exits {
         *count = count.saturating_add(1);
         // Reserved addresses have half of the ring for themselves.
         let room = label.told.is_none() || self.punts.is_half_free();
-<<<<<<< HEAD
-        if *count > PUNTS || !room || !self.punts.push(label, bytes) {
-            return match label.told {
-                // The frame itself goes its way.
-                Some(Told::Listed { .. }) => self.desk.unlogged.add(1),
-                _ => self.desk.counters.dropped(label.from, Drop::PuntFull),
-            };
-=======
         if *count <= PUNTS && room && self.punts.push(label, bytes) {
             self.reported = true;
-        } else if label.told.is_none() {
-            self.desk.counters.dropped(label.from, Drop::PuntFull);
-        } else {
-            // Dropped and counted already, or on its way.
-            self.desk.told_lost.add(1);
->>>>>>> ebb4f83 (datapath: routing in forward())
+            return;
+        }
+        match label.told {
+            None => self.desk.counters.dropped(label.from, Drop::PuntFull),
+            // The frame itself goes its way, or was dropped and counted already.
+            Some(Told::Listed { .. }) => self.desk.unlogged.add(1),
+            Some(_) => self.desk.told_lost.add(1),
         }
     }
 
@@ -477,7 +464,6 @@ impl Exits {
             run.add(frame.bytes(), frame.len(), &frame.offload);
         }
         vlans.end(|vlan, run| counters.admitted(vlan, run));
-<<<<<<< HEAD
         let mut lines = Runs::NONE;
         for (at, slot) in &batch.matched {
             let frame = &frames[usize::from(*at)];
@@ -485,7 +471,6 @@ impl Exits {
             run.add(frame.bytes(), frame.len(), &frame.offload);
         }
         lines.end(|slot, run| counters.matched(slot, run));
-=======
         let mut routers = Runs::NONE;
         for routed in &batch.routed {
             let frame = &frames[usize::from(routed.frame)];
@@ -494,7 +479,6 @@ impl Exits {
             run.add(frame.bytes(), frame.len(), &frame.offload);
         }
         routers.end(|key, run| counters.routed(key, run));
->>>>>>> ebb4f83 (datapath: routing in forward())
         for (at, why) in &batch.dropped {
             counters.dropped(frames[usize::from(*at)].rx, *why);
         }

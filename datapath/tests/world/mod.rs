@@ -195,7 +195,7 @@ fn print_frame(recorder: &Recorder, bytes: &[u8]) -> String {
         Told::Neighbour => Some("told neighbour".to_string()),
         Told::Redirect => Some("told redirect".to_string()),
         // The table of reasons says which.
-        Told::Dropped(_) => None,
+        Told::Dropped(_) | Told::Listed { .. } => None,
     }));
     if let Some(why) = recorder.dropped {
         words.push(format!("drop {}", why.name()));

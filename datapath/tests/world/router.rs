@@ -222,6 +222,8 @@ fn host_port(id: VlanId) -> Port {
         block_unicast: true,
         block_multicast: false,
         mtu: 9000,
+        acl_in: None,
+        acl_out: None,
         home: Home::Backplane,
     }
 }
