@@ -63,6 +63,8 @@ pub enum In<'a> {
     /// The datapath forwarded to these since this was last said. To be said every few seconds, at most 30 apart: a
     /// neighbour that is not used is not asked whether it is still there, but forgotten.
     Used(&'a [(VlanId, IpAddr)]),
+    /// These were neighbours before a restart. They are forwarded to, and asked when they are used.
+    Known(&'a [(VlanId, IpAddr, Mac)]),
     /// The link was lost: neighbours may be others when it comes back. (An interface that is configured down is too.)
     LinkDown(VlanId),
     /// `clear ip arp`, `clear ipv6 neighbors`: forgets what was learned.
@@ -285,6 +287,7 @@ impl Neigh {
             In::Trap { vlan, port, why, frame } => self.trap(now, vlan, port, why, frame, out),
             In::Heard { vlan, frame } => self.heard(now, vlan, frame, reachable, out),
             In::Used(used) => used.iter().for_each(|(vlan, ip)| self.used(now, *vlan, *ip, out)),
+            In::Known(known) => known.iter().for_each(|(vlan, ip, mac)| self.remember(now, *vlan, *ip, *mac, out)),
             In::LinkDown(vlan) => self.clear(|at, _| at == vlan, out),
             In::Clear { six, vlan, ip } => self.clear(
                 |at, address| {

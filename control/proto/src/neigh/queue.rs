@@ -51,6 +51,11 @@ impl Queue {
         self.bytes
     }
 
+    /// Does none wait?
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// The frames, oldest first; none is left.
     pub fn take(&mut self) -> VecDeque<Held> {
         self.bytes = 0;

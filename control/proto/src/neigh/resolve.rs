@@ -1,10 +1,11 @@
 //! Who is where: what is asked, for how long an answer counts, and what becomes of the frames that wait for it
 //! (RFC 4861 7.2 and 7.3, RFC 1122 2.3.2 for IPv4).
 
+use super::arp::is_station;
 use super::icmp::Error;
 use super::queue::Held;
 use super::table::{Entry, State};
-use super::{Limits, Link, Neigh, Out};
+use super::{Link, Neigh, Out};
 use mona_wire::{Instant, Mac, VlanId};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,7 +18,7 @@ const DELAY: Duration = Duration::from_secs(5);
 const ARP_RETRANSMIT: Duration = Duration::from_secs(1);
 /// How long an address that did not answer is not asked for again. Whoever sends there is told that it is unreachable.
 const HOLD_DOWN: Duration = Duration::from_secs(5);
-/// An ARP entry that is used is asked for this long before it would expire; a quarter of a shorter timeout.
+/// An ARP entry that is used is asked for this long before it would expire; half of a shorter timeout.
 const ARP_PROBE_AHEAD: Duration = Duration::from_secs(120);
 /// Workers have a neighbour that was added this long ago: a frame that they trap nevertheless tells that it got lost.
 const PUBLISHED: Duration = Duration::from_secs(1);
@@ -74,8 +75,16 @@ impl Neigh {
     }
 
     fn hold(&mut self, now: Instant, held: Held, vlan: VlanId, ip: IpAddr, out: &mut Vec<Out>) {
-        let (limits, room) = (self.limits, self.limits.held_bytes.saturating_sub(self.held));
+        let limits = self.limits;
         let Some(link) = self.links.get_mut(&vlan) else { return };
+        while self.held + held.frame.len() > limits.held_bytes
+            && let Some(oldest) = link.table.oldest_waiting(ip)
+        {
+            let mut queue = link.table.edit(now, oldest, out, |entry| std::mem::take(&mut entry.queue));
+            self.held -= queue.bytes();
+            self.counters.queue_dropped += queue.take().len() as u64;
+        }
+        let room = limits.held_bytes.saturating_sub(self.held);
         let (before, after, dropped) = link.table.edit(now, ip, out, |entry| {
             let before = entry.queue.bytes();
             let dropped = entry.queue.push(held, &limits, room);
@@ -108,24 +117,18 @@ impl Neigh {
 
     /// A neighbour is there, at this address. Its frames go out. Static ones are not changed, and not overridden.
     pub(super) fn learn(&mut self, now: Instant, vlan: VlanId, ip: IpAddr, mac: Mac, heard: Heard, out: &mut Vec<Out>) {
-        let total: usize = self.links.values().map(|link| link.table.dynamic()).sum();
-        let Some(link) = self.links.get_mut(&vlan) else { return };
-        let before = link.table.get(ip).map(|entry| entry.state);
-        if before == Some(State::Static) {
+        let before = self.links.get(&vlan).and_then(|link| link.table.get(ip)).map(|entry| entry.state);
+        if before == Some(State::Static) || !before.is_some_and(State::forwards) && !self.make_room(vlan, out) {
             return;
         }
-        if !before.is_some_and(State::forwards) && link.is_full(total, &self.limits) {
-            let Some(first) = link.table.first_dynamic() else { return };
-            link.table.remove(first, out);
-            self.counters.evicted += 1;
-        }
+        let Some(link) = self.links.get_mut(&vlan) else { return };
         let fresh = link.fresh(ip).map(|reachable| now + reachable);
         let stale = link.life(ip).map(|life| now + life);
         let mut queue = link.table.edit(now, ip, out, |entry| {
             entry.mac = mac;
             entry.confirmed = now;
             entry.asked = 0;
-            let waiting = entry.queue.bytes() > 0;
+            let waiting = !entry.queue.is_empty();
             (entry.state, entry.due) = match heard {
                 Heard::Confirmed => (State::Reachable, fresh),
                 // What waits is sent now: that is use.
@@ -138,6 +141,28 @@ impl Neigh {
         for held in queue.take() {
             self.counters.released += 1;
             out.push(again(held));
+        }
+    }
+
+    /// Room for one more learned neighbour: if there is none, the one that expires first goes.
+    fn make_room(&mut self, vlan: VlanId, out: &mut Vec<Out>) -> bool {
+        let total: usize = self.links.values().map(|link| link.table.dynamic()).sum();
+        let Some(link) = self.links.get_mut(&vlan) else { return false };
+        let full = link.table.dynamic() >= self.limits.neighbours.max(1);
+        if full || total >= self.limits.neighbours_total.max(1) {
+            let Some(first) = link.table.first_dynamic() else { return false };
+            link.table.remove(first, out);
+            self.counters.evicted += 1;
+        }
+        true
+    }
+
+    /// A neighbour as it was before a restart: frames go there, and it is asked when they do.
+    pub(super) fn remember(&mut self, now: Instant, vlan: VlanId, ip: IpAddr, mac: Mac, out: &mut Vec<Out>) {
+        let Some(link) = self.links.get(&vlan) else { return };
+        let known = link.table.get(ip).is_some_and(|entry| entry.state.forwards());
+        if link.can_ask(ip) && link.interface.on_link(ip) && is_station(mac) && !known {
+            self.learn(now, vlan, ip, mac, Heard::Mentioned, out);
         }
     }
 
@@ -264,7 +289,7 @@ impl Link {
         let life = self.life(ip);
         if ip.is_ipv4() {
             // Not all at the same time: hosts that started together would be asked together for ever.
-            let ahead = (life? / 4).min(ARP_PROBE_AHEAD);
+            let ahead = (life? / 2).min(ARP_PROBE_AHEAD);
             return Some(life? - self.between(ahead / 2, ahead));
         }
         // MIN_RANDOM_FACTOR and MAX_RANDOM_FACTOR (RFC 4861 10).
@@ -276,11 +301,6 @@ impl Link {
     pub(super) fn life(&self, ip: IpAddr) -> Option<Duration> {
         let life = if ip.is_ipv4() { self.interface.arp_timeout } else { self.interface.expire };
         (!life.is_zero()).then(|| life.max(LEAST))
-    }
-
-    /// Is there no room for another neighbour, `total` being known on all interfaces?
-    fn is_full(&self, total: usize, limits: &Limits) -> bool {
-        self.table.dynamic() >= limits.neighbours.max(1) || total >= limits.neighbours_total.max(1)
     }
 }
 

@@ -117,6 +117,11 @@ impl Table {
         self.unresolved.first().map(|(_, ip)| *ip)
     }
 
+    /// The one that has been asked for longest and has frames waiting, other than `ip`.
+    pub fn oldest_waiting(&self, other: IpAddr) -> Option<IpAddr> {
+        self.unresolved.iter().map(|(_, ip)| *ip).find(|ip| *ip != other && !self.entries[ip].queue.is_empty())
+    }
+
     /// The learned one that something is to be done about first: it expires first, or is asked because it is in doubt.
     pub fn first_dynamic(&self) -> Option<IpAddr> {
         // Of those that do not forward there are few (they have a bound of their own); static ones wait for nothing.

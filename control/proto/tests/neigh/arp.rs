@@ -204,7 +204,7 @@ fn r4_15_a_neighbour_in_use_is_asked_before_it_ages_and_an_idle_one_goes() {
         arp 20 request 10.0.20.6 0200.0000.0206 10.0.20.1
         > add 20 10.0.20.6 0200.0000.0206
         used 20 10.0.20.5
-        # Stale from between 75 and 87.5 s on; Used is said every few seconds.
+        # Stale from between 50 and 75 s on; Used is said every few seconds.
         +88
         show
         > 20 10.0.20.5 88 0200.0000.0205 stale
@@ -334,6 +334,62 @@ fn r4_15_a_scan_does_not_flood_the_link_with_requests() {
         clear 4 20 10.0.20.7
         +6
         > 6 route 10 0200.0000.000a > 0200.0000.000a icmp 10.0.10.1 > 10.0.10.9 3/1 about 10.0.10.9 > 10.0.20.8, 56 bytes
+        ",
+    );
+}
+
+#[test]
+fn r4_15_what_waits_longest_makes_room() {
+    check(
+        "
+        limit held 100
+        trap 10 unresolved 20 10.0.20.5 10.0.10.9 10.0.20.5
+        > send 20 0200.0000.0014 > ffff.ffff.ffff arp 10.0.20.1 0200.0000.0014 asks for 10.0.20.5
+        +0.1
+        trap 10 unresolved 20 10.0.20.6 10.0.10.9 10.0.20.6
+        > send 20 0200.0000.0014 > ffff.ffff.ffff arp 10.0.20.1 0200.0000.0014 asks for 10.0.20.6
+        trap 10 unresolved 20 10.0.20.6 10.0.10.9 10.0.20.6 ttl=9
+        # It is waited for still.
+        arp 20 reply 10.0.20.5 0200.0000.0205 10.0.20.1
+        > add 20 10.0.20.5 0200.0000.0205
+        arp 20 reply 10.0.20.6 0200.0000.0206 10.0.20.1
+        > add 20 10.0.20.6 0200.0000.0206
+        > again 10 p1 10.0.10.9 > 10.0.20.6 ttl 64 42 bytes
+        > again 10 p1 10.0.10.9 > 10.0.20.6 ttl 9 42 bytes
+        # Too long for any room.
+        trap 10 unresolved 20 10.0.20.7 10.0.10.9 10.0.20.7 len=90
+        > send 20 0200.0000.0014 > ffff.ffff.ffff arp 10.0.20.1 0200.0000.0014 asks for 10.0.20.7
+        arp 20 reply 10.0.20.7 0200.0000.0207 10.0.20.1
+        > add 20 10.0.20.7 0200.0000.0207
+        ",
+    );
+}
+
+#[test]
+fn neighbours_from_before_a_restart() {
+    check(
+        "
+        known 20 10.0.20.5 0200.0000.0205
+        > add 20 10.0.20.5 0200.0000.0205
+        known 20 2001:db8:20::5 0200.0000.0205
+        > add 20 2001:db8:20::5 0200.0000.0205
+        # The configuration may be another: no neighbours here any more.
+        known 10 10.0.20.5 0200.0000.0205
+        known 20 10.0.20.1 0200.0000.0205
+        known 20 10.0.20.6 0300.0000.0205
+        known 99 10.0.20.5 0200.0000.0205
+        # What is known now is known better.
+        arp 20 reply 10.0.20.5 0200.0000.0206 10.0.20.1
+        > add 20 10.0.20.5 0200.0000.0206
+        known 20 10.0.20.5 0200.0000.0205
+        known 20 10.0.20.7 0200.0000.0207
+        > add 20 10.0.20.7 0200.0000.0207
+        used 20 10.0.20.7
+        > send 20 0200.0000.0014 > 0200.0000.0207 arp 10.0.20.1 0200.0000.0014 asks for 10.0.20.7
+        +3
+        > 1 send 20 0200.0000.0014 > 0200.0000.0207 arp 10.0.20.1 0200.0000.0014 asks for 10.0.20.7
+        > 2 send 20 0200.0000.0014 > 0200.0000.0207 arp 10.0.20.1 0200.0000.0014 asks for 10.0.20.7
+        > 3 remove 20 10.0.20.7
         ",
     );
 }

@@ -39,6 +39,8 @@ fn line() -> impl Strategy<Value = String> {
         "used V N6",
         "used V N4",
         "used V N6",
+        "known V N4 M",
+        "known V N6 M",
         "linkdown V",
         "clear 4 V",
         "clear 6 V N6",
@@ -126,7 +128,7 @@ impl Datapath {
         let known =
             known.map(|row| ((row.vlan.to_string(), row.ip.to_string()), row.mac.expect("it forwards").to_string()));
         assert_eq!(known.collect::<BTreeMap<_, _>>(), self.0);
-        assert!(world.neigh.held_bytes() <= limits.held_bytes.max(4 << 20));
+        assert!(world.neigh.held_bytes() <= limits.held_bytes.max(8 << 20));
         for vlan in world.config.interfaces.keys() {
             let of = |forwards| {
                 let dynamic = |row: &&mona_proto::neigh::Neighbour| row.vlan == *vlan && row.age.is_some();
@@ -142,7 +144,7 @@ impl Datapath {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn the_datapath_knows_what_the_machine_knows(script in vec(line(), 0..60)) {

@@ -5,7 +5,7 @@
 //! - `trap VLAN WHY PACKET`: [`frames::packet`]; `trap VLAN unresolved OUT NEXT-HOP PACKET`
 //! - `arp VLAN request|reply|gratuitous SENDER MAC [TARGET]`
 //! - `ns VLAN SRC TARGET MAC|-`, `na VLAN TARGET MAC|- FLAGS [DST]`, `rs VLAN SRC MAC|-`
-//! - `used VLAN IP`, `linkdown VLAN`, `clear 4|6 [VLAN] [IP]`
+//! - `used VLAN IP`, `known VLAN IP MAC`, `linkdown VLAN`, `clear 4|6 [VLAN] [IP]`
 //! - `show`: the neighbours
 
 use crate::frames::{self, Words, describe, ethernet, nd_frame};
@@ -149,6 +149,10 @@ impl World {
             }
             ["ns" | "na" | "rs", at, ..] => self.input(In::Heard { vlan: vlan(at), frame: &nd_input(&words) }),
             ["used", at, ip] => self.input(In::Used(&[(vlan(at), ip.parse().expect("an address"))])),
+            ["known", at, ip, mac] => {
+                let mac = mac.parse().expect("a MAC address");
+                self.input(In::Known(&[(vlan(at), ip.parse().expect("an address"), mac)]))
+            }
             ["linkdown", at] => self.input(In::LinkDown(vlan(at))),
             ["clear", family, rest @ ..] => {
                 let at = rest.first().map(|at| vlan(at));
