@@ -127,7 +127,6 @@ impl Neigh {
         let mut queue = link.table.edit(now, ip, out, |entry| {
             entry.mac = mac;
             entry.confirmed = now;
-            entry.asked = 0;
             let waiting = !entry.queue.is_empty();
             (entry.state, entry.due) = match heard {
                 Heard::Confirmed => (State::Reachable, fresh),

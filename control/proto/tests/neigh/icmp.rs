@@ -237,13 +237,14 @@ fn r6_01_r6_02_errors_and_their_codes() {
 fn r6_06_no_error_about_some_packets() {
     silent(
         &[
-            // Errors and redirects; behind extension headers too (hop-by-hop, destination options, first fragment).
+            // Errors and redirects; behind extension headers too (hop-by-hop, destination options, first fragment, authentication).
             "trap 10 ttl 2001:db8:10::9 2001:db8:20::5 proto=58 type=1",
             "trap 10 ttl 2001:db8:10::9 2001:db8:20::5 proto=58 type=127",
             "trap 10 ttl 2001:db8:10::9 2001:db8:20::5 proto=58 type=137",
             "trap 10 ttl 2001:db8:10::9 2001:db8:20::5 proto=58 len=0",
             "trap 10 ttl 2001:db8:10::9 2001:db8:20::5 proto=0 options=3c000104000000003a00010400000000 type=3",
             "trap 10 ttl 2001:db8:10::9 2001:db8:20::5 proto=44 options=3a00000100000007 type=3",
+            "trap 10 ttl 2001:db8:10::9 2001:db8:20::5 proto=51 options=3a010000000000000000000b type=3",
             // What cannot be read to its end may be one.
             "trap 10 ttl 2001:db8:10::9 2001:db8:20::5 proto=0 options=3aff010400000000 type=3",
             // Groups.
