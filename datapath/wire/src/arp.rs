@@ -69,3 +69,41 @@ impl Arp {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            (asks, sender_mac, target_mac) in any::<(bool, [u8; 6], [u8; 6])>(),
+            (sender, target) in any::<([u8; 4], [u8; 4])>(),
+            padding in any::<Vec<u8>>(),
+        ) {
+            let operation = if asks { Operation::Request } else { Operation::Reply };
+            let (sender, target) = (sender.into(), target.into());
+            let arp = Arp { operation, sender_mac: Mac(sender_mac), sender, target_mac: Mac(target_mac), target };
+            let bytes = arp.bytes();
+            prop_assert_eq!(Arp::parse(&[bytes.as_slice(), &padding].concat()), Some(arp));
+            prop_assert_eq!(Arp::parse(&bytes[..LENGTH - 1]), None);
+        }
+    }
+
+    #[test]
+    fn other_kinds_of_addresses_and_operations() {
+        let arp = Arp {
+            operation: Operation::Request,
+            sender_mac: Mac([2, 0, 0, 0, 0, 1]),
+            sender: [10, 0, 0, 1].into(),
+            target_mac: Mac::ZERO,
+            target: [10, 0, 0, 2].into(),
+        };
+        for at in 0..8 {
+            let mut bytes = arp.bytes();
+            bytes[at] ^= 0x10;
+            assert_eq!(Arp::parse(&bytes), None, "byte {at}");
+        }
+    }
+}

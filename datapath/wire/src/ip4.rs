@@ -78,3 +78,53 @@ impl Ip4 {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            (tos, id, fragment, ttl, protocol) in any::<(u8, u16, u16, u8, u8)>(),
+            (src, dst) in any::<([u8; 4], [u8; 4])>(),
+            (payload, padding) in any::<(Vec<u8>, Vec<u8>)>(),
+            spoil in 0..HEADER * 8,
+        ) {
+            let length = (HEADER + payload.len()) as u16;
+            let (src, dst) = (src.into(), dst.into());
+            let ip = Ip4 { header: HEADER, tos, length, id, fragment, ttl, protocol, src, dst };
+            let mut packet = [ip.bytes().as_slice(), &payload, &padding].concat();
+            prop_assert_eq!(Ip4::parse(&packet), Some(ip));
+            prop_assert_eq!(Ip4::parse(&packet[..usize::from(length) - 1]), None);
+            packet[spoil / 8] ^= 1 << (spoil % 8);
+            prop_assert_eq!(Ip4::parse(&packet), None, "a bit is wrong");
+        }
+    }
+
+    /// A packet of `length` bytes that begins with `first` and says that it is `total` long.
+    fn check(first: u8, total: u16, length: usize, expect: Option<usize>) {
+        let mut packet = vec![0; length.max(HEADER)];
+        packet[0] = first;
+        packet[2..4].copy_from_slice(&total.to_be_bytes());
+        let header = (usize::from(first & 0xf) * 4).min(packet.len());
+        let checksum = Sum::default().bytes(&packet[..header]).finish();
+        packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+        assert_eq!(Ip4::parse(&packet[..length]).map(|ip| ip.header), expect, "{first:02x} {total} {length}");
+    }
+
+    #[test]
+    fn lengths_and_versions() {
+        check(0x45, 20, 20, Some(20));
+        check(0x45, 20, 46, Some(20));
+        check(0x4f, 60, 60, Some(60));
+        check(0x45, 20, 19, None);
+        check(0x45, 21, 20, None);
+        check(0x44, 20, 20, None);
+        check(0x46, 20, 24, None);
+        check(0x46, 24, 23, None);
+        check(0x45, 19, 46, None);
+        check(0x65, 20, 20, None);
+    }
+}

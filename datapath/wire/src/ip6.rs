@@ -97,3 +97,53 @@ impl Ip6 {
         (upper.at <= packet.len()).then_some(upper)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            (class, flow, next, hop_limit) in any::<(u8, u32, u8, u8)>(),
+            (src, dst) in any::<([u8; 16], [u8; 16])>(),
+            (payload, padding) in any::<(Vec<u8>, Vec<u8>)>(),
+        ) {
+            let (flow, length) = (flow & 0xf_ffff, payload.len() as u16);
+            let ip = Ip6 { class, flow, length, next, hop_limit, src: src.into(), dst: dst.into() };
+            let packet = [ip.bytes().as_slice(), &payload, &padding].concat();
+            prop_assert_eq!(Ip6::parse(&packet), Some(ip));
+            prop_assert_eq!(Ip6::parse(&packet[..ip.total() - 1]), None);
+            prop_assert!(ip.upper(&packet).is_none_or(|upper| (HEADER..=ip.total()).contains(&upper.at)));
+        }
+    }
+
+    /// What is behind these extension headers: protocol and offset, `+` for a later fragment.
+    fn check(next: u8, extensions: &[&[u8]], expect: &str) {
+        let extensions = extensions.concat();
+        let (length, unspecified) = (extensions.len() as u16, Ipv6Addr::UNSPECIFIED);
+        let ip = Ip6 { class: 0, flow: 0, length, next, hop_limit: 1, src: unspecified, dst: unspecified };
+        // Bytes behind the packet do not belong to it.
+        let packet = [ip.bytes().as_slice(), &extensions, &[0; 600]].concat();
+        let text = match ip.upper(&packet) {
+            None => "malformed".into(),
+            Some(upper) => format!("{}@{}{}", upper.protocol, upper.at, if upper.first { "" } else { "+" }),
+        };
+        assert_eq!(text, expect, "{next} {extensions:02x?}");
+    }
+
+    #[test]
+    fn extension_headers() {
+        check(58, &[], "58@40");
+        check(59, &[&[1; 8]], "59@40");
+        check(0, &[&[58, 0, 1, 4, 0, 0, 0, 0]], "58@48");
+        check(0, &[&[60, 1, 1, 12], &[0; 12], &[6, 0, 1, 4, 0, 0, 0, 0]], "6@64");
+        check(43, &[&[44, 0, 0, 0, 0, 0, 0, 0], &[17, 0, 0, 1, 0, 0, 0, 7]], "17@56");
+        check(44, &[&[58, 0, 0, 8, 0, 0, 0, 7]], "58@48+");
+        check(51, &[&[58, 1], &[0; 10]], "58@52");
+        check(0, &[], "malformed");
+        check(0, &[&[58, 1, 1, 4, 0, 0, 0, 0]], "malformed");
+        check(44, &[&[58, 0, 0, 0]], "malformed");
+    }
+}

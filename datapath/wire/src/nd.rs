@@ -241,3 +241,61 @@ impl RouterAdvert {
         message6(src, dst, ROUTER_ADVERT, 0, [self.hop_limit, self.flags, high, low], &body)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn packet(src: Ipv6Addr, dst: Ipv6Addr, hop_limit: u8, message: &[u8]) -> Vec<u8> {
+        let ip = Ip6 { class: 0, flow: 0, length: message.len() as u16, next: ICMPV6, hop_limit, src, dst };
+        [ip.bytes().as_slice(), message].concat()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read((src, target, mac) in any::<([u8; 16], [u8; 16], [u8; 6])>(), flags in 0u8..8, spoil in any::<u16>()) {
+            let (src, target, mac) = (Ipv6Addr::from(src), Ipv6Addr::from(target), Mac(mac));
+            prop_assume!(!target.is_multicast() && !src.is_unspecified());
+            let group = solicited_node(target);
+            let solicit = packet(src, group, 255, &neighbor_solicit(src, group, target, mac));
+            let expect = Message::NeighborSolicit { target, source: Some(mac) };
+            prop_assert_eq!(Message::parse(&solicit), Some(expect));
+            let advert = packet(src, target, 255, &neighbor_advert(src, target, target, flags << 5, mac));
+            let [router, solicited, overrides] = [4, 2, 1].map(|flag| flags & flag != 0);
+            let expect = Message::NeighborAdvert { target, router, solicited, overrides, mac: Some(mac) };
+            prop_assert_eq!(Message::parse(&advert), Some(expect));
+            let soliciting = packet(src, ALL_ROUTERS, 255, &router_solicit(src, ALL_ROUTERS, Some(mac)));
+            prop_assert_eq!(Message::parse(&soliciting), Some(Message::RouterSolicit { source: Some(mac) }));
+            // One bit of the message or of the addresses is wrong.
+            for mut packet in [solicit, advert, soliciting] {
+                let bit = usize::from(spoil) % ((packet.len() - 8) * 8) + 64;
+                packet[bit / 8] ^= 1 << (bit % 8);
+                prop_assert_eq!(Message::parse(&packet), None);
+                prop_assert_eq!(Message::parse(&packet[..packet.len() - 1]), None);
+            }
+        }
+
+        #[test]
+        fn router_advertisements((lifetime, mac) in any::<(u16, [u8; 6])>(), (prefixes, hop_limit) in (0usize..9, 254u8..)) {
+            let src = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+            let prefix = PrefixInformation { prefix: src, length: 64, flags: 0xc0, valid: 1, preferred: 1 };
+            let (source, mtu, prefixes) = (Some(Mac(mac)), Some(1500), vec![prefix; prefixes]);
+            let advert = RouterAdvert { lifetime, source, mtu, prefixes, ..RouterAdvert::default() };
+            let read = Message::parse(&packet(src, ALL_NODES, hop_limit, &advert.message(src, ALL_NODES)));
+            prop_assert_eq!(read, (hop_limit == 255).then_some(Message::RouterAdvert { lifetime }));
+            let global = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+            prop_assert_eq!(Message::parse(&packet(global, ALL_NODES, 255, &advert.message(global, ALL_NODES))), None);
+        }
+    }
+
+    #[test]
+    fn groups() {
+        let target = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0x0200, 0xff, 0xfe12, 0x3456);
+        let group = solicited_node(target);
+        assert_eq!(
+            (group.to_string(), group_mac(group).to_string()),
+            ("ff02::1:ff12:3456".into(), "3333.ff12.3456".into())
+        );
+    }
+}

@@ -2,9 +2,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use mona_wire::arp::Arp;
 use mona_wire::checksum::Sum;
 use mona_wire::eth::{Eth, TPID_C};
 use mona_wire::ip::Upper;
+use mona_wire::ip4::Ip4;
+use mona_wire::ip6::Ip6;
+use mona_wire::nd::Message;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some(eth) = Eth::parse(bytes) else {
@@ -22,9 +26,27 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(upper.addresses(rest).len(), if upper.six { 32 } else { 8 });
         let _ = upper.pseudo(rest, rest.len() - upper.at);
     }
+    headers(&bytes[eth.len()..]);
     // A sum in two parts is the sum of the whole, and the complement completes it.
     let (one, two) = rest.split_at(rest.len() / 4 * 2);
     let sum = Sum::default().bytes(one).bytes(two);
     assert_eq!(sum.folded(), Sum::default().bytes(rest).folded());
     assert_eq!(sum.word(sum.finish()).finish(), 0);
 });
+
+/// Values are what they were read from, whatever the EtherType says.
+fn headers(packet: &[u8]) {
+    if let Some(arp) = Arp::parse(packet) {
+        assert_eq!(arp.bytes(), packet[..28]);
+    }
+    if let Some(ip) = Ip4::parse(packet) {
+        assert!(ip.header <= ip.length.into() && usize::from(ip.length) <= packet.len());
+        // A checksum of zero has two ways to be written.
+        assert!(ip.header > 20 || ip.bytes()[..10] == packet[..10] && ip.bytes()[12..] == packet[12..20]);
+    }
+    if let Some(ip) = Ip6::parse(packet) {
+        assert_eq!(ip.bytes(), packet[..40]);
+        assert!(ip.upper(packet).is_none_or(|upper| (40..=ip.total()).contains(&upper.at)));
+    }
+    let _ = Message::parse(packet);
+}
