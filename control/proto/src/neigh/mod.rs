@@ -3,9 +3,9 @@
 //!
 //! The datapath forwards to the neighbours it was told of; a frame it cannot finish comes here as a [`Trap`]. Linux has the
 //! router's own addresses (on the netdev behind each interface), and it alone answers ARP requests and solicitations for
-//! them, echo, and duplicate address detection, resolves for its own traffic, and announces an address that is new
-//! (`arp_notify`, `ndisc_notify`): nothing is answered twice, and nothing is announced here. So every ARP and ND frame in a
-//! VLAN with an interface is both Linux's and [heard](In::Heard) here.
+//! them, echo, and duplicate address detection, and resolves for its own traffic: nothing is answered twice. So every ARP and
+//! ND frame in a VLAN with an interface is both Linux's and [heard](In::Heard) here. What is new is [announced](announce) here
+//! for IPv4 (not by `arp_notify`), by Linux for IPv6 (`ndisc_notify`).
 //!
 //! ```text
 //!                  Trap::Unresolved           Heard             Used             expire
@@ -15,6 +15,7 @@
 //!     └── other traps ──▶ Route, Send
 //! ```
 
+mod announce;
 mod arp;
 mod bucket;
 mod config;
@@ -35,7 +36,7 @@ use bucket::Bucket;
 use mona_wire::{Instant, Mac, PortId, VlanId};
 use queue::Held;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use table::Table;
 
@@ -215,15 +216,16 @@ struct Link {
     /// ICMP errors about frames that came in here, by kind.
     errors: [Bucket; icmp::Kind::COUNT],
     duplicate_logged: Option<Instant>,
+    announce_again: BTreeMap<Ipv4Addr, Instant>,
     /// Different in every draw.
     draws: u64,
 }
 
 impl Link {
     fn new(vlan: VlanId, interface: Interface) -> Link {
-        let (requests, errors) = Default::default();
-        let (table, ra) = (Table::new(vlan), Default::default());
-        Link { interface, table, ra, requests, errors, duplicate_logged: None, draws: 0 }
+        let (table, draws) = (Table::new(vlan), 0);
+        let (ra, requests, errors, duplicate_logged, announce_again) = Default::default();
+        Link { interface, table, ra, requests, errors, duplicate_logged, announce_again, draws }
     }
 
     /// A duration between the two, different for every interface and every time, and the same in every replay.
@@ -260,6 +262,7 @@ impl Neigh {
         let link = self.links.entry(vlan).or_insert_with(|| Link::new(vlan, Interface::default()));
         link.retire_ra(vlan, &interface, out);
         let old = std::mem::replace(&mut link.interface, interface);
+        link.announce(now, vlan, &old, out);
         link.schedule_ra(now, &old);
         let Interface { up, statics, .. } = &link.interface;
         // A static neighbour goes with its line, a learned one when it is no neighbour any more.
@@ -324,6 +327,7 @@ impl Neigh {
             {
                 self.due(now, vlan, ip, out);
             }
+            self.expire_announcements(now, vlan, out);
             if let Some(link) = self.links.get_mut(&vlan) {
                 link.expire_ra(now, vlan, &mut self.counters, out);
             }
@@ -332,7 +336,10 @@ impl Neigh {
 
     /// When [`Neigh::expire`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        let of = |link: &Link| link.table.next().map(|(due, _)| due).into_iter().chain(link.ra.next()).min();
+        let of = |link: &Link| {
+            let table = link.table.next().map(|(due, _)| due);
+            [table, link.ra.next(), link.next_announcement()].into_iter().flatten().min()
+        };
         self.links.values().filter_map(of).min()
     }
 

@@ -130,6 +130,7 @@ fn r4_15_static_entries_win() {
         set 20 up off
         > remove 20 10.0.20.5
         set 20 up on
+        > send 20 0200.0000.0014 > ffff.ffff.ffff arp 10.0.20.1 0200.0000.0014 announced
         > add 20 10.0.20.5 0200.0000.0555
         remove 20
         > remove 20 10.0.20.5
@@ -189,6 +190,7 @@ fn r4_15_a_lost_link_and_a_new_subnet_forget_what_was_learned() {
         arp 20 request 10.0.20.5 0200.0000.0205 10.0.20.1
         > add 20 10.0.20.5 0200.0000.0205
         set 20 address 10.0.20.5/24
+        > send 20 0200.0000.0014 > ffff.ffff.ffff arp 10.0.20.5 0200.0000.0014 announced
         > remove 20 10.0.20.5
         ",
     );
@@ -409,6 +411,7 @@ fn next_hops_that_no_host_can_have() {
         trap 10 unresolved 20 10.0.20.5 10.0.10.9 10.0.20.5
         # A prefix of 31 bits has no broadcast address (RFC 3021). A route may lead to a link for what is not in its prefix.
         set 20 address 10.0.20.1/31
+        > send 20 0200.0000.0014 > ffff.ffff.ffff arp 10.0.20.1 0200.0000.0014 announced
         trap 10 unresolved 20 10.0.20.0 10.0.10.9 10.0.20.0
         > send 20 0200.0000.0014 > ffff.ffff.ffff arp 10.0.20.1 0200.0000.0014 asks for 10.0.20.0
         trap 10 unresolved 20 198.51.100.7 10.0.10.9 198.51.100.7
@@ -419,6 +422,36 @@ fn next_hops_that_no_host_can_have() {
         set 20 up off
         > remove 20 198.51.100.7
         trap 10 unresolved 20 10.0.20.0 10.0.10.9 10.0.20.0
+        ",
+    );
+}
+
+#[test]
+fn rfc_5227_2_3_new_addresses_are_announced_twice() {
+    check(
+        "
+        # What stays is not announced again.
+        set 10 address 10.0.10.1/24 10.0.12.1/24
+        > send 10 0200.0000.000a > ffff.ffff.ffff arp 10.0.12.1 0200.0000.000a announced
+        set 10 proxy-arp on
+        +10
+        > 2 send 10 0200.0000.000a > ffff.ffff.ffff arp 10.0.12.1 0200.0000.000a announced
+        set 10 address 10.0.12.1/24 10.0.10.1/25
+        # Another MAC address, and an interface that comes up: all of them.
+        set 10 mac 0200.0000.aaaa
+        > send 10 0200.0000.aaaa > ffff.ffff.ffff arp 10.0.12.1 0200.0000.aaaa announced
+        > send 10 0200.0000.aaaa > ffff.ffff.ffff arp 10.0.10.1 0200.0000.aaaa announced
+        +1
+        set 10 up off
+        +10
+        set 10 up on
+        > send 10 0200.0000.aaaa > ffff.ffff.ffff arp 10.0.12.1 0200.0000.aaaa announced
+        > send 10 0200.0000.aaaa > ffff.ffff.ffff arp 10.0.10.1 0200.0000.aaaa announced
+        # Who is gone is not announced again.
+        +1
+        set 10 address 10.0.12.1/24
+        +10
+        > 1 send 10 0200.0000.aaaa > ffff.ffff.ffff arp 10.0.12.1 0200.0000.aaaa announced
         ",
     );
 }

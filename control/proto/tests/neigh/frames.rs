@@ -102,6 +102,7 @@ pub fn describe(frame: &[u8]) -> String {
             let at = Mac(arp.sender_hw_addr().try_into().expect("6 bytes"));
             let target = v4(arp.target_protocol_addr());
             match arp.operation().0 {
+                1 if sender == target => format!("arp {sender} {at} announced"),
                 1 => format!("arp {sender} {at} asks for {target}"),
                 _ => format!("arp {sender} is {at} for {target}"),
             }

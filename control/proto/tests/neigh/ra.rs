@@ -127,5 +127,5 @@ fn rfc_4861_6_2_5_the_last_one_says_good_bye() {
         assert_eq!(last(line), [goodbye.clone()], "{line}");
     }
     // It was never told that there is a router.
-    check("set 20 ra on\nset 20 up off\nset 20 up on\nset 20 ra off");
+    check("set 20 ra on\nset 20 up off\nset 20 ra off");
 }

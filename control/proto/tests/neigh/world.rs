@@ -63,7 +63,9 @@ impl World {
         let mut config = Config::default();
         config.interfaces.extend([10, 20].map(|vid| (VlanId::new(vid).expect("a VLAN"), interface(vid))));
         let mut world = World { neigh: Neigh::default(), config, now: Instant::default() };
-        assert_eq!(world.configure(), Vec::<String>::new());
+        // It announces itself.
+        assert_eq!(world.configure().len(), 3);
+        assert_eq!(world.wait(3.0).len(), 3);
         world
     }
 
