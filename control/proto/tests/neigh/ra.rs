@@ -124,7 +124,7 @@ fn rfc_4861_6_2_5_the_last_one_says_good_bye() {
     };
     let goodbye = format!("{RA} hops 64 flags 00 lifetime 0 reachable 0 retransmit 0 source 0200.0000.0014 mtu 1500");
     for line in ["set 20 up off", "set 20 ra off", "remove 20", "set 20 link-local fe80::2", "set 20 link-local"] {
-        assert_eq!(last(line), [goodbye.clone()], "{line}");
+        assert_eq!(last(line), std::slice::from_ref(&goodbye), "{line}");
     }
     // It was never told that there is a router.
     check("set 20 ra on\nset 20 up off\nset 20 ra off");
