@@ -6,6 +6,7 @@
 pub mod acl;
 pub mod compile;
 pub mod counters;
+pub mod fib;
 mod hooks;
 pub mod input;
 pub mod journal;
