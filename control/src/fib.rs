@@ -127,6 +127,11 @@ impl Fib {
         Moment(self.v4.mark(), self.v6.mark())
     }
 
+    /// Is there anything to reclaim?
+    pub fn is_waiting(&self) -> bool {
+        self.v4.waiting() + self.v6.waiting() > 0
+    }
+
     /// Every worker has begun a new round since that moment.
     pub fn reclaim(&mut self, until: Moment) {
         self.v4.reclaim(until.0);

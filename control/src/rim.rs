@@ -2,6 +2,7 @@
 
 use crate::arguments::Arguments;
 use mona_control::counters::Counters;
+use mona_control::fib::{Fib, Limits};
 use mona_control::input::{Input, Output, Session};
 use mona_control::journal::{Entry, Journal};
 use mona_control::netlink::{self, Netlink};
@@ -11,8 +12,6 @@ use mona_control::server::{Asked, Server};
 use mona_control::show::View;
 use mona_control::switch::Switch;
 use mona_datapath::fdb::Origin;
-use mona_datapath::hops::Room;
-use mona_datapath::routing::Routing;
 use mona_datapath::switching::{Datapath, IoChoice, Options, QUEUES_FREE, QUEUES_RETRY, Report};
 use mona_model::api::{LineError, Reply};
 use mona_model::shown::{User, Version};
@@ -25,16 +24,12 @@ use std::collections::VecDeque;
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How often counters are sampled for the rates.
 const SAMPLE: Duration = Duration::from_secs(5);
 /// Reports taken in one turn: lines and devices wait no longer than these take.
 const REPORTS: usize = 4096;
-
-/// Neighbours that routed frames can be sent to.
-const NEIGHBOURS: usize = 131_072;
 
 /// Everything that touches the outside.
 pub struct Rim {
@@ -96,7 +91,7 @@ impl Rim {
         let netlink = Netlink::open().map_err(|e| format!("netlink: {e}"))?;
         let start = Entry::Start { stations: arguments.stations as usize, io };
         let journal = arguments.record.as_deref().map(|path| Journal::create(path, &start)).transpose()?;
-        let switch = Switch::new(datapath.fdb().clone(), Arc::new(Routing::with_room(Room::ROUTER, NEIGHBOURS)), io);
+        let switch = Switch::new(datapath.fdb().clone(), Fib::new(Limits::ROUTER), io);
         let saver = Saver::start(arguments.config.clone())?;
         Ok(Rim {
             server,
@@ -177,6 +172,7 @@ impl Rim {
                 }
             }
             self.synchronise();
+            self.reclaim();
             self.server.part();
         }
     }
@@ -358,6 +354,14 @@ impl Rim {
     fn synchronise(&mut self) {
         if std::mem::take(&mut self.unsynchronised) {
             self.datapath.synchronise();
+        }
+    }
+
+    /// What routes took that are gone is used again, once no worker can still be looking there.
+    fn reclaim(&mut self) {
+        let moment = self.switch.fib.moment();
+        if self.switch.fib.is_waiting() && self.datapath.begin_round() {
+            self.switch.fib.reclaim(moment);
         }
     }
 

@@ -230,6 +230,16 @@ impl Switch {
             routes.rib.replace(&routes.fixed, &fixed);
             routes.fixed = fixed;
         }
+        let changed = routes.rib.changes();
+        let lost = self.fib.follow(changed, &routes.rib, &self.state, now);
+        if lost > 0 {
+            let limits = self.fib.limits();
+            let text = format!(
+                "{lost} routes found no room: there are {} IPv4 and {} IPv6 routes at most",
+                limits.routes4, limits.routes6
+            );
+            self.log.add(now, "%MONA-2-FIBFULL", &text);
+        }
         let plan = self.host_plan();
         if plan != *self.routes.plan {
             self.routes.plan = Arc::new(plan);

@@ -8,6 +8,7 @@
 //! ```
 
 use crate::compile::{Made, compile, served};
+use crate::fib::Fib;
 use crate::hooks::Waiting;
 use crate::input::{Device, Input, Output, Session};
 use crate::learn::Learn;
@@ -15,7 +16,6 @@ use crate::log::Log;
 use crate::router::Routes;
 use crate::state::State;
 use mona_datapath::out::Told;
-use mona_datapath::routing::Routing;
 use mona_datapath::switching::IoChoice;
 use mona_datapath::{Fdb, Snapshot};
 use mona_model::api::{LineError, Reply};
@@ -49,6 +49,8 @@ pub struct Switch {
     made: Made,
     /// The routes.
     pub routes: Routes,
+    /// The routes as workers see them.
+    pub fib: Fib,
     /// ARP, ND and ICMP errors.
     pub neigh: Neigh,
     /// When workers are to be asked to whom they sent.
@@ -69,17 +71,18 @@ pub struct Switch {
 
 impl Switch {
     /// A switch without configuration, whose stations are in `fdb` and whose `io auto` is `default_io`.
-    /// Routes and neighbours go to `routing`.
-    pub fn new(fdb: Arc<Fdb>, routing: Arc<Routing>, default_io: IoChoice) -> Switch {
+    /// Routes and neighbours go to `fib`.
+    pub fn new(fdb: Arc<Fdb>, fib: Fib, default_io: IoChoice) -> Switch {
         Switch {
             config: Config::default(),
             state: State::default(),
             log: Log::default(),
             learn: Learn::default(),
-            snapshot: Arc::new(Snapshot::routing(fdb.clone(), routing)),
+            snapshot: Arc::new(Snapshot::routing(fdb.clone(), fib.routing().clone())),
             fdb,
             made: Made::default(),
             routes: Routes::default(),
+            fib,
             neigh: Neigh::default(),
             next_ask: None,
             default_io,

@@ -1,12 +1,11 @@
 //! The machine alone, on virtual time: what goes in, what comes out.
 
+use mona_control::fib::{Fib, Limits};
 use mona_control::input::{Device, Input, Output, Session};
 use mona_control::switch::Switch;
 use mona_datapath::Fdb;
 use mona_datapath::fdb::Origin;
-use mona_datapath::hops::Room;
 use mona_datapath::out::Seen;
-use mona_datapath::routing::Routing;
 use mona_datapath::snapshot::Home;
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_model::api::Reply;
@@ -23,7 +22,7 @@ struct Bench {
 impl Bench {
     fn new(devices: &[&str], startup: &str) -> Bench {
         let fdb = Arc::new(Fdb::with_capacity_and_seed(1000, [1, 2]));
-        let switch = Switch::new(fdb, Arc::new(Routing::with_room(Room::SMALL, 64)), IoChoice::Auto);
+        let switch = Switch::new(fdb, Fib::new(Limits::SMALL), IoChoice::Auto);
         let mut bench = Bench { switch, now: Instant::default(), log: Vec::new(), kept: String::new() };
         for (index, name) in devices.iter().enumerate() {
             bench.device(name, index as u32 + 1, true);

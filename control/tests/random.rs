@@ -2,12 +2,11 @@
 //! and a restart finds what was there.
 
 use mona_control::compile::{Made, compile};
+use mona_control::fib::{Fib, Limits};
 use mona_control::input::{Device, Input, Output, Session};
 use mona_control::switch::Switch;
 use mona_datapath::fdb::Origin;
-use mona_datapath::hops::Room;
 use mona_datapath::out::Seen;
-use mona_datapath::routing::Routing;
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_datapath::{Fdb, Snapshot};
 use mona_model::config::InterfaceConfig;
@@ -168,7 +167,7 @@ impl Rig {
         Rig {
             switch: Switch::new(
                 Arc::new(Fdb::with_capacity_and_seed(8, [1, 2])),
-                Arc::new(Routing::with_room(Room::SMALL, 64)),
+                Fib::new(Limits::SMALL),
                 IoChoice::Auto,
             ),
             now: Instant::default(),

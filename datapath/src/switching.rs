@@ -363,18 +363,25 @@ impl Datapath {
         self.free_retired();
     }
 
-    /// Returns when every worker decides by the snapshot published last (bounded: about a millisecond).
-    pub fn synchronise(&mut self) {
+    /// Returns when every worker decides by the snapshot published last (bounded: about a millisecond): did they all?
+    pub fn synchronise(&mut self) -> bool {
         let generation = self.shared.generation.load(Ordering::Relaxed);
         self.links.iter().for_each(|link| link.desk.bell.ring());
         let end = Instant::now() + PATIENCE;
         while self.links.iter().any(|link| link.desk.acknowledged.load(Ordering::Acquire) < generation) {
             if Instant::now() > end {
-                return;
+                return false;
             }
             thread::yield_now();
         }
         self.free_retired();
+        true
+    }
+
+    /// Returns when every worker has begun a round since this was called: did they all?
+    pub fn begin_round(&mut self) -> bool {
+        self.publish(self.current.clone());
+        self.synchronise()
     }
 
     fn free_retired(&mut self) {

@@ -1,11 +1,10 @@
 //! `testbed replay FILE`: runs a record of `switchd --record` through the same machine and prints what it would have done.
 
+use mona_control::fib::{Fib, Limits};
 use mona_control::input::{HostHop, Output};
 use mona_control::journal::{Entry, read};
 use mona_control::switch::Switch;
 use mona_datapath::Fdb;
-use mona_datapath::hops::Room;
-use mona_datapath::routing::Routing;
 use mona_datapath::switching::IoChoice;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -80,6 +79,5 @@ pub fn describe(output: &Output) -> String {
 }
 
 fn new(stations: usize, io: IoChoice) -> Switch {
-    let routing = Routing::with_room(Room::ROUTER, 131_072);
-    Switch::new(Arc::new(Fdb::with_capacity_and_seed(stations, [1, 2])), Arc::new(routing), io)
+    Switch::new(Arc::new(Fdb::with_capacity_and_seed(stations, [1, 2])), Fib::new(Limits::ROUTER), io)
 }

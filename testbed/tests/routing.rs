@@ -91,7 +91,8 @@ impl Bed {
     }
 
     fn check_all(&self) {
-        for (from, to) in [(1, "10.0.2.2"), (1, "10.0.3.2"), (1, "10.0.4.2"), (2, "10.0.1.2"), (3, "10.0.2.2"), (4, "10.0.1.2")]
+        for (from, to) in
+            [(1, "10.0.2.2"), (1, "10.0.3.2"), (1, "10.0.4.2"), (2, "10.0.1.2"), (3, "10.0.2.2"), (4, "10.0.1.2")]
         {
             assert!(self.pings(from, to), "h{from} does not reach {to}{}", self.report());
         }
@@ -135,7 +136,9 @@ fn everything(label: &str, io: &str) {
     for (to, address) in [(1, "10.0.2.2"), (2, "10.0.3.2"), (1, "2001:db8:2::2")] {
         let server = if address.contains("3.2") { 2 } else { 1 };
         bed.world.exec(&bed.hosts[server], "iperf3 -s -D -1 -I /tmp/iperf-$$ >/dev/null");
-        let done = bed.world.attempt(&bed.hosts[to - 1], &format!("timeout 20 iperf3 -c {address} -n 64M --connect-timeout 3000"));
+        let done = bed
+            .world
+            .attempt(&bed.hosts[to - 1], &format!("timeout 20 iperf3 -c {address} -n 64M --connect-timeout 3000"));
         assert!(done.status.success(), "h{to} to {address}: {}{}", String::from_utf8_lossy(&done.stdout), bed.report());
     }
 }
@@ -174,10 +177,14 @@ fn a_narrow_link_is_told_to_senders() {
 fn a_restart_leaves_the_netdevs_and_routes_again() {
     let mut bed = Bed::new("again", "packet");
     bed.check_all();
-    let before = bed.world.exec(&bed.switch.namespace, "ip -o link show vlan10 | cut -d: -f1; cat /sys/class/net/vlan10/address");
+    let before = bed
+        .world
+        .exec(&bed.switch.namespace, "ip -o link show vlan10 | cut -d: -f1; cat /sys/class/net/vlan10/address");
     bed.world.crash(&mut bed.switch);
     bed.settle();
     bed.check_all();
-    let after = bed.world.exec(&bed.switch.namespace, "ip -o link show vlan10 | cut -d: -f1; cat /sys/class/net/vlan10/address");
+    let after = bed
+        .world
+        .exec(&bed.switch.namespace, "ip -o link show vlan10 | cut -d: -f1; cat /sys/class/net/vlan10/address");
     assert_eq!(before, after, "the netdev was made anew, or the router's address is another");
 }

@@ -3,15 +3,14 @@
 
 use crate::replay::{describe, replay};
 use mona_control::counters::Counters;
+use mona_control::fib::{Fib, Limits};
 use mona_control::input::{Device, HostPlan, Input, Output, Session};
 use mona_control::journal::Entry;
 use mona_control::show::View;
 use mona_control::switch::Switch;
 use mona_datapath::fdb::Origin;
-use mona_datapath::hops::Room;
 use mona_datapath::io::Offload;
 use mona_datapath::out::Seen;
-use mona_datapath::routing::Routing;
 use mona_datapath::stats::PortCounters;
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_datapath::{Fdb, Recorder};
@@ -94,8 +93,7 @@ impl Default for World {
 }
 
 fn new_switch() -> Switch {
-    let routing = Routing::with_room(Room::SMALL, STATIONS);
-    Switch::new(Arc::new(Fdb::with_capacity_and_seed(STATIONS, [1, 2])), Arc::new(routing), IoChoice::Auto)
+    Switch::new(Arc::new(Fdb::with_capacity_and_seed(STATIONS, [1, 2])), Fib::new(Limits::SMALL), IoChoice::Auto)
 }
 
 impl World {
