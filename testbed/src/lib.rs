@@ -4,5 +4,6 @@
 pub mod netns;
 pub mod replay;
 pub mod sim;
+pub mod speech;
 pub mod transcript;
 pub mod wire;

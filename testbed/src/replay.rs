@@ -1,5 +1,6 @@
 //! `testbed replay FILE`: runs a record of `switchd --record` through the same machine and prints what it would have done.
 
+use crate::speech;
 use mona_control::fib::{Fib, Limits};
 use mona_control::input::{HostHop, Output};
 use mona_control::journal::{Entry, read};
@@ -65,7 +66,7 @@ pub fn describe(output: &Output) -> String {
                 routes.map(|(prefix, route)| format!("{prefix} by {}", words(route.hops.iter().map(hop).collect())));
             format!("host: {}; routes: {}", words(links.collect()), words(routes.collect()))
         }
-        Output::Inject { port, frame } => format!("inject {} bytes by {port}", frame.len()),
+        Output::Inject { port, frame } => format!("inject by {port}: {}", speech::describe(frame)),
         Output::Log(line) => format!("log {line}"),
         Output::Save { text, .. } => format!("save {} bytes", text.len()),
         Output::Keep(text) => format!("keep {} bytes", text.len()),

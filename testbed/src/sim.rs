@@ -11,6 +11,7 @@
 //! startup   restore                    the text below, in lines that begin with |, is read at boot
 //! restart [replacing veth0]            another switch, with what was saved and kept; meanwhile netdevs became others
 //! frame veth0 10/5 a>b => veth1:10     as in cases; copies by netdev and tag; => drop REASON; => nothing
+//! packet veth0 a>b 10.0.0.1>10.0.1.1   a frame that carries IP or ARP, as speech.rs says; => as above
 //! hold   deliver                       reports of sources wait   and arrive
 //! expect log TEXT                      logged since the last that was expected; expect no log TEXT
 //! expect out TEXT                      the same of what the switch asked of the outside
@@ -23,6 +24,7 @@
 
 pub mod world;
 
+use crate::speech;
 use mona_control::input::Input;
 use mona_control::switch::sentence;
 use mona_wire::{Instant, Mac};
@@ -122,6 +124,7 @@ impl<'a> Scenario<'a> {
                 return world.restart(&replaced.split_whitespace().collect::<Vec<_>>());
             }
             "frame" => return frame(world, rest),
+            "packet" => return packet(world, rest),
             "hold" => world.held = Some(Vec::new()),
             "deliver" => {
                 let held = world.held.take().ok_or("nothing is held")?;
@@ -290,6 +293,18 @@ fn frame(world: &mut World, text: &str) -> Result<(), String> {
     bytes.extend([0x88, 0xb5]);
     bytes.resize(64, 0);
     let out = world.frame(device, &bytes)?;
+    let out = if out.is_empty() { "nothing" } else { &out };
+    match wanted {
+        Some(wanted) if wanted != out => Err(format!("=> {out}")),
+        _ => Ok(()),
+    }
+}
+
+fn packet(world: &mut World, text: &str) -> Result<(), String> {
+    let (words, wanted) = text.split_once("=>").map_or((text, None), |(frame, wanted)| (frame, Some(wanted.trim())));
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let (device, words) = words.split_first().ok_or("packet NETDEV …")?;
+    let out = world.frame(device, &speech::frame(words, &mac)?)?;
     let out = if out.is_empty() { "nothing" } else { &out };
     match wanted {
         Some(wanted) if wanted != out => Err(format!("=> {out}")),

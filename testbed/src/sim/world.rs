@@ -349,6 +349,11 @@ impl World {
             (Some(seen), None) => self.feed(Input::Seen(vec![seen])),
             (None, _) => {}
         }
+        if let Some(vlan) = record.vlan {
+            for why in record.told {
+                self.feed(Input::Exception { port, vlan, why, bytes: bytes.to_vec() });
+            }
+        }
         if let Some(drop) = record.dropped {
             return Ok(format!("drop {}", drop.name()));
         }
