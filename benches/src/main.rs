@@ -4,10 +4,11 @@
 //! ```text
 //!   traffic    generator and sink (live XDP frames)        measure   rate, RFC 2544, round trips, TCP, learning, …
 //!   rig        generator ─ device ─ sink                   compare   all devices in one run, table, JSON, plot
-//!   micro      forward() alone
+//!   micro      forward() alone                           lpm       longest prefix match alone
 //! ```
 
 mod compare;
+mod lpm;
 mod measure;
 mod micro;
 mod rig;
@@ -63,6 +64,12 @@ enum What {
     },
     /// `forward()` alone, by the number of stations.
     Micro,
+    /// Longest prefix match alone, and librte_fib beside it.
+    Lpm {
+        /// The program of `benches/fib/`; without, only our own tables are measured.
+        #[arg(long)]
+        fib: Option<PathBuf>,
+    },
     /// Every device in one run.
     Compare {
         /// Rounds; the table shows medians.
@@ -200,6 +207,10 @@ fn run(arguments: Arguments) -> Result<(), String> {
         What::Micro => {
             let rows = micro::run();
             print(micro::table(&rows), serde_json::json!(rows));
+        }
+        What::Lpm { fib } => {
+            let rows = lpm::run(fib.as_deref())?;
+            print(lpm::table(&rows), serde_json::json!(rows));
         }
         What::Compare { rounds, seconds, devices, no_tcp, plot } => {
             let devices: Vec<Device> = match devices.is_empty() {

@@ -80,6 +80,14 @@ impl<A: Address> Lpm<A> {
         leaf_of(if value == 0 { default } else { value })
     }
 
+    /// Workers: many addresses at once, of which `into` gets the leaves.
+    #[inline]
+    pub fn lookup_bulk(&self, addresses: &[A], into: &mut [Option<Leaf>]) {
+        for (address, into) in addresses.iter().zip(into) {
+            *into = self.lookup(*address);
+        }
+    }
+
     /// Workers: asks the cache for the word that [`Lpm::lookup`] will read first.
     #[inline(always)]
     pub fn prefetch(&self, address: A) {
