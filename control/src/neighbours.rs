@@ -2,19 +2,21 @@
 //! ports. The frames of the switch's own are decided about here by the datapath's own functions, and sent copy by copy.
 
 use crate::input::Output;
-use crate::rib::{Path, Way};
+use crate::rib::Way;
 use crate::router::{addresses6, link_local};
 use crate::switch::Switch;
-use mona_datapath::forward::forward_own;
+use mona_datapath::fragments::Fragments;
 use mona_datapath::io::Offload;
+use mona_datapath::offload::Leaving;
 use mona_datapath::out::{Note, Told};
-use mona_datapath::{Drop, Frame, Recorder};
+use mona_datapath::route::resolve;
+use mona_datapath::{Drop, Recorder, own};
 use mona_model::config::InterfaceConfig;
 use mona_model::l3::AdvertisedPrefix;
 use mona_model::names::InterfaceName;
 use mona_proto::neigh::{Address, Config, In, Interface, Limits, Out, Ra, RaPrefix, Trap};
 use mona_wire::eth::{IPV4, IPV6};
-use mona_wire::{Eth, Instant, PortId, Tci, VlanId};
+use mona_wire::{Eth, Instant, PortId, VlanId};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -209,55 +211,61 @@ impl Switch {
 
     /// Bridges an untagged frame of the switch's own into a VLAN.
     fn send_in(&mut self, vlan: VlanId, frame: &[u8]) {
-        let mut record = Recorder::default();
-        let parsed = Frame::parse(frame, frame.len() as u32, &Offload::default());
-        let decided = parsed.and_then(|parsed| forward_own(&self.snapshot, vlan, &parsed, &mut record));
-        if decided.is_ok() {
-            self.send(frame, &record);
-        }
+        let copies = own::copies(&self.snapshot, vlan, frame);
+        self.outputs.extend(copies.into_iter().map(|(port, frame)| Output::Inject { port, frame }));
     }
 
     /// Sends a packet of the router's own where its route leads; in a frame that comes from the interface in `vlan`.
     fn send_routed(&mut self, now: Instant, vlan: VlanId, mut frame: Vec<u8>) {
         let Some(destination) = destination(&frame) else { return };
-        let Some((_, route)) = self.routes.rib.longest(destination) else { return };
-        let Way::Paths(paths) = &route.way else { return };
-        let Some(Path { interface, gateway, .. }) = paths.first() else { return };
-        let Some(out) = self.state.routers.get(interface).and_then(|router| router.vlan) else { return };
-        let next_hop = gateway.unwrap_or(destination);
-        let word = mona_datapath::hops::word(next_hop);
-        match self.snapshot.routing.neighbours.lookup(out, word) {
-            Some(neighbour) => {
-                frame[..6].copy_from_slice(&neighbour.mac.0);
+        match resolve(&self.snapshot, destination, 0) {
+            Ok((out, _, Some(mac))) => {
+                frame[..6].copy_from_slice(&mac.0);
                 frame[6..12].copy_from_slice(&self.state.mac.0);
                 self.send_in(out, &frame);
             }
-            None => {
+            Ok((out, next_hop, None)) => {
                 let why = Trap::Unresolved { vlan: out, next_hop };
                 self.tell_neigh(now, In::Trap { vlan, port: PortId::SELF, why, frame: &frame });
             }
+            // No way back: nobody is told.
+            Err(_) => {}
         }
     }
 
     /// Sends the copies that were decided.
     fn send(&mut self, frame: &[u8], record: &Recorder) {
         let mut bytes = frame.to_vec();
+        let mut fragment = 0;
         if let Some((_, rewrite)) = &record.rewrite {
             rewrite.apply(&mut bytes);
             bytes.truncate(rewrite.len as usize);
+            fragment = rewrite.fragment;
         }
+        let parts = match fragment {
+            0 => vec![bytes],
+            mtu => Fragments::of(&bytes, mtu).map(|fragments| written(&fragments)).unwrap_or_default(),
+        };
         for (port, tag) in record.sends.iter().filter(|(port, _)| *port != PortId::SELF) {
-            self.outputs.push(Output::Inject { port: *port, frame: tagged(&bytes, *tag) });
+            for part in &parts {
+                let Ok(leaving) = Leaving::new(part, &Offload::default(), *tag) else { continue };
+                let mut frame = vec![0; leaving.len()];
+                if leaving.write(&mut frame).is_some() {
+                    self.outputs.push(Output::Inject { port: *port, frame });
+                }
+            }
         }
     }
 }
 
-/// The frame with this tag or none, in the place of the one it has.
-fn tagged(frame: &[u8], tag: Option<Tci>) -> Vec<u8> {
-    let Some(eth) = Eth::parse(frame) else { return frame.to_vec() };
-    let (addresses, rest) = (&frame[..12], &frame[eth.inner()..]);
-    let tag = tag.map(|tci| [[0x81, 0x00], tci.0.to_be_bytes()].concat()).unwrap_or_default();
-    [addresses, &tag, rest].concat()
+fn written(fragments: &Fragments) -> Vec<Vec<u8>> {
+    let write = |index| {
+        let mut bytes = vec![0; usize::from(u16::MAX)];
+        let length = fragments.write(index, &mut bytes)?;
+        bytes.truncate(length);
+        Some(bytes)
+    };
+    (0..fragments.count()).filter_map(write).collect()
 }
 
 /// Where an IP packet in a frame goes to.
