@@ -107,6 +107,11 @@ impl World {
         self.children.len() - 1
     }
 
+    /// The process of this number.
+    pub fn process(&self, index: usize) -> u32 {
+        self.children[index].id()
+    }
+
     /// What process number `index` printed.
     pub fn log(&self, index: usize) -> String {
         fs::read_to_string(self.dir.join(format!("{index}.log"))).unwrap_or_default()

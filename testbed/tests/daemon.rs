@@ -546,3 +546,26 @@ fn messages_are_those_of_the_protocol() {
     let log: Message = serde_json::from_str(&client.line()).expect("a message");
     assert!(matches!(&log, Message::Log { line } if line.contains("%SYS-5-CONFIG_I")), "{log:?}");
 }
+
+#[test]
+fn systemd_hears_of_its_beginning_and_end() {
+    let (mut world, space) = world("notify", 0);
+    let dir = world.dir.display().to_string();
+    let systemd = std::os::unix::net::UnixDatagram::bind(world.dir.join("notify")).expect("a socket");
+    systemd.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let heard = || {
+        let mut text = [0; 256];
+        let size = systemd.recv(&mut text).expect("it says something");
+        String::from_utf8_lossy(&text[..size]).into_owned()
+    };
+    let start = format!(
+        "NOTIFY_SOCKET={dir}/notify exec {} --socket {dir}/s --config {dir}/none --run {dir} --name ntfy",
+        binary("switchd").display()
+    );
+    let index = world.spawn(&space, Path::new("/bin/sh"), &["-c", &start]);
+    assert!(heard().contains("READY=1"), "{}", world.log(index));
+    Raw::connect(&world.dir.join("s")).ask("show version");
+    let pid = nix::unistd::Pid::from_raw(world.process(index) as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it runs");
+    assert!(heard().contains("STOPPING=1"), "{}", world.log(index));
+}

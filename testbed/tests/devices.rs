@@ -153,8 +153,8 @@ fn a_device_that_vanishes_under_load_takes_its_port_along_and_nothing_else() {
         let switch = world.switch(&space, &config, &["--workers", "2"]);
         let [one, _, three] = &hosts;
         assert!(world.pings(one, "10.0.0.2"), "{io}");
-        // 30 seconds at most, and it ends with its device.
-        world.spawn(three, "ping".as_ref(), &["-w", "30", "-f", "-q", "-b", "10.0.0.255"]);
+        // Two minutes at most, and it ends with its device.
+        world.spawn(three, "ping".as_ref(), &["-w", "120", "-f", "-q", "-b", "10.0.0.255"]);
         let frames = |port| {
             let shown = world.cli(&switch, &[&format!("show interfaces gi0/{port} | include packets input")]);
             shown.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0)

@@ -1,0 +1,130 @@
+//! Devices become ports: by which I/O, what is kept of how they were, and what they are set to while they are ports.
+
+use super::*;
+use crate::io::found::Records;
+use crate::io::link::Links;
+use crate::io::mem::{self, MemHost};
+use crate::io::taken::Taken;
+use std::io;
+use std::path::Path;
+
+impl Datapath {
+    /// Makes `device` the port `port`. The device's settings are remembered and restored by [`Datapath::close`].
+    /// Frames of the port are dropped until a snapshot that holds it is published. Waits for queues that were given back
+    /// just now.
+    pub fn open(&mut self, port: PortId, device: &str, io: IoChoice) -> Result<Opened, OpenError> {
+        let end = Instant::now() + QUEUES_FREE;
+        loop {
+            match self.try_open(port, device, io, Instant::now() < end) {
+                Err(refused) if refused.busy => thread::sleep(QUEUES_RETRY),
+                result => return result.map_err(|refused| refused.why),
+            }
+        }
+    }
+
+    /// [`Datapath::open`] that does not wait: whoever has `patience` asks again when a queue was busy.
+    pub fn try_open(&mut self, port: PortId, device: &str, io: IoChoice, patience: bool) -> Result<Opened, Refused> {
+        self.check(port)?;
+        let result = match (io, self.suits_xdp(device)) {
+            (IoChoice::Packet, _) => Ok(self.open_packet(port, device)?),
+            (IoChoice::Xdp, _) => self.open_xdp(port, device),
+            (IoChoice::Auto, Err(why)) => Ok(Opened { why, ..self.open_packet(port, device)? }),
+            (IoChoice::Auto, Ok(why)) => match self.open_xdp(port, device) {
+                Ok(opened) => Ok(Opened { why, ..opened }),
+                Err(refused) if refused.busy && patience => Err(refused),
+                // A NIC whose queues are taken still makes a port, if a slower one.
+                Err(refused) => {
+                    let why = format!("{why}, but: {}", refused.why);
+                    Ok(Opened { why, ..self.open_packet(port, device)? })
+                }
+            },
+        };
+        result.map_err(|refused| Refused { busy: refused.busy && patience, ..refused })
+    }
+
+    fn open_packet(&mut self, port: PortId, device: &str) -> Result<Opened, OpenError> {
+        let worker = self.least_busy();
+        let packet = self.packet.as_mut().ok_or_else(in_memory_only)?;
+        packet.open(port, device, worker)?;
+        self.hold(port, Kind::Packet, vec![worker]);
+        Ok(Opened {
+            io: "packet".into(),
+            attach: "tcx".into(),
+            memory: "ring".into(),
+            queues: 1,
+            workers: vec![worker],
+            why: "asked for".into(),
+            home: Some(Home::Backplane),
+        })
+    }
+
+    fn open_xdp(&mut self, port: PortId, device: &str) -> Result<Opened, Refused> {
+        let workers = self.by_load();
+        let xdp = self.xdp.as_mut().ok_or_else(in_memory_only)?;
+        let (opened, queues) = xdp.open(port, device, &workers)?;
+        self.hold(port, Kind::Xdp, opened.workers.clone());
+        for (worker, xsk) in queues {
+            if let Err(error) = self.hand(worker, Order::Take(port, Own::Xsk(Box::new(xsk)))) {
+                self.close(port);
+                return Err(error.into());
+            }
+        }
+        // Frames pass once the workers have taken their queues and filled them; whoever asked is told no sooner.
+        let end = Instant::now() + HANDOVER;
+        while self.links.iter().any(|link| link.orders.slots() < ORDERS) && Instant::now() < end {
+            thread::sleep(Duration::from_micros(50));
+        }
+        Ok(opened)
+    }
+
+    /// Makes a port in memory, owned by the worker that has the fewest; the host's end of it is returned.
+    pub fn open_in_memory(&mut self, port: PortId) -> Result<(Opened, MemHost), OpenError> {
+        self.check(port)?;
+        let worker = self.least_busy();
+        let (near, host) = mem::cable(port, Arc::clone(&self.links[usize::from(worker)].desk.bell));
+        self.hand(worker, Order::Take(port, Own::Mem(near)))?;
+        self.hold(port, Kind::Mem, vec![worker]);
+        let opened = Opened {
+            io: "mem".into(),
+            attach: "none".into(),
+            memory: "ring".into(),
+            queues: 1,
+            workers: vec![worker],
+            why: "a port in memory".into(),
+            home: Some(Home::Worker(worker)),
+        };
+        Ok((opened, host))
+    }
+
+    /// Keeps in this directory what devices were like before they were taken, for the next start after a crash, and takes
+    /// over what is there.
+    pub fn keep_devices(&mut self, dir: &Path) -> io::Result<()> {
+        let records = Arc::new(Records::open(dir, &Links::open()?)?);
+        self.packet.iter_mut().for_each(|packet| packet.keep(Arc::clone(&records)));
+        self.xdp.iter_mut().for_each(|xdp| xdp.keep(Arc::clone(&records)));
+        Ok(())
+    }
+
+    /// Gives back the devices that a crashed switch had and that are no ports now.
+    pub fn give_back_left(&self) {
+        if let Some(packet) = &self.packet {
+            packet.give_back_left(|index| self.xdp.as_ref().is_some_and(|xdp| xdp.is_open(index)));
+        }
+    }
+
+    /// Sets the device of a port up or down, until the port is closed.
+    pub fn set_up(&mut self, device: &str, up: bool) -> io::Result<()> {
+        self.taken(device).and_then(|(taken, links)| taken.set_up(links, up))
+    }
+
+    /// Gives the device of a port an MTU, until the port is closed.
+    pub fn set_mtu(&mut self, device: &str, mtu: u32) -> io::Result<()> {
+        self.taken(device).and_then(|(taken, links)| taken.set_mtu(links, mtu))
+    }
+
+    fn taken(&mut self, device: &str) -> io::Result<(&mut Taken, &Links)> {
+        let packet = self.packet.as_mut().and_then(|packet| packet.taken(device));
+        let xdp = self.xdp.as_mut().and_then(|xdp| xdp.taken(device));
+        packet.or(xdp).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
