@@ -26,7 +26,7 @@ const MODES: [(Mode, &str); 13] = [
 /// The manual page, roff.
 pub fn man() -> String {
     let mut page = String::from(
-        ".TH MONA-COMMANDS 7 \"\" \"Mona\" \"Mona Manual\"\n.SH NAME\nmona\\-commands \\- the commands of the Mona switch\n\
+        ".TH MONA-COMMANDS 7 \"\" \"Mona\" \"Mona Manual\"\n.\\\" Syntax is not broken up: lines are ragged.\n.ad l\n.nh\n.SH NAME\nmona\\-commands \\- the commands of the Mona switch\n\
          .SH DESCRIPTION\nCommands may be abbreviated as long as they are unique; \\fB?\\fR lists what may come next, Tab \
          completes. An interface may be named by the netdev that is bound to it.\n",
     );
