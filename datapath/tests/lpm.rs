@@ -54,9 +54,13 @@ fn check<A: Address>(steps: &[Step<A>], beside: impl Fn(A) -> [A; 3]) {
         }
         assert!(writer.routes().iter().eq(naive.0.iter().map(|(prefix, leaf)| (*prefix, *leaf))));
         let ends = naive.0.keys().flat_map(|prefix| [prefix.address(), prefix.last()]);
-        for address in ends.flat_map(&beside) {
+        let addresses: Vec<A> = ends.flat_map(&beside).collect();
+        let mut bulk = vec![None; addresses.len()];
+        table.lookup_bulk(&addresses, &mut bulk);
+        for (address, bulk) in addresses.into_iter().zip(bulk) {
             let expected = naive.lookup(address);
             assert_eq!(table.lookup(address), expected, "{address:x?} after {step:x?}");
+            assert_eq!(bulk, expected);
             assert_eq!(writer.routes().covering(address).map(|(_, leaf)| leaf), expected);
         }
     }

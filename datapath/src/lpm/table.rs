@@ -34,6 +34,9 @@ pub(super) const GROUP: u32 = 1 << 31;
 /// Slots that are their own number; behind them are those of the entries.
 pub(super) const OWN: usize = Leaf::COUNT + 1;
 
+/// Addresses that [`Lpm::lookup_bulk`] takes on together: about as many as a core's misses can be under way.
+const BULK: usize = 32;
+
 /// The table of one family.
 pub struct Lpm<A> {
     /// The root, then the groups. Written by control, read by workers.
@@ -69,22 +72,39 @@ impl<A: Address> Lpm<A> {
     /// Workers: where to? (`None` = no route.)
     #[inline(always)]
     pub fn lookup(&self, address: A) -> Option<Leaf> {
-        let mut value = self.value(address.bits(0, ROOT) as usize, address.bits(ROOT, ENTRY));
+        let value = self.descend(address, self.value(address.bits(0, ROOT) as usize, address.bits(ROOT, ENTRY)));
+        let default = self.default.load(Relaxed);
+        leaf_of(if value == 0 { default } else { value })
+    }
+
+    /// From the value of a cell of the root to that of the last cell the address is in.
+    #[inline(always)]
+    fn descend(&self, address: A, mut value: u32) -> u32 {
         let mut length = ROOT + ENTRY;
         while value & GROUP != 0 {
             let byte = address.bits(length, GROUP_BITS);
             value = self.value((value & !GROUP) as usize + (byte >> ENTRY) as usize, byte);
             length += GROUP_BITS;
         }
-        let default = self.default.load(Relaxed);
-        leaf_of(if value == 0 { default } else { value })
+        value
     }
 
-    /// Workers: many addresses at once, of which `into` gets the leaves.
+    /// Workers: many addresses at once, of which `into` gets the leaves. What one waits for from memory, all wait for
+    /// together: first the entries of the root, then their slots.
     #[inline]
     pub fn lookup_bulk(&self, addresses: &[A], into: &mut [Option<Leaf>]) {
-        for (address, into) in addresses.iter().zip(into) {
-            *into = self.lookup(*address);
+        let default = self.default.load(Relaxed);
+        for (addresses, into) in addresses.chunks(BULK).zip(into.chunks_mut(BULK)) {
+            addresses.iter().for_each(|address| self.prefetch(*address));
+            let mut slots = [0; BULK];
+            for (address, slot) in addresses.iter().zip(&mut slots) {
+                *slot = self.slot(address.bits(0, ROOT) as usize, address.bits(ROOT, ENTRY));
+                prefetch(&self.slots[*slot]);
+            }
+            for ((address, slot), into) in addresses.iter().zip(slots).zip(into) {
+                let value = self.descend(*address, self.slots[slot].load(Acquire));
+                *into = leaf_of(if value == 0 { default } else { value });
+            }
         }
     }
 
@@ -97,9 +117,15 @@ impl<A: Address> Lpm<A> {
     /// The value of a cell (given modulo 32) of an entry.
     #[inline(always)]
     pub(super) fn value(&self, entry: usize, cell: u32) -> u32 {
+        self.slots[self.slot(entry, cell)].load(Acquire)
+    }
+
+    /// The slot of a cell.
+    #[inline(always)]
+    fn slot(&self, entry: usize, cell: u32) -> usize {
         let Entry { changes, base } = self.entries[entry].load(Acquire).into();
         let until = changes & u32::MAX >> (31 - cell % 32);
-        self.slots[base as usize + until.count_ones() as usize].load(Acquire)
+        base as usize + until.count_ones() as usize
     }
 }
 
