@@ -5,8 +5,10 @@
 //!   traffic    generator and sink (live XDP frames)        measure   rate, RFC 2544, round trips, TCP, learning, …
 //!   rig        generator ─ device ─ sink                   compare   all devices in one run, table, JSON, plot
 //!   micro      forward() alone                           lpm       longest prefix match alone
+//!   acl        forward() with access lists
 //! ```
 
+mod acl;
 mod compare;
 mod lpm;
 mod measure;
@@ -70,6 +72,8 @@ enum What {
         #[arg(long)]
         fib: Option<PathBuf>,
     },
+    /// `forward()` with an access list, by the number of its lines.
+    Acl,
     /// Every device in one run.
     Compare {
         /// Rounds; the table shows medians.
@@ -211,6 +215,10 @@ fn run(arguments: Arguments) -> Result<(), String> {
         What::Lpm { fib } => {
             let rows = lpm::run(fib.as_deref())?;
             print(lpm::table(&rows), serde_json::json!(rows));
+        }
+        What::Acl => {
+            let rows = acl::run();
+            print(acl::table(&rows), serde_json::json!(rows));
         }
         What::Compare { rounds, seconds, devices, no_tcp, plot } => {
             let devices: Vec<Device> = match devices.is_empty() {

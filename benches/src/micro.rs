@@ -65,13 +65,8 @@ fn or_dash(ns: Option<f64>) -> String {
 
 fn measure(stations: usize) -> Row {
     const ROUNDS: usize = 15;
-    let mut random = 0x9e37_79b9_7f4a_7c15u64;
-    let mut next = || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random as usize
-    };
+    let mut random = Random::default();
+    let mut next = || random.next();
     let snapshot = switch(stations);
     let frames: Vec<RxFrame> = memory(stations.max(1 << 14))
         .into_iter()
@@ -139,7 +134,26 @@ fn learn(snapshot: &Snapshot, batch: &mut Batch, stations: usize) -> usize {
     stations
 }
 
-fn nanos(took: Duration, count: usize) -> f64 {
+/// The same numbers in each run.
+pub struct Random(u64);
+
+impl Default for Random {
+    fn default() -> Random {
+        Random(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+impl Random {
+    /// The next one.
+    pub fn next(&mut self) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 as usize
+    }
+}
+
+pub fn nanos(took: Duration, count: usize) -> f64 {
     took.as_nanos() as f64 / count as f64
 }
 
@@ -147,16 +161,16 @@ fn mac_of(station: usize) -> Mac {
     Mac::from_u64(0x0200_0000_0000 | station as u64)
 }
 
-fn port_of(station: usize) -> PortId {
+pub fn port_of(station: usize) -> PortId {
     PortId(1 + (station % usize::from(PORTS)) as u16)
 }
 
-fn enter(snapshot: &Snapshot, station: usize) {
+pub fn enter(snapshot: &Snapshot, station: usize) {
     // Full with the one station that this is about to be beside.
     let _ = snapshot.fdb.insert(VlanId::DEFAULT, mac_of(station), port_of(station), Origin::Dynamic);
 }
 
-fn switch(stations: usize) -> Snapshot {
+pub fn switch(stations: usize) -> Snapshot {
     let mut snapshot = Snapshot::empty(Arc::new(Fdb::with_capacity_and_seed(stations.max(2), SEED)));
     let ports = || (1..=PORTS).map(PortId);
     let vlan = Vlan {
@@ -186,13 +200,18 @@ fn switch(stations: usize) -> Snapshot {
 }
 
 /// Room for so many frames, in a row.
-fn memory(frames: usize) -> Vec<&'static mut [u8]> {
+pub fn memory(frames: usize) -> Vec<&'static mut [u8]> {
     vec![0u8; frames * SIZE].leak().chunks_exact_mut(SIZE).collect()
 }
 
-fn frame(bytes: &'static mut [u8], from: usize, to: usize) -> RxFrame {
+/// Writes the addresses of a frame.
+pub fn address(bytes: &mut [u8], from: usize, to: usize) {
     bytes[..6].copy_from_slice(&mac_of(to).0);
     bytes[6..12].copy_from_slice(&mac_of(from).0);
+}
+
+fn frame(bytes: &'static mut [u8], from: usize, to: usize) -> RxFrame {
+    address(bytes, from, to);
     bytes[12..14].copy_from_slice(&[0x88, 0xb5]);
     RxFrame::fixed(port_of(from), bytes, Offload::default())
 }

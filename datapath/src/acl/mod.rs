@@ -74,6 +74,11 @@ impl Acl {
         self.table.first(key)
     }
 
+    /// Bytes that its vectors take.
+    pub fn size(&self) -> usize {
+        self.table.size()
+    }
+
     /// Its lines.
     pub fn rules(&self) -> &[Rule] {
         &self.rules

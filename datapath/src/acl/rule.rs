@@ -1,5 +1,7 @@
 //! A line of an access list in plain values, whoever wrote it.
 
+use super::key::{self, Key};
+
 /// Which frames a list is for. A frame of another family passes it by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
@@ -69,6 +71,11 @@ impl<const N: usize> Masked<N> {
         }
         masked
     }
+
+    /// Are the bits there as wanted? (What `bytes` has more is not looked at.)
+    fn fit(&self, bytes: &[u8]) -> bool {
+        bytes.iter().zip(self.value.iter().zip(&self.mask)).all(|(byte, (value, mask))| (byte ^ value) & mask == 0)
+    }
 }
 
 /// Port numbers: a run of them, or all others. A run that ends before it begins is empty.
@@ -126,6 +133,27 @@ impl Flags {
 }
 
 impl Rule {
+    /// Does the line fit a frame of its family? This is what a line means, as IOS's documentation has it; the compiled list
+    /// says the same of all lines at once.
+    pub fn fits(&self, key: &Key) -> bool {
+        let side = |ports: Option<Ports>, port| ports.is_none_or(|ports| ports.contain(port));
+        let [kind, code] = key.icmp();
+        let beyond = side(self.sport, key.ports[0])
+            && side(self.dport, key.ports[1])
+            && self.flags.is_none_or(|flags| flags.fit(key.bytes[key::FLAGS]))
+            && self.icmp.is_none_or(|(wanted, with)| wanted == kind && with.is_none_or(|with| with == code));
+        self.src.fit(&key.bytes[key::SRC..])
+            && self.dst.fit(&key.bytes[key::DST..])
+            && self.ethertype.fit(&key.bytes[key::ETHERTYPE..])
+            && self.protocol.is_none_or(|protocol| protocol == key.protocol())
+            && self.tos.fit(&key.bytes[key::TOS..])
+            && match (self.fragments, key.is_later_fragment()) {
+                (true, later) => later,
+                (false, false) => beyond,
+                (false, true) => self.takes_later_fragments(),
+            }
+    }
+
     /// Does it look at the upper-layer header?
     pub const fn looks_beyond(&self) -> bool {
         self.sport.is_some() || self.dport.is_some() || self.flags.is_some() || self.icmp.is_some()

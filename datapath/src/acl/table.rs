@@ -52,6 +52,12 @@ impl Table {
         Table { lines: rules.len(), words, bytes, ports, lower }
     }
 
+    pub(super) fn size(&self) -> usize {
+        let rows = self.bytes.iter().map(|field| 512 + 8 * field.rows.len());
+        rows.sum::<usize>()
+            + self.ports.iter().map(|field| 2 * field.starts.len() + 8 * field.rows.len()).sum::<usize>()
+    }
+
     /// The lowest line that every field accepts.
     #[inline]
     pub(super) fn first(&self, key: &Key) -> Result<Option<usize>, Drop> {

@@ -4,32 +4,8 @@ use super::*;
 use mona_wire::Eth;
 use proptest::prelude::*;
 
-/// Does the line fit, read as IOS's documentation has it?
-fn fits(rule: &Rule, key: &Key) -> bool {
-    let masked = |value: &[u8], wanted: &[u8], mask: &[u8]| {
-        mask.iter().enumerate().all(|(at, mask)| value.get(at).copied().unwrap_or(0) & mask == wanted[at] & mask)
-    };
-    let later = key.is_later_fragment();
-    let network = masked(&key.bytes[..16], &rule.src.value, &rule.src.mask)
-        && masked(&key.bytes[16..32], &rule.dst.value, &rule.dst.mask)
-        && masked(&key.bytes[32..34], &rule.ethertype.value, &rule.ethertype.mask)
-        && rule.protocol.is_none_or(|protocol| protocol == key.protocol())
-        && key.bytes[35] & rule.tos.mask[0] == rule.tos.value[0] & rule.tos.mask[0];
-    let side = |ports: Option<Ports>, port| ports.is_none_or(|ports| ports.contain(port));
-    let beyond = side(rule.sport, key.ports[0])
-        && side(rule.dport, key.ports[1])
-        && rule.flags.is_none_or(|flags| flags.fit(key.bytes[37]))
-        && rule.icmp.is_none_or(|(kind, code)| kind == key.icmp()[0] && code.is_none_or(|code| code == key.icmp()[1]));
-    network
-        && match (rule.fragments, later) {
-            (true, later) => later,
-            (false, false) => beyond,
-            (false, true) => rule.permit || !rule.looks_beyond(),
-        }
-}
-
 fn naive(rules: &[Rule], key: &Key) -> Option<usize> {
-    rules.iter().position(|rule| fits(rule, key))
+    rules.iter().position(|rule| rule.fits(key))
 }
 
 /// Few values, so that lines and packets meet.
