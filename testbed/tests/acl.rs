@@ -1,0 +1,250 @@
+//! The tables of access lists (`testbed/cases/acl.cases`): by the control machine and the recorder, and through a real
+//! switchd, whose counters must say the same.
+
+use mona_control::input::{Device, Input, Output};
+use mona_control::switch::Switch;
+use mona_datapath::hops::Room;
+use mona_datapath::io::Offload;
+use mona_datapath::routing::Routing;
+use mona_datapath::switching::{IoChoice, Opened};
+use mona_datapath::{Fdb, Recorder};
+use mona_testbed::netns::{World, wait};
+use mona_wire::{Instant, PortId};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+const CASES: &str = include_str!("../cases/acl.cases");
+const PORTS: u16 = 3;
+
+struct Case {
+    title: &'static str,
+    config: String,
+    /// The frame's line, its port, the frame, and what becomes of it.
+    frames: Vec<(&'static str, u16, Vec<u8>, &'static str)>,
+    show: &'static str,
+}
+
+fn cases() -> Vec<Case> {
+    let case = |text: &'static str| {
+        let (title, rest) = text.split_once('\n').expect("a title");
+        let mut parts = rest.split("\n--\n");
+        let ports = (1..=PORTS).map(|n| format!("interface gi0/{n}\ndevice p{n}\n")).collect::<String>();
+        let config = format!("{ports}{}\nend\n", parts.next().expect("a configuration"));
+        let lines = parts.next().expect("frames").lines().filter(|line| line.contains("=>"));
+        let frames = lines.map(|line| {
+            let (text, expect) = line.split_once("=>").expect("checked");
+            let (port, bytes) = frame(text.trim());
+            (line, port, bytes, expect.trim())
+        });
+        Case { title, config, frames: frames.collect(), show: parts.next().unwrap_or_default().trim_end() }
+    };
+    CASES.split("\n== ").skip(1).map(case).collect()
+}
+
+/// The port and the bytes of a frame.
+fn frame(text: &str) -> (u16, Vec<u8>) {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let port: u16 = words[0].trim_start_matches('p').parse().expect("a port");
+    let number = |word: &str| -> Option<u16> {
+        let at = words.iter().position(|w| *w == word)?;
+        words[at + 1].parse().ok()
+    };
+    let has = |word: &str| words.contains(&word);
+    let mut bytes = vec![2, 0, 0, 0, 0, 0xfe, 2, 0, 0, 0, 0, port as u8];
+    match words[1] {
+        "arp" => bytes.extend([8, 6]),
+        "type" => bytes.extend(u16::from_str_radix(words[2], 16).expect("hex").to_be_bytes()),
+        protocol => {
+            let way = words.iter().position(|word| *word == ">").expect("from > to");
+            let ported = matches!(protocol, "tcp" | "udp");
+            let end = |word: &str| -> (IpAddr, u16) {
+                let (ip, port) = if ported { word.rsplit_once(':').expect("a port") } else { (word, "0") };
+                (ip.parse().expect("an address"), port.parse().expect("a port"))
+            };
+            let ((src, sport), (dst, dport)) = (end(words[way - 1]), end(words[way + 1]));
+            let number_of = match protocol {
+                "tcp" => 6,
+                "udp" => 17,
+                "icmp" => 1,
+                "icmp6" => 58,
+                other => other.parse().expect("a protocol"),
+            };
+            let mut upper = if ported { [sport.to_be_bytes(), dport.to_be_bytes()].concat() } else { Vec::new() };
+            if let Some((kind, code)) = words.get(way + 2).and_then(|word| word.split_once('/')) {
+                upper.extend([kind, code].map(|number| number.parse::<u8>().expect("a number")));
+            }
+            upper.resize(40, 0);
+            if protocol == "tcp" {
+                let flags = [("ack", 16), ("rst", 4), ("syn", 2)];
+                upper[13] = flags.iter().filter(|(flag, _)| has(flag)).map(|(_, bit)| bit).sum();
+            }
+            let tos = number("tos").unwrap_or(0) as u8;
+            match (src, dst) {
+                (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                    let fragment: u16 = if has("first") {
+                        0x2000
+                    } else if has("later") {
+                        100
+                    } else {
+                        0
+                    };
+                    let total = number("cut").unwrap_or(20 + 40);
+                    bytes.extend([8, 0, 0x45, tos]);
+                    bytes.extend(total.to_be_bytes());
+                    bytes.extend([0, 0]);
+                    bytes.extend(fragment.to_be_bytes());
+                    bytes.extend([64, number_of, 0, 0]);
+                    bytes.extend(src.octets());
+                    bytes.extend(dst.octets());
+                    bytes.extend(upper);
+                    bytes.truncate(14 + usize::from(total));
+                }
+                (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                    bytes.extend([0x86, 0xdd, 0x60 | tos >> 4, tos << 4, 0, 0, 0, 40, number_of, 64]);
+                    bytes.extend(src.octets());
+                    bytes.extend(dst.octets());
+                    bytes.extend(upper);
+                }
+                _ => panic!("{text}: two families"),
+            }
+        }
+    }
+    // What is shorter than the header is not padded: padding would be there to look at.
+    let cut = has("cut") && number("cut") < Some(20);
+    if !cut {
+        bytes.resize(bytes.len().max(60), 0);
+    }
+    (port, bytes)
+}
+
+#[test]
+fn as_decided() {
+    let mut wrong = String::new();
+    for case in cases() {
+        let mut switch = Switch::new(
+            Arc::new(Fdb::with_capacity(64)),
+            Arc::new(Routing::with_room(Room::SMALL, 64)),
+            IoChoice::Auto,
+        );
+        let mut inputs = vec![Input::Startup(case.config.clone())];
+        inputs.extend((1..=PORTS).map(|n| {
+            Input::Device(Device {
+                name: format!("p{n}"),
+                ifindex: u32::from(n),
+                admin_up: true,
+                carrier: true,
+                mtu: 1500,
+                ..Device::default()
+            })
+        }));
+        let mut log = Vec::new();
+        while !inputs.is_empty() {
+            for output in switch.step(Instant::default(), inputs.remove(0)) {
+                match output {
+                    Output::Open { port, device, .. } => {
+                        let opened = Opened {
+                            io: "mem".into(),
+                            attach: "-".into(),
+                            memory: "-".into(),
+                            queues: 1,
+                            workers: vec![0],
+                            why: String::new(),
+                            home: None,
+                        };
+                        inputs.push(Input::Opened { port, device, result: Ok(opened) });
+                    }
+                    Output::Log(line) => log.push(line),
+                    _ => {}
+                }
+            }
+        }
+        assert!(!log.iter().any(|line| line.contains("CONFIG_LINE")), "{}: {log:#?}", case.title);
+        let ports: Vec<(PortId, u16)> = switch.state.ports.iter().map(|(name, port)| (port.id, name.number)).collect();
+        let number = |id: PortId| ports.iter().find(|(other, _)| *other == id).expect("a port").1;
+        for (line, port, bytes, expect) in &case.frames {
+            let rx = ports.iter().find(|(_, number)| number == port).expect("a port").0;
+            let record = Recorder::trace(&switch.snapshot, rx, bytes, &Offload::default());
+            let mut sends: Vec<String> = record.sends.iter().map(|(id, _)| format!("p{}", number(*id))).collect();
+            sends.sort();
+            let got = record.dropped.map_or(sends.join(" "), |why| format!("drop {}", why.name()));
+            if got != *expect {
+                let _ = writeln!(wrong, "{}: {line}: {got}", case.title);
+            }
+            // What a list of the port it comes from denies teaches nothing.
+            assert_eq!(record.seen.is_none(), expect.starts_with("drop"), "{line}");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn over_packet() {
+    run("packet");
+}
+
+#[test]
+fn over_xdp() {
+    run("xdp");
+}
+
+fn run(io: &str) {
+    let mut world = World::new("aclc");
+    let (sw, hosts) = (world.namespace("sw"), world.namespace("hosts"));
+    let sockets: Vec<_> = (1..=PORTS)
+        .map(|n| {
+            world.cable((&sw, &format!("p{n}")), (&hosts, &format!("h{n}")));
+            world.raw(&hosts, &format!("h{n}"))
+        })
+        .collect();
+    let mut wrong = String::new();
+    for case in cases() {
+        let switch = world.switch(&sw, &case.config, &["--io", io, "--workers", "2"]);
+        let ready = wait(|| world.cli(&switch, &["show interfaces status"]).matches(" connected ").count() == 3);
+        assert!(ready, "{}:\n{}", case.title, world.cli(&switch, &["show platform ports", "show logging"]));
+        for (at, (line, port, bytes, expect)) in case.frames.iter().enumerate() {
+            let mark = |port: u16| {
+                let mut mark = vec![2, 0, 0, 0, 0, 0xee, 2, 0, 0, 0, 0xee, port as u8, 0x88, 0xb5, at as u8, 1];
+                mark.resize(60, at as u8);
+                mark
+            };
+            let from = &sockets[usize::from(*port) - 1];
+            from.send(bytes).expect("it is sent");
+            // What comes after it arrives: then it has arrived too, or never will.
+            let marked = mark(*port);
+            let mut got = Vec::new();
+            for (other, socket) in (1..=PORTS).zip(&sockets).filter(|(other, _)| other != port) {
+                let mut seen = false;
+                let arrived = wait(|| {
+                    from.send(&marked).expect("it is sent");
+                    while let Ok(Some(frame)) = socket.receive(Duration::from_millis(2)) {
+                        seen |= frame == *bytes;
+                        if frame == marked {
+                            return true;
+                        }
+                    }
+                    false
+                });
+                assert!(arrived, "{}: {line}: the mark is lost at p{other}", case.title);
+                if seen {
+                    got.push(format!("p{other}"));
+                }
+            }
+            let wanted = if expect.starts_with("drop") { "" } else { expect };
+            if got.join(" ") != wanted {
+                let _ = writeln!(wrong, "{}: {line}: {}", case.title, got.join(" "));
+            }
+        }
+        let mut shown = String::new();
+        let counted = wait(|| {
+            shown = world.cli(&switch, &["show access-lists"]);
+            case.show.is_empty() || shown.trim_end() == case.show
+        });
+        if !counted {
+            let _ = writeln!(wrong, "{}:\n{shown}\nwanted:\n{}", case.title, case.show);
+        }
+        world.stop(&switch);
+    }
+    assert!(wrong.is_empty(), "over {io}:\n{wrong}");
+}
