@@ -43,6 +43,14 @@ COMMANDS = {
         (0, "interface", "Gi0/1"), (0, "mode", "static access"), (0, "access_vlan", "10"), (0, "trunking_vlans", ["ALL"]),
         (1, "admin_mode", "trunk"), (1, "native_vlan", "99"), (1, "trunking_vlans", 40), (2, "mode", "down"),
         (5, "trunking_vlans", ["NONE"])]),
+    "show access-lists": ("show_access-lists", [
+        (0, "name", "10"), (0, "matches", "12"), (1, "source", "10.1.1.1"), (3, "destination", "host 10.0.0.1"),
+        (3, "matches", "1234567"), (4, "source_port", "5000 5010"), (4, "destination_port", "domain")]),
+    "show ip access-lists": ("show_access-lists", [
+        (1, "src_wildcard", "0.0.0.255"), (1, "matches", "12"), (2, "log", "log"), (5, "dst_port", "www"),
+        (6, "src_port_range_end", "5010"), (7, "tcp_flag", "established"), (8, "icmp_type", "echo"), (9, "action", "deny")]),
+    "show ipv6 access-list": ("show_ipv6_access-list", [
+        (0, "acl_name", "SIX"), (0, "ipv6_destination", "2001:DB8::/32"), (0, "sequence", "10")]),
     "show version": ("show_version", [
         (0, "hostname", "sw1"), (0, "version", "0.1.0"), (0, "uptime", "1 day, 2 hours, 3 minutes"), (0, "uptime_hours", "2"),
         (0, "mac_address", ["02:00:00:00:00:01"]), (0, "serial", ["a1b2c3d4e5f6"]), (0, "software_image", "switchd"),

@@ -1,11 +1,10 @@
 //! The tables of access lists (`testbed/cases/acl.cases`): by the control machine and the recorder, and through a real
 //! switchd, whose counters must say the same.
 
+use mona_control::fib::{Fib, Limits};
 use mona_control::input::{Device, Input, Output};
 use mona_control::switch::Switch;
-use mona_datapath::hops::Room;
 use mona_datapath::io::Offload;
-use mona_datapath::routing::Routing;
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_datapath::{Fdb, Recorder};
 use mona_testbed::netns::{World, wait};
@@ -123,11 +122,7 @@ fn frame(text: &str) -> (u16, Vec<u8>) {
 fn as_decided() {
     let mut wrong = String::new();
     for case in cases() {
-        let mut switch = Switch::new(
-            Arc::new(Fdb::with_capacity(64)),
-            Arc::new(Routing::with_room(Room::SMALL, 64)),
-            IoChoice::Auto,
-        );
+        let mut switch = Switch::new(Arc::new(Fdb::with_capacity(64)), Fib::new(Limits::SMALL), IoChoice::Auto);
         let mut inputs = vec![Input::Startup(case.config.clone())];
         inputs.extend((1..=PORTS).map(|n| {
             Input::Device(Device {

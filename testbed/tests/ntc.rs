@@ -26,7 +26,9 @@ fn a_running_switch() {
     let config = "hostname s1\nvlan 10\n name red\nlogging buffered 500\ninterface GigabitEthernet0/1\n device p1\n \
                   description to h1\n switchport access vlan 10\ninterface GigabitEthernet0/2\n device p2\n switchport mode \
                   trunk\n switchport trunk allowed vlan 2,4,6,8-20\ninterface GigabitEthernet0/3\n shutdown\nmac \
-                  address-table static 0011.2233.4455 vlan 10 interface GigabitEthernet0/1\nend\n";
+                  address-table static 0011.2233.4455 vlan 10 interface GigabitEthernet0/1\nip access-list extended \
+                  WEB\n permit tcp any host 10.0.0.1 eq www\n deny ip any any log\naccess-list 10 permit \
+                  10.0.0.0 0.0.0.255\nipv6 access-list SIX\n permit tcp any 2001:db8::/32\nend\n";
     let switch = world.switch(&namespace, config, &[]);
     check(&["--swcli", &format!("{} --socket {}", binary("swcli").display(), switch.socket.display())]);
 }
