@@ -14,6 +14,7 @@ mod lpm;
 mod measure;
 mod micro;
 mod rig;
+mod routed;
 mod traffic;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -209,8 +210,9 @@ fn run(arguments: Arguments) -> Result<(), String> {
             print(text, serde_json::json!({ "add_ms": add, "remove_ms": remove }));
         }
         What::Micro => {
-            let rows = micro::run();
-            print(micro::table(&rows), serde_json::json!(rows));
+            let (bridged, routed) = (micro::run(), routed::run());
+            let text = format!("{}\n{}", micro::table(&bridged), routed::table(&routed));
+            print(text, serde_json::json!({ "bridged": bridged, "routed": routed }));
         }
         What::Lpm { fib } => {
             let rows = lpm::run(fib.as_deref())?;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// Ports of the switch that is measured.
 const PORTS: u16 = 64;
 /// Bytes of a frame.
-const SIZE: usize = 64;
+pub(crate) const SIZE: usize = 64;
 /// The table's seed: the same table in each run.
 const SEED: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfeed_beef_dead_cafe];
 
@@ -180,9 +180,15 @@ pub fn switch(stations: usize) -> Snapshot {
         ..Vlan::new(VlanId::DEFAULT)
     };
     snapshot.vlans[VlanId::DEFAULT.index()] = Some(Arc::new(vlan));
-    let port = Port {
+    snapshot.ports = std::iter::once(None).chain(ports().map(|_| Some(port(VlanId::DEFAULT)))).collect();
+    snapshot
+}
+
+/// An access port.
+pub(crate) fn port(vlan: VlanId) -> Port {
+    Port {
         up: true,
-        untagged: Some(VlanId::DEFAULT),
+        untagged: Some(vlan),
         tagged: false,
         encapsulations: None,
         host: false,
@@ -194,9 +200,7 @@ pub fn switch(stations: usize) -> Snapshot {
         acl_in: None,
         acl_out: None,
         home: Home::Backplane,
-    };
-    snapshot.ports = std::iter::once(None).chain(ports().map(|_| Some(port.clone()))).collect();
-    snapshot
+    }
 }
 
 /// Room for so many frames, in a row.

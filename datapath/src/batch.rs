@@ -100,7 +100,7 @@ impl Batch {
             {
                 snapshot.fdb.prefetch(vlan, eth.src);
                 match snapshot.vlan(vlan).and_then(|vlan| vlan.router.as_deref()) {
-                    Some(router) if router.mac == eth.dst => route::prefetch(snapshot, rx.bytes(), &eth),
+                    Some(router) if router.mac == eth.dst => route::prefetch(snapshot, rx.bytes()),
                     _ => snapshot.fdb.prefetch(vlan, eth.dst),
                 }
             }

@@ -105,7 +105,7 @@ impl Fdb {
             None if passed(bucket) > 0 => self.find_from(self.after(home), key).map(|(_, value)| value),
             found => found,
         };
-        found.map(|value| station_of(key, value))
+        found.map(|value| station(vlan, mac, value))
     }
 
     /// Workers: asks the cache for the line a later [`Fdb::lookup`] will read.
@@ -340,12 +340,16 @@ fn version(value: u64) -> u64 {
     value >> VERSION
 }
 
-#[inline]
 fn station_of(key: u64, value: u64) -> Station {
+    // A key that is in the table was made of a VLAN.
+    station(VlanId::numbered((key >> 48) as u16).unwrap_or(VlanId::DEFAULT), Mac::from_u64(key), value)
+}
+
+#[inline(always)]
+fn station(vlan: VlanId, mac: Mac, value: u64) -> Station {
     Station {
-        // A key that is in the table was made of a VLAN.
-        vlan: VlanId::numbered((key >> 48) as u16).unwrap_or(VlanId::DEFAULT),
-        mac: Mac::from_u64(key),
+        vlan,
+        mac,
         port: PortId((value >> 16) as u16),
         origin: if value >> 32 & 1 != 0 { Origin::Static } else { Origin::Dynamic },
         epoch: value as u16,

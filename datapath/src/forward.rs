@@ -43,10 +43,13 @@ pub fn forward(snapshot: &Snapshot, rx: PortId, frame: &Frame<'_>, out: &mut imp
     way.learn(port, out);
     // What the switch's own netdevs send, Linux has routed.
     if let Some(router) = vlan.router.as_deref().filter(|_| !port.host) {
-        if frame.eth.dst == router.mac {
-            return route(way, router, out);
+        // Read again there: with its address taken, the frame would not live in registers here.
+        if frame.eth.dst.to_u64() == router.mac.to_u64() {
+            return route(Arrival { snapshot, rx, id, bytes: frame.bytes, payload: frame.payload }, router, out);
         }
-        way.hear(out);
+        if frame.eth.dst.is_group() && matches!(frame.eth.ethertype, ARP | IPV6) {
+            hear(id, frame.bytes, out);
+        }
     }
     way.bridge(out)
 }
@@ -72,9 +75,10 @@ impl<'a> Frame<'a> {
     /// What no port takes (802.1D-2004 7.8: only individual addresses are stations) and what this one is too small for.
     #[inline(always)]
     fn check(self, port: &Port) -> Result<(), Drop> {
-        match self.eth.src {
-            Mac::ZERO => Err(Drop::SourceZero),
-            group if group.is_group() => Err(Drop::SourceMulticast),
+        // As a number: bytes compared one by one would be kept one by one.
+        match self.eth.src.to_u64() {
+            0 => Err(Drop::SourceZero),
+            _ if self.eth.src.is_group() => Err(Drop::SourceMulticast),
             _ if self.payload > u32::from(port.mtu) => Err(Drop::Oversize),
             _ => Ok(()),
         }
@@ -146,7 +150,6 @@ impl<'a> Way<'a> {
     }
 
     /// To the netdev of the router's interface.
-    #[inline(never)]
     pub(crate) fn to_host(self, router: &RouterInterface, why: ToHost, out: &mut impl Out) -> Result<(), Drop> {
         if why == ToHost::NotIp && self.frame.eth.ethertype == ARP {
             out.tell(self.id, Told::Neighbour);
@@ -159,29 +162,13 @@ impl<'a> Way<'a> {
         self.egress(host, None, out).map(|tag| out.send(host, tag))
     }
 
-    /// Control hears ARP and neighbour discovery that everybody gets, to answer for and to learn from.
-    #[inline]
-    fn hear(self, out: &mut impl Out) {
-        let Frame { eth, bytes, .. } = self.frame;
-        if !eth.dst.is_group() {
-            return;
-        }
-        let heard = match eth.ethertype {
-            ARP => true,
-            IPV6 => six::read(&self.frame).is_ok_and(|(packet, ..)| packet.is_discovery(bytes)),
-            _ => false,
-        };
-        if heard {
-            out.tell(self.id, Told::Neighbour);
-        }
-    }
-
     /// To where the destination is, or to everybody.
     #[inline(always)]
     pub(crate) fn bridge(self, out: &mut impl Out) -> Result<(), Drop> {
         match self.frame.eth.dst {
-            Mac::BROADCAST => self.flood(Flood::Broadcast, out),
-            group if group.is_group() => self.flood(Flood::Multicast, out),
+            group if group.is_group() => {
+                self.flood(if group == Mac::BROADCAST { Flood::Broadcast } else { Flood::Multicast }, out)
+            }
             mac => match self.snapshot.fdb.lookup(self.id, mac) {
                 Some(station) => self.to(station, out),
                 None => self.flood(Flood::UnknownUnicast, out),
@@ -247,5 +234,35 @@ impl<'a> Way<'a> {
         pass(&port.acl_out, Stage::PortOut(to), self.id, &self.frame, out)?;
         let tag = self.frame.eth.tag.unwrap_or(Tci(0)).with_vid(self.vlan.vid);
         Ok((!self.vlan.untagged.contains(to)).then_some(tag))
+    }
+}
+
+/// A frame in a VLAN with a router, before anything of it is known there.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    rx: PortId,
+    id: VlanId,
+    bytes: &'a [u8],
+    payload: u32,
+}
+
+impl<'a> Arrival<'a> {
+    /// As an admitted frame.
+    #[inline(always)]
+    pub(crate) fn way(self) -> Option<Way<'a>> {
+        let Arrival { snapshot, rx, id, bytes, payload } = self;
+        let frame = Frame { bytes, eth: Eth::parse(bytes)?, payload };
+        Some(Way { snapshot, rx, protected: snapshot.port(rx)?.protected, id, vlan: snapshot.vlan(id)?, frame })
+    }
+}
+
+/// Control hears ARP and neighbour discovery that everybody gets, to answer for and to learn from.
+#[inline(never)]
+fn hear(id: VlanId, bytes: &[u8], out: &mut impl Out) {
+    let Some(eth) = Eth::parse(bytes) else { return };
+    let frame = Frame { bytes, eth, payload: bytes.len() as u32 };
+    if eth.ethertype == ARP || six::read(&frame).is_ok_and(|(packet, ..)| packet.is_discovery(bytes)) {
+        out.tell(id, Told::Neighbour);
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::Drop;
 use crate::acl::{Stage, pass};
-use crate::forward::{Frame, Way};
+use crate::forward::{Arrival, Frame, Way};
 use crate::hops::{Leaf, Step, address, word};
 use crate::offload::MIN_FRAME;
 use crate::out::{Note, Out, ToHost, Told};
@@ -20,7 +20,8 @@ use std::net::IpAddr;
 
 /// What becomes of a frame to the router.
 #[inline(never)]
-pub(crate) fn route(way: Way<'_>, router: &RouterInterface, out: &mut impl Out) -> Result<(), Drop> {
+pub(crate) fn route(arrival: Arrival<'_>, router: &RouterInterface, out: &mut impl Out) -> Result<(), Drop> {
+    let way = arrival.way().ok_or(Drop::Malformed)?;
     let (tables, sharing) = (&way.snapshot.routing, way.snapshot.load_sharing);
     pass(&router.acl_in, Stage::RouterIn(way.id), way.id, &way.frame, out)?;
     let (packet, leaf, miss) = match way.frame.eth.ethertype {
@@ -168,9 +169,10 @@ fn verify(way: &Way<'_>, source: Option<Leaf>, urpf: Urpf, out: &mut impl Out) -
 }
 
 /// Workers: asks the cache for what routing the frame will read first.
-#[inline]
-pub(crate) fn prefetch(snapshot: &Snapshot, bytes: &[u8], eth: &Eth) {
-    let Some(header) = bytes.get(eth.len()..) else { return };
+#[inline(never)]
+pub(crate) fn prefetch(snapshot: &Snapshot, bytes: &[u8]) {
+    let Some(eth) = Eth::parse(bytes) else { return };
+    let header = &bytes[eth.len()..];
     match eth.ethertype {
         IPV4 => {
             if let Some(destination) = header.get(16..).and_then(|rest| rest.first_chunk()) {

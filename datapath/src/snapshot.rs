@@ -178,13 +178,16 @@ impl Port {
                 (_, None) => Err(Drop::ReservedVlan),
                 (None, Some(id)) if self.tagged => Ok(id),
                 (None, _) => Err(Drop::TagMismatch),
-                (Some(map), _) => {
-                    let at = map.binary_search_by_key(&vid, |(vid, _)| *vid);
-                    at.map(|at| map[at].1).map_err(|_| Drop::IngressVlanFilter)
-                }
+                (Some(map), _) => encapsulated(map, vid),
             },
         }
     }
+}
+
+/// The internal VLAN of a tag.
+#[inline(never)]
+fn encapsulated(map: &[(u16, VlanId)], vid: u16) -> Result<VlanId, Drop> {
+    map.binary_search_by_key(&vid, |(vid, _)| *vid).map(|at| map[at].1).map_err(|_| Drop::IngressVlanFilter)
 }
 
 impl FromIterator<PortId> for PortSet {

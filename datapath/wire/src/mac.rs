@@ -33,7 +33,7 @@ impl Mac {
     /// Is the group bit set? Broadcast is a group address too.
     #[inline]
     pub const fn is_group(self) -> bool {
-        self.0[0] & 1 != 0
+        self.to_u64() >> 40 & 1 != 0
     }
 
     /// Is it one of 01-80-C2-00-00-00..0F, which no bridge relays (802.1Q-2018 table 8-1)?
