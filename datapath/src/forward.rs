@@ -45,7 +45,7 @@ pub fn forward(snapshot: &Snapshot, rx: PortId, frame: &Frame<'_>, out: &mut imp
     if let Some(router) = vlan.router.as_deref().filter(|_| !port.host) {
         // Read again there: with its address taken, the frame would not live in registers here.
         if frame.eth.dst.to_u64() == router.mac.to_u64() {
-            return route(Arrival { snapshot, rx, id, bytes: frame.bytes, payload: frame.payload }, router, out);
+            return route(Arrival { snapshot, rx, id, vlan, bytes: frame.bytes, payload: frame.payload }, router, out);
         }
         if frame.eth.dst.is_group() && matches!(frame.eth.ethertype, ARP | IPV6) {
             hear(id, frame.bytes, out);
@@ -240,20 +240,20 @@ impl<'a> Way<'a> {
 /// A frame in a VLAN with a router, before anything of it is known there.
 #[derive(Clone, Copy)]
 pub(crate) struct Arrival<'a> {
-    pub(crate) snapshot: &'a Snapshot,
+    snapshot: &'a Snapshot,
     rx: PortId,
     id: VlanId,
-    bytes: &'a [u8],
+    vlan: &'a Vlan,
+    pub(crate) bytes: &'a [u8],
     payload: u32,
 }
 
 impl<'a> Arrival<'a> {
-    /// As an admitted frame.
+    /// As an admitted frame with this header. Protected ports are protected from each other, not from the router.
     #[inline(always)]
-    pub(crate) fn way(self) -> Option<Way<'a>> {
-        let Arrival { snapshot, rx, id, bytes, payload } = self;
-        let frame = Frame { bytes, eth: Eth::parse(bytes)?, payload };
-        Some(Way { snapshot, rx, protected: snapshot.port(rx)?.protected, id, vlan: snapshot.vlan(id)?, frame })
+    pub(crate) fn way(self, eth: Eth) -> Way<'a> {
+        let Arrival { snapshot, rx, id, vlan, bytes, payload } = self;
+        Way { snapshot, rx, protected: false, id, vlan, frame: Frame { bytes, eth, payload } }
     }
 }
 

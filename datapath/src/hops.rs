@@ -170,7 +170,7 @@ impl Hops {
 
     /// Workers: where does it go? `flow` is asked for the flow's hash if there are several paths. `None`: the leaf was
     /// given up.
-    #[inline]
+    #[inline(always)]
     pub fn follow(&self, leaf: Leaf, flow: impl Fn() -> u32) -> Option<Step> {
         let word = self.leaves.get(leaf.0 as usize)?;
         for _ in 0..TRIES {
@@ -229,7 +229,7 @@ impl Hops {
         (group.version.load(Relaxed) == version).then_some(name)
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, name: Name) -> Option<Step> {
         let slot = self.next_hops.get(name as usize & 0xffff)?;
         let place = slot.place.load(Acquire);

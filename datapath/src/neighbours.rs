@@ -94,7 +94,7 @@ impl Neighbours {
     }
 
     /// Workers: who is it? (`None`: not resolved.)
-    #[inline]
+    #[inline(always)]
     pub fn lookup(&self, vlan: VlanId, address: u128) -> Option<Neighbour> {
         let mut at = self.home(vlan, address);
         loop {
@@ -228,7 +228,7 @@ impl Neighbours {
     }
 
     /// Both halves of the address and the VLAN, multiplied by a secret and spread (as in [`crate::fdb`]).
-    #[inline]
+    #[inline(always)]
     fn home(&self, vlan: VlanId, address: u128) -> usize {
         let (high, low) = ((address >> 64) as u64, address as u64);
         let wide = u128::from(low ^ u64::from(vlan.get()) << 48 ^ self.seed[0]) * u128::from(high ^ self.seed[1]);
@@ -272,7 +272,7 @@ impl Slot {
     }
 
     /// The value, if the slot is that of the key: not while it changes hands.
-    #[inline]
+    #[inline(always)]
     fn value_for(&self, vlan: VlanId, address: u128) -> Option<u64> {
         let before = self.place.load(Acquire) & !PASSED;
         if before & ODD != 0 || before as u16 != vlan.get() || self.address() != address {

@@ -129,7 +129,7 @@ pub mod four {
         let (length, total) = (usize::from(header[0] & 0xf) * 4, usize::from(half(2)));
         let (fragment, protocol) = (half(6), header[9]);
         let sum = match header[0] {
-            0x45 => Sum::default().bytes(header),
+            0x45 => Sum::default().words(header),
             0x46..=0x4f => Sum::default().bytes(bytes.get(..length).ok_or(Drop::IpHeader)?),
             _ => return Err(Drop::IpHeader),
         };

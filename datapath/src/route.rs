@@ -21,7 +21,8 @@ use std::net::IpAddr;
 /// What becomes of a frame to the router.
 #[inline(never)]
 pub(crate) fn route(arrival: Arrival<'_>, router: &RouterInterface, out: &mut impl Out) -> Result<(), Drop> {
-    let way = arrival.way().ok_or(Drop::Malformed)?;
+    let Some(eth) = Eth::parse(arrival.bytes) else { return Err(Drop::Malformed) };
+    let way = arrival.way(eth);
     let (tables, sharing) = (&way.snapshot.routing, way.snapshot.load_sharing);
     pass(&router.acl_in, Stage::RouterIn(way.id), way.id, &way.frame, out)?;
     let (packet, leaf, miss) = match way.frame.eth.ethertype {
@@ -56,7 +57,10 @@ pub(crate) fn route(arrival: Arrival<'_>, router: &RouterInterface, out: &mut im
     if let Some(leaf) = leaf {
         out.note(Note::Leaf(leaf));
     }
-    let step = leaf.and_then(|leaf| tables.hops.follow(leaf, || packet.flow(&way.frame, sharing)));
+    let step = match leaf {
+        Some(leaf) => tables.hops.follow(leaf, || packet.flow(&way.frame, sharing)),
+        None => None,
+    };
     if step == Some(Step::Local) {
         if packet.is_discovery(way.frame.bytes) {
             out.tell(way.id, Told::Neighbour);

@@ -20,6 +20,13 @@ impl Sum {
         Sum(self.0 + fold(sum) as u64)
     }
 
+    /// Adds the bytes of a header without options: as [`Sum::bytes`], of known length.
+    #[inline(always)]
+    pub fn words(self, header: &[u8; 20]) -> Sum {
+        let (words, _) = header.as_chunks::<4>();
+        Sum(self.0 + words.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum::<u64>())
+    }
+
     /// Adds one 16-bit word.
     #[inline]
     pub const fn word(self, word: u16) -> Sum {
