@@ -1,11 +1,13 @@
 //! What comes into the control machine and what goes out of it: closed, serialisable enums. A log of inputs *is* a bug
 //! report (`switchd --record`, `testbed replay`).
 
+use crate::probe::Job;
 use ipnet::IpNet;
 use mona_datapath::out::{Seen, Told};
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_model::api::Reply;
 use mona_model::rows::Action;
+use mona_model::shown::Shown;
 use mona_wire::{Mac, PortId, VlanId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -99,6 +101,17 @@ pub enum Input {
     },
     /// Neighbours that workers sent to since they were asked last (the rim looks, since workers write the stamps).
     NeighboursUsed(Vec<(VlanId, IpAddr)>),
+    /// A `ping` or `traceroute` ended.
+    Probed {
+        /// The session that asked.
+        session: u64,
+        /// Of its request.
+        id: u64,
+        /// The mode it was typed in.
+        context: Vec<String>,
+        /// What it found, or why it could not begin.
+        result: Result<Shown, String>,
+    },
     /// The configuration was written to disk, or could not be.
     Saved {
         /// The session that asked.
@@ -296,6 +309,8 @@ pub enum Output {
         /// What.
         action: Action,
     },
+    /// Ping or trace; the answer is [`Input::Probed`].
+    Probe(Job),
     /// Look for neighbours that were sent to since the last time; the answer is [`Input::NeighboursUsed`].
     ScanNeighbours,
     /// Look for dynamic stations that no frame was seen from for more than `limit` epochs; the answer is

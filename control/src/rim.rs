@@ -6,6 +6,7 @@ use mona_control::fib::{Fib, Limits};
 use mona_control::input::{Input, Output, Session};
 use mona_control::journal::{Entry, Journal};
 use mona_control::netlink::{self, Netlink};
+use mona_control::probe::Prober;
 use mona_control::save::{Job, Saver, keep, kept};
 use mona_control::say::Stderr;
 use mona_control::server::{Asked, Server};
@@ -39,6 +40,7 @@ pub struct Rim {
     switch: Switch,
     netlink: Netlink,
     saver: Saver,
+    prober: Prober,
     stderr: Stderr,
     journal: Option<Journal>,
     counters: Counters,
@@ -99,6 +101,7 @@ impl Rim {
             switch,
             netlink,
             saver,
+            prober: Prober::new()?,
             stderr: Stderr::start()?,
             journal,
             counters: Counters::default(),
@@ -157,6 +160,8 @@ impl Rim {
                 let session = Session { id: client, privilege, user: asker.user.clone(), origin };
                 self.feed(Input::Line { session, id: request.id, context: request.context, line: request.line });
             }
+            let probed = self.prober.done();
+            self.feed_all(probed);
             for (session, id, result) in self.saver.done() {
                 self.feed(Input::Saved { session, id, result });
             }
@@ -188,6 +193,7 @@ impl Rim {
             PollFd::new(netlink::borrowed(&self.netlink), PollFlags::POLLIN),
             PollFd::new(self.datapath.wakeup(), PollFlags::POLLIN),
             PollFd::new(self.saver.fd(), PollFlags::POLLIN),
+            PollFd::new(self.prober.fd(), PollFlags::POLLIN),
         ];
         fds.extend(self.server.fds().map(|(fd, flags)| PollFd::new(fd, flags)));
         let millis = if self.server.has_more() { 0 } else { millis };
@@ -276,6 +282,7 @@ impl Rim {
                     self.stderr.say(format!("switchd: the MTU of {device} could not be set to {mtu}: {e}"));
                 }
             }
+            Output::Probe(job) => return self.prober.start(job),
             // Nothing of the host's is made yet.
             Output::Host(_) => {}
             Output::Inject { port, frame } => self.datapath.inject(port, &frame),

@@ -74,7 +74,20 @@ impl Switch {
             Action::ShowUsers => vec![Shown::Users(view.users.clone())],
             Action::ShowPrivilege => vec![Shown::Privilege(view.privilege)],
             Action::Trace { interface, frame } => vec![Shown::Trace(trace::trace(self, *interface, frame)?)],
+            Action::ShowRoutes { six, wanted } => vec![self.show_routes(now, *six, *wanted)?],
+            Action::ShowRouteSummary { six } => vec![Shown::RouteSummary(self.route_summary(*six))],
+            Action::ShowNeighbours { six, address, mac, interface } => {
+                vec![self.show_neighbours(now, *six, *address, *mac, *interface)]
+            }
+            Action::ShowIpInterfaces { six, interface, brief } => {
+                vec![self.ip_interfaces(*six, *interface, *brief)?]
+            }
+            Action::ShowTraffic { six } => vec![Shown::Traffic(self.traffic(*six, view))],
+            Action::ShowCef { six, address: None } => vec![Shown::Cef(self.cef(*six))],
+            Action::ShowCef { address: Some(address), .. } => vec![Shown::CefTo(self.cef_to(now, *address))],
             Action::Save
+            | Action::Probe(_)
+            | Action::ClearNeighbours { .. }
             | Action::ClearMac(_)
             | Action::ClearCounters(_)
             | Action::ClearLogging
@@ -102,7 +115,7 @@ impl Switch {
         Ok(head.into_iter().chain(body).collect())
     }
 
-    fn configured(&self, name: InterfaceName) -> Result<&InterfaceConfig, String> {
+    pub(crate) fn configured(&self, name: InterfaceName) -> Result<&InterfaceConfig, String> {
         self.config
             .interfaces
             .get(&name)

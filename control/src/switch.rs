@@ -25,7 +25,7 @@ use mona_model::names::InterfaceName;
 use mona_model::print::print;
 use mona_model::rows::Action;
 use mona_model::shown::Shown;
-use mona_proto::neigh::Neigh;
+use mona_proto::neigh::{In, Neigh};
 use mona_wire::{Instant, Mac, PortId, VlanId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -136,6 +136,10 @@ impl Switch {
             }
             Input::Exception { port, vlan, why, bytes } => self.exception(now, port, vlan, why, &bytes),
             Input::NeighboursUsed(used) => self.neighbours_used(now, &used),
+            Input::Probed { session, id, context, result } => match result {
+                Ok(shown) => self.reply(session, id, &context, vec![shown]),
+                Err(text) => self.reject(session, id, &context, LineError::Rejected { text }),
+            },
             Input::Saved { session, id, result } => match result {
                 Ok(()) => {
                     let lines = ["Building configuration...", "[OK]"].map(String::from).to_vec();
@@ -364,6 +368,14 @@ impl Switch {
                     self.outputs.push(Output::ClearMatches(self.state.lists.counters(list.as_deref())));
                     self.reply(session.id, id, &context, Vec::new());
                 }
+            },
+            Action::ClearNeighbours { six, address } => {
+                self.tell_neigh(now, In::Clear { six, vlan: None, ip: address });
+                self.reply(session.id, id, &context, Vec::new());
+            }
+            Action::Probe(probe) => match self.probe(session.id, id, &context, probe) {
+                Ok(job) => self.outputs.push(Output::Probe(job)),
+                Err(text) => self.reject(session.id, id, &context, LineError::Rejected { text }),
             },
             Action::ClearLogging => {
                 self.log.clear();

@@ -211,6 +211,7 @@ impl Rig {
                     self.saved = text;
                     again.push(Input::Saved { session, id, result: Ok(()) });
                 }
+                Output::Probe(job) => assert!(self.unanswered.remove(&job.id), "probed twice"),
                 Output::Host(_)
                 | Output::ScanNeighbours
                 | Output::Inject { .. }

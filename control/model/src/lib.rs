@@ -20,6 +20,7 @@ pub mod print;
 pub mod reference;
 pub mod rows;
 pub mod shown;
+pub mod shown_ip;
 pub mod sources;
 mod syntax;
 pub mod vlans;

@@ -2,6 +2,7 @@
 
 use crate::acl::ListKind;
 use crate::names::InterfaceName;
+use crate::shown_ip::{CefRow, IpInterface, NeighbourRow, Ping, RouteSummary, RouteTable, Traceroute, Traffic};
 use mona_wire::{Mac, VlanId};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,34 @@ pub enum Shown {
     Counters(Vec<Interface>),
     /// `show access-lists`, `show ip access-lists`, `show ipv6 access-list`
     AccessLists(Vec<AccessListRow>),
+    /// `show ip route`, `show ipv6 route`
+    Routes(RouteTable),
+    /// `show ip route A`, `show ipv6 route A`
+    Route(RouteTable),
+    /// `show ip route summary`
+    RouteSummary(RouteSummary),
+    /// `show ip arp`
+    Arp(Vec<NeighbourRow>),
+    /// `show ipv6 neighbors`
+    Neighbors(Vec<NeighbourRow>),
+    /// `show ip interface`
+    IpInterfaces(Vec<IpInterface>),
+    /// `show ip interface brief`
+    IpInterfacesBrief(Vec<IpInterface>),
+    /// `show ipv6 interface`
+    Ip6Interfaces(Vec<IpInterface>),
+    /// `show ipv6 interface brief`
+    Ip6InterfacesBrief(Vec<IpInterface>),
+    /// `show ip traffic`, `show ipv6 traffic`
+    Traffic(Traffic),
+    /// `show ip cef`
+    Cef(Vec<CefRow>),
+    /// `show ip cef A`
+    CefTo(CefRow),
+    /// `ping`
+    Ping(Ping),
+    /// `traceroute`
+    Traceroute(Traceroute),
     /// `show platform ports`
     PlatformPorts(Vec<PlatformPort>),
     /// `show platform drops`

@@ -6,6 +6,12 @@ mod counters;
 mod description;
 mod drops;
 mod interfaces;
+mod ip_cef;
+mod ip_interface;
+mod ip_neighbour;
+mod ip_probe;
+mod ip_route;
+mod ip_traffic;
 mod logging;
 mod mac;
 mod ports;
@@ -36,6 +42,20 @@ pub fn draw(shown: &Shown) -> Vec<String> {
         Shown::Trunk(list) => trunk::draw(list),
         Shown::Counters(list) => counters::draw(list),
         Shown::AccessLists(lists) => lists.iter().flat_map(acl::draw).collect(),
+        Shown::Routes(table) => ip_route::draw(table),
+        Shown::Route(table) => table.routes.iter().flat_map(ip_route::draw_one).collect(),
+        Shown::RouteSummary(summary) => ip_route::draw_summary(summary),
+        Shown::Arp(rows) => ip_neighbour::draw_arp(rows),
+        Shown::Neighbors(rows) => ip_neighbour::draw_nd(rows),
+        Shown::IpInterfaces(list) => list.iter().flat_map(ip_interface::draw).collect(),
+        Shown::IpInterfacesBrief(list) => ip_interface::draw_brief(list),
+        Shown::Ip6Interfaces(list) => list.iter().flat_map(ip_interface::draw6).collect(),
+        Shown::Ip6InterfacesBrief(list) => ip_interface::draw6_brief(list),
+        Shown::Traffic(traffic) => ip_traffic::draw(traffic),
+        Shown::Cef(rows) => ip_cef::draw(rows),
+        Shown::CefTo(row) => ip_cef::draw_one(row),
+        Shown::Ping(ping) => ip_probe::draw_ping(ping),
+        Shown::Traceroute(trace) => ip_probe::draw_trace(trace),
         Shown::PlatformPorts(list) => ports::draw(list),
         Shown::PlatformDrops(list) => drops::draw(list),
         Shown::Logging(logging) => logging::draw(logging),
@@ -76,6 +96,11 @@ fn wrap(items: &[String], separator: &str, width: usize) -> Vec<String> {
 /// The first `width` characters.
 fn cut(text: &str, width: usize) -> String {
     text.chars().take(width).collect()
+}
+
+/// An address as IOS writes it: IPv6 in capitals.
+fn address(ip: impl std::fmt::Display) -> String {
+    ip.to_string().to_uppercase()
 }
 
 #[cfg(test)]

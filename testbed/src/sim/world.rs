@@ -245,6 +245,7 @@ impl World {
             }
             Output::Close { .. }
             | Output::Host(_)
+            | Output::Probe(_)
             | Output::Inject { .. }
             | Output::Publish(_)
             | Output::Log(_)

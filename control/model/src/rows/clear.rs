@@ -14,6 +14,18 @@ pub(super) static ROWS: &[Row] = &[
     )
     .privileged()
     .help(&[("counters", "Clear counters on one or all interfaces")]),
+    Row::exec(
+        "clear ip arp [<address:ip>]",
+        Does::Exec(|args| Ok(Action::ClearNeighbours { six: false, address: args.ip("address").map(Into::into) })),
+    )
+    .privileged()
+    .help(&[("arp", "Clear the entire ARP table"), ("<address>", "One address of it")]),
+    Row::exec("clear arp-cache", Does::Exec(|_| Ok(Action::ClearNeighbours { six: false, address: None })))
+        .privileged()
+        .help(&[("arp-cache", "Clear the entire ARP cache")]),
+    Row::exec("clear ipv6 neighbors", Does::Exec(|_| Ok(Action::ClearNeighbours { six: true, address: None })))
+        .privileged()
+        .help(&[("neighbors", "Clear IPv6 neighbor entries")]),
     Row::exec("clear logging", Does::Exec(|_| Ok(Action::ClearLogging)))
         .privileged()
         .help(&[("logging", "Clear logging buffer")]),

@@ -17,6 +17,7 @@ mod platform;
 mod profile;
 mod route;
 mod show;
+mod show_ip;
 mod switchport;
 #[cfg(test)]
 mod tests;
@@ -27,9 +28,11 @@ use crate::config::Config;
 use crate::grammar::Local;
 use crate::modes::{Mode, Place};
 use crate::names::InterfaceName;
+use crate::shown_ip::{Probe, Wanted};
 use crate::syntax::Prepared;
 use mona_wire::{Mac, VlanId};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::LazyLock;
 
 /// One command.
@@ -217,6 +220,7 @@ static FILES: &[&[Row]] = &[
     line::ROWS,
     exec::ROWS,
     show::ROWS,
+    show_ip::ROWS,
     clear::ROWS,
     platform::ROWS,
 ];
@@ -282,6 +286,59 @@ pub enum Action {
         /// Only this one's.
         list: Option<String>,
     },
+    /// `show ip route …`, `show ipv6 route …`
+    ShowRoutes {
+        /// Of IPv6.
+        six: bool,
+        /// Which.
+        wanted: Wanted,
+    },
+    /// `show ip route summary`, `show ipv6 route summary`
+    ShowRouteSummary {
+        /// Of IPv6.
+        six: bool,
+    },
+    /// `show ip arp …`, `show ipv6 neighbors …`
+    ShowNeighbours {
+        /// Of IPv6.
+        six: bool,
+        /// Only this one.
+        address: Option<IpAddr>,
+        /// Only this station.
+        mac: Option<Mac>,
+        /// Only there.
+        interface: Option<InterfaceName>,
+    },
+    /// `show ip interface [X | brief]`, `show ipv6 interface [X | brief]`
+    ShowIpInterfaces {
+        /// Of IPv6.
+        six: bool,
+        /// Only this one.
+        interface: Option<InterfaceName>,
+        /// `brief`
+        brief: bool,
+    },
+    /// `show ip traffic`, `show ipv6 traffic`
+    ShowTraffic {
+        /// Of IPv6.
+        six: bool,
+    },
+    /// `show ip cef [A]`, `show ipv6 cef [A]`
+    ShowCef {
+        /// Of IPv6.
+        six: bool,
+        /// Only what a packet to this address meets.
+        address: Option<IpAddr>,
+    },
+    /// `clear ip arp [A]`, `clear arp-cache`, `clear ipv6 neighbors`
+    ClearNeighbours {
+        /// Of IPv6.
+        six: bool,
+        /// Only this one.
+        address: Option<IpAddr>,
+    },
+    /// `ping`, `traceroute`
+    Probe(Probe),
     /// `show platform ports`
     ShowPlatformPorts,
     /// `show platform drops`
