@@ -171,8 +171,12 @@ impl Switch {
             .map(|source| (source, SourceRow { source, networks: 0, subnets: 0, memory: 0 }))
             .into();
         let mut lengths: BTreeMap<u8, usize> = BTreeMap::new();
-        let listed = |route: &Route| !matches!(route.way, Way::Broadcast(_));
-        for (prefix, route) in self.routes.rib.within(default_network(six)).filter(|(_, route)| listed(route)) {
+        let listed = |(prefix, route): &(IpNet, &Route)| match route.way {
+            Way::Local => self.owner(prefix.addr()).is_some(),
+            Way::Broadcast(_) => false,
+            Way::Null | Way::Paths(_) => true,
+        };
+        for (prefix, route) in self.routes.rib.within(default_network(six)).filter(listed) {
             let source = match source(route.source) {
                 RouteSource::Local if !six => RouteSource::Connected,
                 source => source,

@@ -12,6 +12,7 @@
 //! restart [replacing veth0]            another switch, with what was saved and kept; meanwhile netdevs became others
 //! frame veth0 10/5 a>b => veth1:10     as in cases; copies by netdev and tag; => drop REASON; => nothing
 //! packet veth0 a>b 10.0.0.1>10.0.1.1   a frame that carries IP or ARP, as speech.rs says; => as above
+//! route 10.0.0.0/8 ospf 20 via vlan10 10.0.0.2   a routing daemon enters one (without `via` it drops), or `gone`
 //! hold   deliver                       reports of sources wait   and arrive
 //! expect log TEXT                      logged since the last that was expected; expect no log TEXT
 //! expect out TEXT                      the same of what the switch asked of the outside
@@ -25,7 +26,8 @@
 pub mod world;
 
 use crate::speech;
-use mona_control::input::Input;
+use mona_control::input::{Input, KernelHop, KernelRoute};
+use mona_control::rib;
 use mona_control::switch::sentence;
 use mona_wire::{Instant, Mac};
 use world::World;
@@ -125,6 +127,7 @@ impl<'a> Scenario<'a> {
             }
             "frame" => return frame(world, rest),
             "packet" => return packet(world, rest),
+            "route" => return route(world, rest),
             "hold" => world.held = Some(Vec::new()),
             "deliver" => {
                 let held = world.held.take().ok_or("nothing is held")?;
@@ -271,6 +274,40 @@ fn device(world: &mut World, text: &str) -> Result<(), String> {
         }
     });
     result
+}
+
+/// `10.1.0.0/16 ospf 20 via vlan10 10.0.10.2 vlan10 10.0.10.3`
+fn route(world: &mut World, text: &str) -> Result<(), String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [prefix, protocol, metric, rest @ ..] = words.as_slice() else { return Err("PREFIX PROTOCOL METRIC".into()) };
+    let protocol = match *protocol {
+        "bgp" => rib::BGP,
+        "isis" => rib::ISIS,
+        "ospf" => rib::OSPF,
+        "rip" => rib::RIP,
+        "eigrp" => rib::EIGRP,
+        number => number.parse().map_err(|_| format!("{number} is no protocol"))?,
+    };
+    let hops = match rest {
+        ["gone"] => None,
+        [] => Some(Vec::new()),
+        ["via", hops @ ..] => {
+            let hop = |pair: &[&str]| {
+                let gateway = pair.get(1).map(|gateway| gateway.parse()).transpose();
+                let gateway = gateway.map_err(|_| "via NETDEV GATEWAY …")?;
+                Ok(KernelHop { device: pair[0].into(), gateway, weight: 1 })
+            };
+            Some(hops.chunks(2).map(hop).collect::<Result<_, &str>>()?)
+        }
+        _ => return Err("via NETDEV GATEWAY …, gone, or nothing".into()),
+    };
+    world.feed(Input::Routes(vec![KernelRoute {
+        prefix: prefix.parse().map_err(|_| format!("{prefix} is no prefix"))?,
+        protocol,
+        metric: metric.parse().map_err(|_| format!("{metric} is no metric"))?,
+        hops,
+    }]));
+    Ok(())
 }
 
 /// `veth0 10/5 a>b => veth1`
