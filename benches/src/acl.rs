@@ -1,8 +1,8 @@
 //! What an access list costs a frame: `forward()` with a list at the port the frames come in by.
 //!
-//! The lines are a thousand different pairs of networks, hosts, ports and protocols; every frame is one that only the last
-//! line permits, of random addresses, so that all of the list is looked at and little of it is in the cache. Beside it the
-//! same list read line by line, as far as that is bearable.
+//! The lines are different pairs of networks, hosts, ports and protocols, the last permits everything, and the frames are of
+//! random addresses: nearly all are decided by the last line, and little of the list is in the cache. Beside it the same
+//! list read line by line.
 
 use crate::micro::{Random, enter, memory, nanos, port_of, switch};
 use mona_datapath::acl::{Acl, Filters, Key, Masked, Ports, Rule};
@@ -74,7 +74,7 @@ fn measure(lines: usize) -> Row {
         snapshot.ports.iter_mut().flatten().for_each(|port| port.acl_in = filters.clone());
     }
     let rounds = rounds(&snapshot, &frames);
-    let keys: Vec<Key> = frames.iter().map(|frame| key(frame)).collect();
+    let keys: Vec<Key> = frames.iter().map(key).collect();
     let began = Instant::now();
     let passed = keys.iter().filter(|key| acl.first(key).is_ok_and(|line| line.is_some())).count();
     let decide_ns = nanos(began.elapsed(), keys.len());
@@ -161,8 +161,8 @@ fn rules(lines: usize, random: &mut Random) -> Vec<Rule> {
         }
     };
     let mut rules: Vec<Rule> = (1..lines).map(&mut rule).collect();
-    rules.extend((lines > 0).then_some(Rule { permit: true, ..Rule::default() }));
-    // What a frame does not meet before the last line is what costs.
+    rules.extend((lines > 0).then_some(Rule::default()));
+    // Whatever fits, the frame goes on: the rounds are alike.
     rules.iter_mut().for_each(|rule| rule.permit = true);
     rules
 }

@@ -154,7 +154,8 @@ impl Lists {
             return;
         };
         let Some(eth) = Eth::parse(frame) else { return };
-        let Ok(key) = Key::read(&eth, frame) else { return };
+        let family = if list.kind == ListKind::Ip6 { Family::Ip6 } else { Family::Ip4 };
+        let Some(key) = Key::read(&eth, frame).ok().filter(|key| key.family == family) else { return };
         let flow = (slot, flow(list.kind, &key));
         if let Some(known) = self.flows.get_mut(&flow)
             && now.since(known.at) < AGAIN

@@ -5,7 +5,7 @@ use mona_control::input::{Device, Input, Output, Session};
 use mona_control::switch::Switch;
 use mona_datapath::Fdb;
 use mona_datapath::fdb::Origin;
-use mona_datapath::out::Seen;
+use mona_datapath::out::{Seen, Told};
 use mona_datapath::snapshot::Home;
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_model::api::Reply;
@@ -17,13 +17,16 @@ struct Bench {
     now: Instant,
     log: Vec<String>,
     kept: String,
+    /// Counters of lines that were told to start from zero.
+    cleared: Vec<u32>,
 }
 
 impl Bench {
     fn new(devices: &[&str], startup: &str) -> Bench {
         let fdb = Arc::new(Fdb::with_capacity_and_seed(1000, [1, 2]));
         let switch = Switch::new(fdb, Fib::new(Limits::SMALL), IoChoice::Auto);
-        let mut bench = Bench { switch, now: Instant::default(), log: Vec::new(), kept: String::new() };
+        let mut bench =
+            Bench { switch, now: Instant::default(), log: Vec::new(), kept: String::new(), cleared: Vec::new() };
         for (index, name) in devices.iter().enumerate() {
             bench.device(name, index as u32 + 1, true);
         }
@@ -61,6 +64,7 @@ impl Bench {
                     }
                     Output::Log(line) => self.log.push(line),
                     Output::Keep(text) => self.kept = text,
+                    Output::ClearMatches(slots) => self.cleared.extend(slots),
                     Output::Reply { reply, .. } => replies.push(reply),
                     _ => {}
                 }
@@ -266,4 +270,100 @@ fn a_change_costs_what_it_changes() {
         println!("{line}: {took:?}");
     }
     assert_eq!((members(&bench, 100), members(&bench, 4005)), (1000, 1000));
+}
+
+/// A UDP packet from 10.0.0.1, with this source port.
+fn packet(sport: u16) -> Vec<u8> {
+    let mut frame = vec![
+        2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+    ];
+    frame.extend(sport.to_be_bytes());
+    frame.extend([0, 53]);
+    frame.resize(60, 0);
+    frame
+}
+
+const LISTS: &str = "interface gi0/1\n device p1\n ip access-group A in\naccess-list 7 permit any log\nip access-list extended A\n \
+                     permit tcp any any\n deny udp any any eq domain log-input\n permit ip any any log\n";
+
+#[test]
+fn an_entry_keeps_its_counter_whatever_is_edited_around_it() {
+    let mut bench = Bench::new(&["p1"], LISTS);
+    let mut fresh = std::mem::take(&mut bench.cleared);
+    fresh.sort();
+    assert_eq!(fresh, [0, 1, 2, 3]);
+    let slot = |bench: &Bench, list: &str, sequence: u32| {
+        let lists = &bench.switch.config.access_lists[list];
+        let entry = lists.entries().find(|(number, _)| *number == sequence).expect("the line is there").1;
+        bench.switch.state.lists.slot(list, entry)
+    };
+    let (udp, all) = (slot(&bench, "A", 20), slot(&bench, "A", 30));
+    let list = ["configure terminal", "ip access-list extended A"];
+    for line in ["no 10", "5 permit icmp any any", "15 deny tcp any any"] {
+        bench.say(&list, line);
+    }
+    assert_eq!((slot(&bench, "A", 20), slot(&bench, "A", 30)), (udp, all));
+    // Two new entries, one of which has the counter of the one that is gone.
+    assert_eq!(std::mem::take(&mut bench.cleared).len(), 2);
+    bench.say(&list[..1], "ip access-list resequence A 100 1");
+    assert_eq!((slot(&bench, "A", 102), slot(&bench, "A", 103)), (udp, all));
+    assert!(bench.cleared.is_empty());
+    bench.say(&[], "clear access-list counters A");
+    assert_eq!(bench.cleared.len(), 4);
+    assert!(!bench.cleared.contains(&slot(&bench, "7", 10)));
+    // Workers have what was said, at once.
+    let port = bench.switch.snapshot.port(PortId(1)).expect("it is open");
+    let rules = port.acl_in.as_ref().and_then(|filters| filters.ip4.as_ref()).expect("it has a list").rules().len();
+    assert_eq!(rules, 4);
+    bench.say(&list[..1], "no ip access-list extended A");
+    assert!(
+        bench.switch.snapshot.port(PortId(1)).expect("it is open").acl_in.is_none(),
+        "no list lets everything pass"
+    );
+}
+
+#[test]
+fn flows_are_logged_once_and_again_in_sums() {
+    let mut bench = Bench::new(&["p1"], LISTS);
+    let lists = &bench.switch.state.lists;
+    let slot = |list: &str, permit: bool| {
+        let mut all = lists.counters(Some(list)).into_iter();
+        all.find(|slot| {
+            lists.line(*slot).is_some_and(|(_, entry)| entry.permit == permit && entry.log != Default::default())
+        })
+        .expect("one")
+    };
+    let (denied, standard) = (slot("A", false), slot("7", true));
+    let shown = |bench: &mut Bench, slot: u32, permit: bool, frame: &[u8]| -> Vec<String> {
+        bench.log.clear();
+        bench.feed(Input::Exception {
+            port: PortId(1),
+            vlan: VlanId::DEFAULT,
+            why: Told::Listed { slot, permit },
+            bytes: frame.to_vec(),
+        });
+        bench.log.iter().map(|line| line.split_once(": ").expect("a stamp").1.to_string()).collect()
+    };
+    let first =
+        "%SEC-6-IPACCESSLOGP: list A denied udp 10.0.0.1(1000) (GigabitEthernet0/1 0200.0000.0001) -> 10.0.0.2(53), ";
+    assert_eq!(shown(&mut bench, denied, false, &packet(1000)), [format!("{first}1 packet")]);
+    assert_eq!(shown(&mut bench, denied, false, &packet(1000)), Vec::<String>::new());
+    assert_eq!(shown(&mut bench, denied, false, &packet(1000)), Vec::<String>::new());
+    bench.now = bench.now + std::time::Duration::from_secs(300);
+    assert_eq!(shown(&mut bench, denied, false, &packet(1000)), [format!("{first}3 packets")]);
+    let simple = ["%SEC-6-IPACCESSLOGS: list 7 permitted 10.0.0.1 1 packet"];
+    assert_eq!(shown(&mut bench, standard, true, &packet(1)), simple);
+    // A scan fills no log, and it is said how much is missing.
+    bench.now = bench.now + std::time::Duration::from_secs(1);
+    let lines: usize = (2000..2100).map(|port| shown(&mut bench, denied, false, &packet(port)).len()).sum();
+    assert_eq!(lines, 10);
+    bench.now = bench.now + std::time::Duration::from_secs(1);
+    let after = shown(&mut bench, denied, false, &packet(3000));
+    assert_eq!(
+        after.last().map(String::as_str),
+        Some("%SEC-6-IPACCESSLOGRL: access-list logging rate-limited or missed 90 packets")
+    );
+    // A line that is gone, and a frame that says nothing.
+    assert_eq!(shown(&mut bench, 999, false, &packet(1)), Vec::<String>::new());
+    assert_eq!(shown(&mut bench, denied, false, &[0; 20]), Vec::<String>::new());
 }

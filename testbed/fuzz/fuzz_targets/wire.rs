@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use mona_datapath::acl::{Acl, Flags, Key, Masked, Ports, Rule};
 use mona_wire::arp::Arp;
 use mona_wire::checksum::Sum;
 use mona_wire::eth::{Eth, TPID_C};
@@ -20,6 +21,9 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(eth.ethertype.to_be_bytes(), bytes[eth.inner()..eth.len()]);
     assert_eq!(eth.tag.is_some(), bytes[12..14] == TPID_C.to_be_bytes());
     assert_eq!(mona_wire::Mac::from_u64(eth.dst.to_u64()), eth.dst);
+    if let Ok(key) = Key::read(&eth, bytes) {
+        lists(&key);
+    }
     let rest = &bytes[eth.inner()..];
     if let Some(upper) = Upper::locate(rest) {
         assert!(upper.ip < upper.at && upper.at <= rest.len());
@@ -49,4 +53,23 @@ fn headers(packet: &[u8]) {
         assert!(ip.upper(packet).is_none_or(|upper| (40..=ip.total()).contains(&upper.at)));
     }
     let _ = Message::parse(packet);
+}
+
+/// A list says of any packet what its lines say, read from the top.
+fn lists(key: &Key) {
+    let (src, dst) = key.addresses();
+    let [sport, dport] = key.ports;
+    let run = |low: u16, high: u16, not| Some(Ports { low, high, not });
+    let rules = vec![
+        Rule { fragments: true, src: Masked::new(src, &[0xf0; 16]), ..Rule::default() },
+        Rule { sport: run(sport.saturating_add(1), u16::MAX, false), protocol: Some(6), ..Rule::default() },
+        Rule { permit: true, dport: run(53, 53, true), dst: Masked::new(&[10; 16], &[0x0f; 16]), ..Rule::default() },
+        Rule { flags: Some(Flags::ESTABLISHED), ..Rule::default() },
+        Rule { permit: true, icmp: Some((8, None)), dport: run(dport, sport, false), ..Rule::default() },
+        Rule { dst: Masked::new(dst, &[0xff; 16]), tos: Masked::new(&[0x20], &[0xe0]), ..Rule::default() },
+    ];
+    let acl = Acl::compile(rules.clone()).expect("six lines");
+    if let Ok(first) = acl.first(key) {
+        assert_eq!(first, rules.iter().position(|rule| rule.fits(key)), "{key:?}");
+    }
 }

@@ -336,7 +336,7 @@ fn write(
 ) -> Result<Done, Rejected> {
     let entries: usize = config.access_lists.values().map(|list| list.lines.len()).sum();
     let there = list(config, kind, name)?;
-    let known = line.as_ref().and_then(|line| Some(position(there.as_deref()?, line)?));
+    let known = line.as_ref().and_then(|line| position(there.as_deref()?, line));
     if no {
         let goes = match (sequence, &line) {
             (Some(sequence), None) => Some(sequence),
