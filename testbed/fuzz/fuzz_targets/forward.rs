@@ -1,28 +1,37 @@
-//! Any frame with any metadata into a switch with ports of every mode, and out again as each copy would leave.
+//! Any frame with any metadata into a switch with ports of every mode that routes, and out again as each copy would leave.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use mona_datapath::fdb::Origin;
 use mona_datapath::io::{CsumStart, Gso, GsoKind, Offload};
 use mona_datapath::offload::{self, Leaving, MAX_SEGMENTS};
+use mona_datapath::fragments::Fragments;
+use mona_datapath::hops::{Hop, NextHop, Room};
+use mona_datapath::lpm::{Lpm4Writer, Lpm6Writer, Prefix};
+use mona_datapath::routing::{LoadSharing, RouterInterface, Routing, Urpf};
 use mona_datapath::snapshot::{Home, Port, Vlan};
 use mona_datapath::{Fdb, Recorder, Snapshot};
-use mona_wire::{Mac, PortId, VlanId};
+use mona_wire::checksum::Sum;
+use mona_wire::{Eth, Instant, Mac, PortId, VlanId};
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 static SWITCH: LazyLock<Snapshot> = LazyLock::new(switch);
-/// Ports 1 and 2 are access ports of VLAN 10, 3 and 4 trunks of 10 and 20 (native 10; none), 5 is down.
+const ROUTER: Mac = Mac([2, 0, 0, 0, 0, 0xff]);
+/// Ports 1 and 2 are access ports of VLAN 10, 3 and 4 trunks of 10 and 20 (native 10; none), 5 is down, 6 and 7 are the
+/// netdevs of both VLANs.
 fn switch() -> Snapshot {
     let vlan = |vid| VlanId::new(vid).unwrap();
     let set = |ports: &[u16]| ports.iter().copied().map(PortId).collect();
     let fdb = Fdb::with_capacity_and_seed(16, [1, 2]);
     fdb.insert(vlan(10), Mac([2, 0, 0, 0, 0, 1]), PortId(1), Origin::Static).unwrap();
     fdb.insert(vlan(10), Mac([2, 0, 0, 0, 0, 3]), PortId(3), Origin::Dynamic).unwrap();
-    let mut snapshot = Snapshot::empty(Arc::new(fdb));
+    let mut snapshot = Snapshot::routing(Arc::new(fdb), Arc::new(routing()));
+    snapshot.load_sharing = LoadSharing { ports: true, flow_label: true, seed: 0 };
     let port = |up, untagged, tagged, mtu| {
         let (learning, protected, block_unicast, block_multicast) = (true, mtu < 1500, false, tagged);
         let home = Home::Backplane;
-        let (encapsulations, host) = (None, false);
+        let (encapsulations, host) = (None, mtu == 8000);
         let (acl_in, acl_out) = (None, None);
         Some(Port { up, untagged, tagged, encapsulations, host, learning, protected, block_unicast, block_multicast, mtu, acl_in, acl_out, home })
     };
@@ -33,16 +42,72 @@ fn switch() -> Snapshot {
         port(true, Some(vlan(10)), true, 1500),
         port(true, None, true, 9000),
         port(false, None, true, 9000),
+        port(true, Some(vlan(10)), false, 8000),
+        port(true, Some(vlan(20)), false, 8000),
     ];
-    let ten = Vlan { learn: set(&[1, 2, 3, 4]), forward: set(&[1, 2, 3, 4, 5]), untagged: set(&[1, 2, 3]), ..Vlan::new(vlan(10)) };
-    let twenty = Vlan { learn: set(&[]), forward: set(&[3, 4]), untagged: set(&[]), ..Vlan::new(vlan(20)) };
+    let ten = Vlan { learn: set(&[1, 2, 3, 4]), forward: set(&[1, 2, 3, 4, 5, 6]), untagged: set(&[1, 2, 3, 6]), router: router(6, None), ..Vlan::new(vlan(10)) };
+    let twenty = Vlan { learn: set(&[]), forward: set(&[3, 4, 7]), untagged: set(&[7]), router: router(7, Some(true)), ..Vlan::new(vlan(20)) };
     snapshot.vlans[10] = Some(Arc::new(ten));
     snapshot.vlans[20] = Some(Arc::new(twenty));
     snapshot
 }
 
+fn router(host: u16, strict: Option<bool>) -> Option<Arc<RouterInterface>> {
+    let urpf = strict.map(|strict| Urpf { strict, allow_default: true });
+    let router = RouterInterface { urpf4: urpf, urpf6: urpf, mtu4: 576, ..RouterInterface::new(ROUTER, Some(PortId(host))) };
+    Some(Arc::new(RouterInterface { directed_broadcast: true, strict: host == 7, ..router }))
+}
+
+/// A way of every kind; by the first byte of an address.
+fn routing() -> Routing {
+    let (mut lpm4, mut lpm6) = (Lpm4Writer::new(64), Lpm6Writer::new(64));
+    let routing = Routing::new(lpm4.table().clone(), lpm6.table().clone(), Room::SMALL, 16);
+    let (ten, twenty) = (VlanId::new(10).unwrap(), VlanId::new(20).unwrap());
+    let gateway: IpAddr = "10.0.0.9".parse().unwrap();
+    let path = |vlan| NextHop { vlan, gateway: Some(gateway), weight: 1 };
+    let hops = [
+        Hop::gateway(ten, gateway),
+        Hop::gateway(twenty, gateway),
+        Hop::Via(vec![path(ten), path(twenty)]),
+        Hop::connected(twenty),
+        Hop::Local,
+        Hop::Broadcast(twenty),
+        Hop::Drop(mona_datapath::Drop::Reject),
+    ];
+    for (at, hop) in hops.iter().enumerate() {
+        let leaf = routing.hops.enter(hop, at == 0, Instant::default()).unwrap();
+        let (length, first) = if at == 0 { (0, 0) } else { (3, at as u8) };
+        lpm4.insert(Prefix::new(u32::from(first) << 29, length), leaf).unwrap();
+        lpm6.insert(Prefix::new(u128::from(first) << 125, length), leaf).unwrap();
+    }
+    for vlan in [ten, twenty] {
+        routing.neighbours.insert(vlan, gateway, Mac([2, 0, 0, 0, 0, 1])).unwrap();
+        routing.neighbours.insert(vlan, "96.0.0.1".parse().unwrap(), Mac([2, 0, 0, 0, 0, 3])).unwrap();
+        routing.neighbours.insert(vlan, "6000::1".parse().unwrap(), Mac([2, 0, 0, 0, 0, 9])).unwrap();
+    }
+    routing
+}
+
+/// Makes it a frame to the router whose header's checksum is right: chance would take for ever.
+fn to_router(frame: &mut [u8]) {
+    let Some(eth) = Eth::parse(frame).filter(|_| frame.len() >= 6) else { return };
+    frame[..6].copy_from_slice(&ROUTER.0);
+    let packet = &mut frame[eth.len()..];
+    let header = packet.first().map_or(0, |first| usize::from(first & 0xf) * 4);
+    if eth.ethertype == 0x0800 && header >= 12 && header <= packet.len() {
+        packet[10..12].copy_from_slice(&[0, 0]);
+        let sum = Sum::default().bytes(&packet[..header]).finish();
+        packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
 fuzz_target!(|input: &[u8]| {
     let Some((head, bytes)) = input.split_first_chunk::<10>() else { return };
+    let mut frame = bytes.to_vec();
+    if head[1] & 0x80 != 0 {
+        to_router(&mut frame);
+    }
+    let bytes = &frame[..];
     let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
     let kind = [GsoKind::Tcp4, GsoKind::Tcp6, GsoKind::Udp][usize::from(head[1] % 3)];
     let offload = Offload {
@@ -52,9 +117,27 @@ fuzz_target!(|input: &[u8]| {
     let rx = PortId(u16::from(head[0] % 8));
     let recorder = Recorder::trace(&SWITCH, rx, bytes, &offload);
     assert!(recorder.dropped.is_none() != recorder.sends.is_empty(), "sent or dropped, never both nor neither");
-    assert!(recorder.sends.iter().all(|(port, _)| *port != rx || rx == PortId::SELF), "never back");
+    let back = recorder.sends.iter().any(|(port, _)| *port == rx && rx != PortId::SELF);
+    assert!(!back || recorder.rewrite.is_some(), "never back, unless it was routed");
     assert!(recorder.sends.is_sorted_by_key(|(port, _)| *port));
     let mut into = vec![0; bytes.len() + 128];
+    let mut rewritten = bytes.to_vec();
+    if let Some((_, rewrite)) = recorder.rewrite {
+        rewrite.apply(&mut rewritten);
+        rewritten.truncate(rewrite.len as usize);
+        let eth = Eth::parse(&rewritten).expect("it was one before");
+        assert_eq!((eth.src, eth.dst), (ROUTER, rewrite.dst));
+        if rewrite.fragment > 0
+            && let Some(fragments) = Fragments::of(&rewritten, rewrite.fragment)
+        {
+            for index in 0..fragments.count() {
+                let length = fragments.write(index, &mut into).expect("room for a part of it");
+                assert!(length <= eth.len() + usize::from(rewrite.fragment));
+                assert_eq!(Sum::default().bytes(&into[eth.len()..][..usize::from(into[eth.len()] & 0xf) * 4]).finish(), 0);
+            }
+        }
+    }
+    let bytes = &rewritten[..];
     for (_, tag) in recorder.sends {
         let Ok(leaving) = Leaving::new(bytes, &offload, tag) else { continue };
         assert_eq!(leaving.write(&mut into), Some(leaving.len()));
