@@ -384,6 +384,7 @@ impl Rim {
         let raw = |port| self.datapath.port_counters(port);
         let view = View {
             raw: &raw,
+            vlan: &|vlan| self.datapath.vlan_counters(vlan),
             matches: &|slot| self.counters.matches(slot, self.datapath.matches(slot)),
             counters: &self.counters,
             clock: monotonic(),

@@ -1,12 +1,13 @@
 //! `show …`: what the switch knows, as typed values. Nothing here changes anything.
 
+use crate::compile::served;
 use crate::counters::Counters;
 use crate::log::clock;
 use crate::switch::Switch;
 use crate::trace;
 use mona_datapath::Drop;
 use mona_datapath::fdb::{Origin, Station};
-use mona_datapath::stats::PortCounters;
+use mona_datapath::stats::{PortCounters, VlanCounters};
 use mona_model::acl::{Entry, ListKind, number};
 use mona_model::config::{InterfaceConfig, SwitchportMode};
 use mona_model::names::{InterfaceName, VlanSet};
@@ -19,6 +20,8 @@ use mona_wire::{Instant, Mac, PortId, VlanId};
 pub struct View<'a> {
     /// The datapath's counters of a port.
     pub raw: &'a dyn Fn(PortId) -> PortCounters,
+    /// The datapath's counters of a VLAN.
+    pub vlan: &'a dyn Fn(VlanId) -> VlanCounters,
     /// What a line of an access list counted since the last clear.
     pub matches: &'a dyn Fn(u32) -> u64,
     /// What was cleared, and the rates.
@@ -135,15 +138,18 @@ impl Switch {
     }
 
     fn vlan_row(&self, vlan: VlanId) -> VlanRow {
-        let in_it = |interface: &InterfaceConfig| {
+        let in_it = |(name, interface): &(&InterfaceName, &InterfaceConfig)| {
             let switchport = self.config.switchport(interface);
-            switchport.mode == SwitchportMode::Access && switchport.access_vlan == vlan
+            name.is_port()
+                && !interface.l3.routed
+                && switchport.mode == SwitchportMode::Access
+                && switchport.access_vlan == vlan
         };
         VlanRow {
             vlan,
             name: self.config.vlan_name(vlan),
             status: if is_unsupported_vlan(vlan) { "act/unsup" } else { "active" }.into(),
-            ports: self.config.interfaces.iter().filter(|(_, i)| in_it(i)).map(|(name, _)| *name).collect(),
+            ports: self.config.interfaces.iter().filter(in_it).map(|(name, _)| *name).collect(),
         }
     }
 
@@ -214,7 +220,15 @@ impl Switch {
         if let Some(name) = only {
             self.configured(name)?;
         }
-        let chosen = self.config.interfaces.iter().filter(|(name, _)| only.is_none_or(|n| n == **name));
+        // What is said of ports alone is not said of the router's other interfaces.
+        let fits = |name: &InterfaceName| match how {
+            InterfaceView::Full | InterfaceView::Description => true,
+            InterfaceView::Status | InterfaceView::Switchport | InterfaceView::Trunk | InterfaceView::Counters => {
+                name.is_port()
+            }
+        };
+        let chosen = self.config.interfaces.iter();
+        let chosen = chosen.filter(|(name, _)| only.is_none_or(|n| n == **name) && fits(name));
         let rows: Vec<Interface> = chosen.map(|(name, config)| self.interface(now, *name, config, view)).collect();
         Ok(match how {
             InterfaceView::Full => Shown::Interfaces(rows),
@@ -228,16 +242,20 @@ impl Switch {
 
     fn interface(&self, now: Instant, name: InterfaceName, config: &InterfaceConfig, view: &View) -> Interface {
         let switchport = self.config.switchport(config);
-        let line = self.state.line(name, config);
+        let routed = !name.is_port() || config.l3.routed;
+        let line = match name.is_port() {
+            true => self.state.line(name, config),
+            false => self.state.router_line(&self.config, name, &served(&self.config, &self.state)),
+        };
         let device = config.device.as_ref().and_then(|d| self.state.devices.get(d));
         let exists = |vlan: VlanId| self.config.vlans.contains_key(&vlan) && !is_unsupported_vlan(vlan);
         let named = |vlan: VlanId| exists(vlan).then(|| self.config.vlan_name(vlan));
-        let trunk = switchport.mode == SwitchportMode::Trunk;
+        let trunk = !routed && switchport.mode == SwitchportMode::Trunk;
         let status = match &line {
             _ if config.shutdown => "disabled",
             Err(_) if self.state.failed.contains_key(&name) => "err-disabled",
             Err(_) => "notconnect",
-            Ok(()) if !trunk && !exists(switchport.access_vlan) => "inactive",
+            Ok(()) if !routed && !trunk && !exists(switchport.access_vlan) => "inactive",
             Ok(()) => "connected",
         };
         let allowed = switchport.trunk_allowed.as_ref();
@@ -250,7 +268,10 @@ impl Switch {
             .collect();
         let counters = match self.state.ports.get(&name) {
             Some(port) => view.counters.shown(now, view.clock, port.id, &(view.raw)(port.id)),
-            None => InterfaceCounters::default(),
+            None => match self.state.routers.get(&name).and_then(|router| router.vlan) {
+                Some(vlan) => of_vlan(&(view.vlan)(vlan)),
+                None => InterfaceCounters::default(),
+            },
         };
         Interface {
             name,
@@ -260,10 +281,13 @@ impl Switch {
             reason: line.err(),
             status: status.into(),
             description: config.description.clone(),
-            mac: device.and_then(|d| d.mac).unwrap_or(Mac::ZERO),
+            mac: if routed { self.state.mac } else { device.and_then(|d| d.mac).unwrap_or(Mac::ZERO) },
             mtu: config.mtu.map(u32::from).or(device.map(|d| d.mtu)).unwrap_or(1500),
             speed_mbps: None,
             duplex_full: None,
+            routed,
+            address: config.l3.ip.address,
+            encapsulation: config.l3.encapsulation.map(|encapsulation| encapsulation.vid),
             trunk,
             access_vlan: switchport.access_vlan,
             access_vlan_name: named(switchport.access_vlan),
@@ -388,5 +412,16 @@ fn why_lost(name: &str) -> &'static str {
         "xsk_fill_ring_empty" => "the socket had no free memory to receive into",
         "xsk_rx_invalid_descs" | "xsk_tx_invalid_descs" => "the kernel refused a descriptor",
         _ => "lost outside of the switch's decisions",
+    }
+}
+
+/// The counters of the router's interface in a VLAN: those of the VLAN.
+fn of_vlan(vlan: &VlanCounters) -> InterfaceCounters {
+    InterfaceCounters {
+        rx_frames: vlan.rx_frames,
+        rx_bytes: vlan.rx_bytes,
+        tx_frames: vlan.tx_frames,
+        tx_bytes: vlan.tx_bytes,
+        ..InterfaceCounters::default()
     }
 }

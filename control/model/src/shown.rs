@@ -3,6 +3,7 @@
 use crate::acl::ListKind;
 use crate::names::InterfaceName;
 use crate::shown_ip::{CefRow, IpInterface, NeighbourRow, Ping, RouteSummary, RouteTable, Traceroute, Traffic};
+use ipnet::Ipv4Net;
 use mona_wire::{Mac, VlanId};
 use serde::{Deserialize, Serialize};
 
@@ -182,6 +183,15 @@ pub struct Interface {
     pub speed_mbps: Option<u32>,
     /// `true` = full duplex; `None` = unknown.
     pub duplex_full: Option<bool>,
+    /// One of the router's: a routed port, an SVI, a loopback, a sub-interface.
+    #[serde(default)]
+    pub routed: bool,
+    /// Its IPv4 address.
+    #[serde(default)]
+    pub address: Option<Ipv4Net>,
+    /// The VLAN identifier in its tag (sub-interfaces).
+    #[serde(default)]
+    pub encapsulation: Option<VlanId>,
     /// Trunk rather than access (administrative mode).
     pub trunk: bool,
     /// Access VLAN.

@@ -1,6 +1,7 @@
 //! `show interfaces`: the long form.
 
 use super::time::ago;
+use mona_model::names::InterfaceKind;
 use mona_model::shown::{Interface, InterfaceCounters};
 
 /// One interface.
@@ -11,31 +12,54 @@ pub fn draw(i: &Interface) -> Vec<String> {
         (false, true) => ("up", "up"),
         (false, false) => ("down", "down"),
     };
+    // Of ports alone it is said what they are connected to.
+    let status = if i.name.is_port() { format!(" ({})", i.status) } else { String::new() };
     // IOS has no place for an unknown speed: a gigabit interface counts as such.
     let kbps = u64::from(i.speed_mbps.unwrap_or(1000)) * 1000;
     let load = |bps: u64| (bps.saturating_mul(255) / (kbps * 1000).max(1)).clamp(1, 255);
     let mut lines = vec![
-        format!("{} is {link}, line protocol is {protocol} ({})", i.name, i.status),
-        format!("  Hardware is Gigabit Ethernet, address is {} (bia {})", i.mac, i.mac),
+        format!("{} is {link}, line protocol is {protocol}{status}", i.name),
+        match i.name.kind {
+            InterfaceKind::GigabitEthernet => {
+                format!("  Hardware is Gigabit Ethernet, address is {} (bia {})", i.mac, i.mac)
+            }
+            InterfaceKind::Vlan => format!("  Hardware is EtherSVI, address is {} (bia {})", i.mac, i.mac),
+            InterfaceKind::Loopback | InterfaceKind::Null => "  Hardware is Loopback".into(),
+        },
     ];
     lines.extend(i.description.iter().map(|text| format!("  Description: {text}")));
-    lines.push(match (&i.device, &i.reason) {
+    lines.extend(i.address.iter().map(|net| format!("  Internet address is {net}")));
+    lines.extend(match (&i.device, &i.reason) {
+        (None, None) if !i.name.is_port() => None,
+        (None, Some(reason)) if !i.name.is_port() => Some(format!("  Down: {reason}")),
+        _ => Some(device(i)),
+    });
+    lines.push(format!("  MTU {} bytes, BW {kbps} Kbit/sec, DLY 10 usec,", i.mtu));
+    lines.push(format!("     reliability 255/255, txload {}/255, rxload {}/255", load(c.tx_bps), load(c.rx_bps)));
+    lines.push(match (i.encapsulation, i.name.kind) {
+        (Some(vid), _) => format!("  Encapsulation 802.1Q Virtual LAN, Vlan ID  {vid}."),
+        (None, InterfaceKind::Loopback | InterfaceKind::Null) => "  Encapsulation LOOPBACK, loopback not set".into(),
+        (None, InterfaceKind::GigabitEthernet | InterfaceKind::Vlan) => "  Encapsulation ARPA, loopback not set".into(),
+    });
+    lines.push("  Keepalive not set".into());
+    if i.name.is_port() {
+        lines.push(format!("  {}, {}, media type is {}", duplex(i), speed(i), media(i)));
+        lines.push("  input flow-control is off, output flow-control is unsupported".into());
+    }
+    if i.name.kind != InterfaceKind::Loopback {
+        lines.push("  ARP type: ARPA, ARP Timeout 04:00:00".into());
+    }
+    lines.extend(counters(c));
+    lines
+}
+
+fn device(i: &Interface) -> String {
+    match (&i.device, &i.reason) {
         (Some(device), None) => format!("  Device {device}"),
         (Some(device), Some(reason)) => format!("  Device {device}, down: {reason}"),
         (None, Some(reason)) => format!("  No device, down: {reason}"),
         (None, None) => "  No device".into(),
-    });
-    lines.extend([
-        format!("  MTU {} bytes, BW {kbps} Kbit/sec, DLY 10 usec,", i.mtu),
-        format!("     reliability 255/255, txload {}/255, rxload {}/255", load(c.tx_bps), load(c.rx_bps)),
-        "  Encapsulation ARPA, loopback not set".into(),
-        "  Keepalive not set".into(),
-        format!("  {}, {}, media type is {}", duplex(i), speed(i), media(i)),
-        "  input flow-control is off, output flow-control is unsupported".into(),
-        "  ARP type: ARPA, ARP Timeout 04:00:00".into(),
-    ]);
-    lines.extend(counters(c));
-    lines
+    }
 }
 
 fn duplex(i: &Interface) -> &'static str {

@@ -9,7 +9,11 @@ pub fn draw(list: &[Interface]) -> Vec<String> {
     let mut lines =
         vec![String::new(), "Port      Name               Status       Vlan       Duplex  Speed Type".into()];
     for i in list {
-        let vlan = if i.trunk && i.up { "trunk".into() } else { i.access_vlan.to_string() };
+        let vlan = match (i.routed, i.trunk && i.up) {
+            (true, _) => "routed".into(),
+            (false, true) => "trunk".into(),
+            (false, false) => i.access_vlan.to_string(),
+        };
         let name = cut(i.description.as_deref().unwrap_or(""), 18);
         lines.push(format!(
             "{:<9} {name:<18} {:<12} {vlan:<10} {:>6} {:>6} {}",

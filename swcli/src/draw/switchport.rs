@@ -9,6 +9,9 @@ const LIST_WIDTH: usize = 54;
 
 /// One interface.
 pub fn draw(i: &Interface) -> Vec<String> {
+    if i.routed {
+        return vec![format!("Name: {}", i.name.short()), "Switchport: Disabled".into(), String::new()];
+    }
     let mode = if i.trunk { "trunk" } else { "static access" };
     let on = |set: bool| if set { "enabled" } else { "disabled" };
     let allowed: Vec<String> = i.allowed.split(',').map(str::to_owned).collect();
