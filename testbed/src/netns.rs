@@ -112,6 +112,11 @@ impl World {
         self.children[index].id()
     }
 
+    /// All processes that were started, by id.
+    pub fn processes(&self) -> Vec<u32> {
+        self.children.iter().map(Child::id).collect()
+    }
+
     /// What process number `index` printed.
     pub fn log(&self, index: usize) -> String {
         fs::read_to_string(self.dir.join(format!("{index}.log"))).unwrap_or_default()
