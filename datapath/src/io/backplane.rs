@@ -1,14 +1,16 @@
 //! One end of the backplane: the raw socket on the far end of a veth pair (packet(7), TPACKET_V2), through which all
 //! `packet` ports of one worker come and go. A ring receives, so that 64 KiB super-frames are seen without a copy. What
-//! is sent leaves by the same socket, straight to the port's netdev (sendto names it): going back through the pair would
-//! cost a second hop, half of what a small frame costs. It is copied by `sendmmsg` and not put into a ring: a ring's pages
-//! would hang on the frame until its last reader is done, while the slot is free again as soon as the receiver's stack
-//! disowns the frame.
+//! is sent goes straight to the port's netdev: going back through the pair would cost a second hop, half of what a small
+//! frame costs. Small frames leave by a [ring](super::txring), large ones by `sendto`: the pages of a ring would hang on
+//! the frame until its last reader is done, while the slot is free again as soon as the receiver's stack disowns it.
 
 #![allow(unsafe_code)]
 
+use super::RxFrame;
 use super::set::Egress;
-use super::{CsumStart, Gso, GsoKind, Offload, RxFrame};
+use super::txring::TxRing;
+use super::umem::Region;
+use super::vnet::{VNET, described, write};
 use crate::Drop;
 use crate::offload::Leaving;
 use mona_wire::PortId;
@@ -19,14 +21,8 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// `struct virtio_net_hdr` (virtio 1.2, 5.1.6) without `num_buffers`.
-const VNET: usize = 10;
 /// What is sent is marked with, so that the port's egress lets it pass, as in mona.bpf.c.
 const MARK: u32 = 0x4d6f_6e61;
-/// Frames sent by one system call.
-const BATCH: usize = 64;
-/// What is longer is sent at once, so that the queue's memory stays small.
-const SMALL: usize = 2048;
 /// The longest frame: 64 KiB of IP packet, addresses, EtherType, two tags.
 const LARGEST: usize = 65535 + 14 + 8;
 /// Entries of a worker in the tables of credit, as in mona.bpf.c.
@@ -53,40 +49,35 @@ impl Shape {
     pub(super) fn slots(self) -> usize {
         self.per_block() * self.blocks
     }
-}
 
-/// A shared mapping that is undone with its owner.
-pub(super) struct Mapped {
-    at: NonNull<u8>,
-    len: usize,
-}
-
-// SAFETY: the mapping belongs to no thread; whoever reads or writes it does so by atomics or by the ring's protocol.
-unsafe impl Send for Mapped {}
-
-impl Mapped {
-    pub(super) fn new(fd: RawFd, len: usize) -> io::Result<Mapped> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping of `len` bytes where the kernel likes.
-        let at = unsafe { libc::mmap(ptr::null_mut(), len, protection, libc::MAP_SHARED, fd, 0) };
-        if at == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        NonNull::new(at.cast()).map(|at| Mapped { at, len }).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+    pub(super) fn size(self) -> usize {
+        self.block * self.blocks
     }
-}
 
-impl std::ops::Drop for Mapped {
-    fn drop(&mut self) {
-        // SAFETY: the mapping made by `new`.
-        unsafe { libc::munmap(self.at.as_ptr().cast(), self.len) };
+    /// Where a slot begins.
+    pub(super) fn offset(self, index: usize) -> usize {
+        debug_assert!(index < self.slots());
+        index / self.per_block() * self.block + index % self.per_block() * self.frame
+    }
+
+    pub(super) fn after(self, index: usize) -> usize {
+        if index + 1 < self.slots() { index + 1 } else { 0 }
+    }
+
+    pub(super) fn request(self) -> libc::tpacket_req {
+        libc::tpacket_req {
+            tp_block_size: self.block as u32,
+            tp_block_nr: self.blocks as u32,
+            tp_frame_size: self.frame as u32,
+            tp_frame_nr: self.slots() as u32,
+        }
     }
 }
 
 /// A worker's share of the tables by which ports are admitted to its ring.
 pub(super) struct Credit {
-    pub admitted: Mapped,
-    pub consumed: Mapped,
+    pub admitted: Region,
+    pub consumed: Region,
     pub base: usize,
     /// `admitted` as it was when the ring was at `since`.
     pub mark: Vec<u64>,
@@ -94,10 +85,9 @@ pub(super) struct Credit {
 }
 
 impl Credit {
-    fn word(map: &Mapped, index: usize) -> &AtomicU64 {
-        debug_assert!((index + 1) * 8 <= map.len);
+    fn word(map: &Region, index: usize) -> &AtomicU64 {
         // SAFETY: inside the mapping, which holds u64 at multiples of 8 that the kernel accesses atomically.
-        unsafe { &*map.at.as_ptr().cast::<AtomicU64>().add(index) }
+        unsafe { &*map.at().as_ptr().cast::<AtomicU64>().add(index) }
     }
 
     /// Only this worker writes `consumed`.
@@ -127,19 +117,11 @@ impl Credit {
 /// By port number: the index of the netdev it leaves by, 0 for none. Written by control, read by workers.
 pub(super) type Devices = Arc<[AtomicU32]>;
 
-/// A frame waiting to be sent.
-#[repr(C)]
-struct Waiting {
-    device: u32,
-    len: usize,
-    bytes: [u8; VNET + SMALL],
-}
-
 /// All `packet` ports of one worker. Owned by its thread.
 pub struct Backplane {
     fd: OwnedFd,
     shape: Shape,
-    ring: Mapped,
+    ring: Region,
     /// The slot the next frame comes in.
     next: usize,
     /// Slots handed out before `next`.
@@ -147,8 +129,7 @@ pub struct Backplane {
     received: u64,
     credit: Option<Credit>,
     devices: Devices,
-    waiting: Box<[Waiting]>,
-    queued: usize,
+    tx: TxRing,
     large: Box<[u8]>,
     tx_full: u64,
     tx_error: u64,
@@ -159,27 +140,14 @@ pub struct Backplane {
 impl Backplane {
     /// Opens the raw socket on the far end with this index.
     pub(super) fn open(far: u32, shape: Shape, credit: Option<Credit>, devices: Devices) -> io::Result<Backplane> {
-        // SAFETY: no pointers; the descriptor is owned from here on.
-        let fd = unsafe {
-            let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
+        let fd = packet_socket()?;
         set(&fd, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V2 as i32))?;
         set(&fd, libc::PACKET_VNET_HDR, &1i32)?;
         set(&fd, libc::PACKET_IGNORE_OUTGOING, &1i32)?;
         // No PACKET_QDISC_BYPASS: it would drop a super-frame that a port's device cannot carry instead of cutting it.
         mark(&fd)?;
-        let request = libc::tpacket_req {
-            tp_block_size: shape.block as u32,
-            tp_block_nr: shape.blocks as u32,
-            tp_frame_size: shape.frame as u32,
-            tp_frame_nr: shape.slots() as u32,
-        };
-        set(&fd, libc::PACKET_RX_RING, &request)?;
-        let ring = Mapped::new(fd.as_raw_fd(), shape.block * shape.blocks)?;
+        set(&fd, libc::PACKET_RX_RING, &shape.request())?;
+        let ring = Region::of(fd.as_raw_fd(), shape.size(), 0)?;
         // SAFETY: sockaddr_ll is plain data for which all zeros is a value.
         let mut address: libc::sockaddr_ll = unsafe { zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
@@ -192,7 +160,6 @@ impl Backplane {
         if bound < 0 {
             return Err(io::Error::last_os_error());
         }
-        let waiting = (0..BATCH).map(|_| Waiting { device: 0, len: 0, bytes: [0; VNET + SMALL] }).collect();
         Ok(Backplane {
             fd,
             shape,
@@ -202,8 +169,7 @@ impl Backplane {
             received: 0,
             credit,
             devices,
-            waiting,
-            queued: 0,
+            tx: TxRing::open()?,
             large: vec![0; VNET + LARGEST].into_boxed_slice(),
             tx_full: 0,
             tx_error: 0,
@@ -213,21 +179,14 @@ impl Backplane {
     }
 
     fn slot(&self, index: usize) -> NonNull<u8> {
-        let per_block = self.shape.per_block();
-        let offset = index / per_block * self.shape.block + index % per_block * self.shape.frame;
-        debug_assert!(offset + self.shape.frame <= self.ring.len);
         // SAFETY: `index` < slots, so the offset is inside the mapping.
-        unsafe { self.ring.at.add(offset) }
+        unsafe { self.ring.at().add(self.shape.offset(index)) }
     }
 
     /// The word by which a slot changes hands between the kernel and us.
     fn status(&self, index: usize) -> &AtomicU32 {
         // SAFETY: tp_status is the first word of the slot, aligned to 16; both sides access it whole.
         unsafe { self.slot(index).cast::<AtomicU32>().as_ref() }
-    }
-
-    fn after(&self, index: usize) -> usize {
-        if index + 1 < self.shape.slots() { index + 1 } else { 0 }
     }
 
     /// Appends at most `max` frames; returns how many. They stay until [`Backplane::release`].
@@ -278,7 +237,7 @@ impl Backplane {
             }
             self.held += 1;
             self.received += 1;
-            self.next = self.after(self.next);
+            self.next = self.shape.after(self.next);
         }
         if let Some(credit) = &mut self.credit {
             if run.1 > 0 {
@@ -307,7 +266,7 @@ impl Backplane {
         let mut index = (self.next + slots - self.held) % slots;
         for _ in 0..self.held {
             self.status(index).store(libc::TP_STATUS_KERNEL, Ordering::Release);
-            index = self.after(index);
+            index = self.shape.after(index);
         }
         self.held = 0;
     }
@@ -329,68 +288,31 @@ impl Backplane {
         if device == 0 {
             return Err(Drop::PortDown);
         }
-        if leaving.len() > SMALL {
-            // What was queued before goes before.
-            self.flush();
-            let len = write(&leaving, &mut self.large)?;
-            let mut to = address(device);
-            // SAFETY: the pointers and lengths are of one buffer and one address, which outlive the call.
-            let sent = unsafe {
-                libc::sendto(
-                    self.fd.as_raw_fd(),
-                    self.large.as_ptr().cast(),
-                    len,
-                    libc::MSG_DONTWAIT,
-                    (&raw mut to).cast(),
-                    size_of_val(&to) as libc::socklen_t,
-                )
-            };
-            return if sent < 0 { Err(self.refused()) } else { Ok(()) };
+        if TxRing::takes(&leaving) {
+            return self.tx.push(device, &leaving);
         }
-        if self.queued == BATCH {
-            self.flush();
-        }
-        let waiting = &mut self.waiting[self.queued];
-        waiting.len = write(&leaving, &mut waiting.bytes)?;
-        waiting.device = device;
-        self.queued += 1;
-        Ok(())
+        // What was queued before goes before.
+        self.tx.flush();
+        let len = write(&leaving, &mut self.large)?;
+        let to = address(device);
+        // SAFETY: the pointers and lengths are of one buffer and one address, which outlive the call.
+        let sent = unsafe {
+            libc::sendto(
+                self.fd.as_raw_fd(),
+                self.large.as_ptr().cast(),
+                len,
+                libc::MSG_DONTWAIT,
+                (&raw const to).cast(),
+                size_of_val(&to) as libc::socklen_t,
+            )
+        };
+        if sent < 0 { Err(self.refused()) } else { Ok(()) }
     }
 
     /// Sends what is queued.
     #[inline]
     pub fn flush(&mut self) {
-        if self.queued == 0 {
-            return;
-        }
-        // SAFETY: iovec and mmsghdr are plain data for which all zeros is a value.
-        let (mut parts, mut messages): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) = unsafe { zeroed() };
-        let mut addresses = [address(0); BATCH];
-        let each = self.waiting.iter_mut().zip(&mut parts).zip(&mut addresses).zip(&mut messages);
-        for (((waiting, part), to), message) in each.take(self.queued) {
-            *part = libc::iovec { iov_base: waiting.bytes.as_mut_ptr().cast(), iov_len: waiting.len };
-            to.sll_ifindex = waiting.device as i32;
-            message.msg_hdr.msg_name = ptr::from_mut(to).cast();
-            message.msg_hdr.msg_namelen = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-            message.msg_hdr.msg_iov = part;
-            message.msg_hdr.msg_iovlen = 1;
-        }
-        let mut done = 0;
-        while done < self.queued {
-            let left = (self.queued - done) as u32;
-            // SAFETY: `left` messages from `done`, each with one part, all in arrays that outlive the call.
-            let sent = unsafe {
-                libc::sendmmsg(self.fd.as_raw_fd(), messages[done..].as_mut_ptr(), left, libc::MSG_DONTWAIT as _)
-            };
-            if sent > 0 {
-                done += sent as usize;
-            } else {
-                // The first of the rest is refused: it is lost, those behind it may go.
-                self.refused();
-                done += 1;
-            }
-        }
-        self.queued = 0;
+        self.tx.flush();
     }
 
     /// Counts a frame that the kernel did not take, and says why it did not.
@@ -432,8 +354,8 @@ impl Backplane {
         vec![
             ("ring_full", self.ring_full),
             ("frame_cut", self.cut),
-            ("tx_queue_full", self.tx_full),
-            ("tx_error", self.tx_error),
+            ("tx_queue_full", self.tx_full + self.tx.full),
+            ("tx_error", self.tx_error + self.tx.error),
         ]
     }
 }
@@ -445,7 +367,7 @@ impl AsFd for Backplane {
 }
 
 /// The netdev of this index as somewhere to send to.
-fn address(device: u32) -> libc::sockaddr_ll {
+pub(super) fn address(device: u32) -> libc::sockaddr_ll {
     // SAFETY: sockaddr_ll is plain data for which all zeros is a value; protocol 0: the frame says what it is.
     let mut address: libc::sockaddr_ll = unsafe { zeroed() };
     address.sll_family = libc::AF_PACKET as u16;
@@ -454,7 +376,7 @@ fn address(device: u32) -> libc::sockaddr_ll {
 }
 
 /// Marks what the socket sends.
-fn mark(fd: &OwnedFd) -> io::Result<()> {
+pub(super) fn mark(fd: &OwnedFd) -> io::Result<()> {
     let word = MARK;
     // SAFETY: pointer and size are of one u32, which the option takes.
     let done = unsafe {
@@ -469,56 +391,16 @@ fn mark(fd: &OwnedFd) -> io::Result<()> {
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Writes the virtio header and the frame; returns the length of both.
-fn write(leaving: &Leaving<'_>, into: &mut [u8]) -> Result<usize, Drop> {
-    let len = leaving.write(&mut into[VNET..]).ok_or(Drop::Oversize)?;
-    let offload = &leaving.offload;
-    let mut vnet = [0; VNET];
-    if let Some(csum) = offload.csum {
-        vnet[0] = 1; // VIRTIO_NET_HDR_F_NEEDS_CSUM
-        vnet[6..8].copy_from_slice(&csum.start.to_ne_bytes());
-        vnet[8..10].copy_from_slice(&csum.offset.to_ne_bytes());
+/// A raw socket that receives nothing until it is bound.
+pub(super) fn packet_socket() -> io::Result<OwnedFd> {
+    // SAFETY: no pointers; the descriptor is owned from here on.
+    unsafe {
+        let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
+        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
     }
-    if let Some(gso) = offload.gso {
-        let kind = match gso.kind {
-            GsoKind::Tcp4 => 1,
-            GsoKind::Tcp6 => 4,
-            GsoKind::Udp => 5,
-        };
-        vnet[1] = kind | if gso.ecn { 0x80 } else { 0 };
-        vnet[2..4].copy_from_slice(&gso.header.to_ne_bytes());
-        vnet[4..6].copy_from_slice(&gso.size.to_ne_bytes());
-    }
-    into[..VNET].copy_from_slice(&vnet);
-    Ok(VNET + len)
 }
 
-/// What the virtio header says of the frame. Its `hdr_len` is only a hint (the kernel gives the linear part), so the
-/// headers are measured.
-#[inline]
-fn described(vnet: &[u8; VNET], bytes: &[u8]) -> Offload {
-    if vnet[0] & 1 == 0 {
-        return Offload::default();
-    }
-    let word = |at: usize| u16::from_ne_bytes([vnet[at], vnet[at + 1]]);
-    let csum = CsumStart { start: word(6), offset: word(8) };
-    let kind = match vnet[1] & 0x7f {
-        1 => Some(GsoKind::Tcp4),
-        4 => Some(GsoKind::Tcp6),
-        5 => Some(GsoKind::Udp),
-        _ => None,
-    };
-    let gso = kind.map(|kind| {
-        let upper = match kind {
-            GsoKind::Udp => 8,
-            _ => bytes.get(usize::from(csum.start) + 12).map_or(20, |offset| u16::from(offset >> 4) * 4),
-        };
-        Gso { kind, ecn: vnet[1] & 0x80 != 0, size: word(4), header: csum.start.saturating_add(upper) }
-    });
-    Offload { csum: Some(csum), gso }
-}
-
-fn set<T>(fd: &OwnedFd, option: i32, value: &T) -> io::Result<()> {
+pub(super) fn set<T>(fd: &OwnedFd, option: i32, value: &T) -> io::Result<()> {
     // SAFETY: pointer and size are of one value of the type that the option takes.
     let done = unsafe {
         libc::setsockopt(
@@ -539,11 +421,7 @@ pub(super) struct Promiscuous {
 
 impl Promiscuous {
     pub(super) fn open() -> io::Result<Promiscuous> {
-        // SAFETY: no pointers; the descriptor is owned from here on. Protocol 0: it receives nothing.
-        unsafe {
-            let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
-            if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(Promiscuous { fd: OwnedFd::from_raw_fd(fd) }) }
-        }
+        Ok(Promiscuous { fd: packet_socket()? })
     }
 
     pub(super) fn set(&self, index: u32, on: bool) -> io::Result<()> {

@@ -5,10 +5,11 @@
 #![allow(unsafe_code)]
 
 pub use super::backplane::Backplane;
-use super::backplane::{Credit, Devices, Mapped, PORTS, Promiscuous, Shape};
+use super::backplane::{Credit, Devices, PORTS, Promiscuous, Shape};
 use super::found::Records;
 use super::link::{Link, Links};
 use super::taken::{Taken, candidate, give_back_left, quiet, sentence};
+use super::umem::Region;
 use crate::switching::OpenError;
 use aya::maps::{Array, HashMap, MapData};
 use aya::programs::links::LinkOrder;
@@ -64,13 +65,13 @@ struct Open {
 pub struct PacketPorts {
     links: Links,
     bpf: Ebpf,
-    ports: HashMap<MapData, u32, [u32; 4]>,
+    ports: HashMap<MapData, u32, [u32; 5]>,
     devices: Devices,
     refused: Array<MapData, u64>,
     promiscuous: Promiscuous,
     records: Arc<Records>,
-    /// Indices of the near ends, by worker.
-    near: Vec<u32>,
+    /// Indices of the near and the far ends, by worker.
+    pairs: Vec<(u32, u32)>,
     urgent: u32,
     open: BTreeMap<PortId, Open>,
     /// What stops at the pairs' ends.
@@ -108,7 +109,7 @@ impl PacketPorts {
             links,
             records: Arc::default(),
             bpf,
-            near: Vec::new(),
+            pairs: Vec::new(),
             urgent: 0,
             open: BTreeMap::new(),
             far: Vec::new(),
@@ -116,7 +117,7 @@ impl PacketPorts {
         };
         // What fails halfway drops the ports, and with them the pairs there are.
         let urgent = ports.pair(&format!("{name}-bu"), &format!("{name}-wu"), Shape::URGENT, None)?;
-        ports.urgent = ports.near.remove(0);
+        ports.urgent = ports.pairs.remove(0).0;
         let mut backplanes = Vec::new();
         for worker in 0..workers {
             let credit = credit(&ports.bpf, worker, entries)?;
@@ -133,7 +134,7 @@ impl PacketPorts {
         }
         let made = self.links.create_veth(near, far, MTU, MARK);
         let (near_index, far_index) = made.map_err(|e| sentence(&format!("making {near}"), e))?;
-        self.near.push(near_index);
+        self.pairs.push((near_index, far_index));
         let ready = || -> io::Result<()> {
             for device in [near, far] {
                 quiet(device)?;
@@ -160,11 +161,11 @@ impl PacketPorts {
         if self.open.contains_key(&port) {
             return Err(OpenError(format!("{port} is open already")));
         }
-        let near =
-            *self.near.get(usize::from(worker)).ok_or_else(|| OpenError(format!("there is no worker {worker}")))?;
+        let (near, far) =
+            *self.pairs.get(usize::from(worker)).ok_or_else(|| OpenError(format!("there is no worker {worker}")))?;
         let link = candidate(&self.links, device)?;
         // From here on something changes. The map is complete before the first frame is steered by it.
-        let entry = [near, self.urgent, u32::from(worker), u32::from(port.0)];
+        let entry = [near, far, self.urgent, u32::from(worker), u32::from(port.0)];
         self.refused.set(u32::from(port.0), 0, 0).map_err(|e| sentence(device, e))?;
         self.ports.insert(link.index, entry, 0).map_err(|e| sentence(device, e))?;
         self.devices[port.index()].store(link.index, Ordering::Relaxed);
@@ -233,10 +234,16 @@ impl PacketPorts {
 
     /// Frames that were lost between ports and workers' rings, because a CPU's backlog was full: worker, name, count.
     pub fn backlog(&self) -> Vec<(u8, &'static str, u64)> {
-        let workers = self.near.iter().enumerate().map(|(worker, near)| (worker as u8, "backlog", *near));
-        let all = workers.chain([(0, "urgent_backlog", self.urgent)]);
-        // The near end counts what the far end's CPU had no room for.
-        all.filter_map(|(worker, name, near)| Some((worker, name, self.links.at(near).ok()?.tx_dropped))).collect()
+        let all =
+            self.pairs.iter().enumerate().map(|(worker, (near, far))| (worker as u8, "backlog", *near, Some(*far)));
+        let all = all.chain([(0, "urgent_backlog", self.urgent, None)]);
+        // What the far end's CPU had no room for counts at the end by which it went: super-frames and reserved addresses
+        // at the near one, the others at the far one.
+        all.filter_map(|(worker, name, near, far)| {
+            let straight = far.and_then(|far| self.links.at(far).ok()).map_or(0, |link| link.rx_dropped);
+            Some((worker, name, self.links.at(near).ok()?.tx_dropped + straight))
+        })
+        .collect()
     }
 }
 
@@ -245,7 +252,7 @@ impl Drop for PacketPorts {
         for port in self.open.keys().copied().collect::<Vec<_>>() {
             self.close(port);
         }
-        for near in self.near.iter().chain([&self.urgent]) {
+        for near in self.pairs.iter().map(|(near, _)| near).chain([&self.urgent]) {
             // Gone already is as good.
             let _ = self.links.delete(*near);
         }
@@ -284,11 +291,11 @@ pub(super) fn attach(
 }
 
 fn credit(bpf: &Ebpf, worker: usize, entries: u32) -> Result<Credit, OpenError> {
-    let map = |name: &str| -> Result<Mapped, OpenError> {
+    let map = |name: &str| -> Result<Region, OpenError> {
         let Some(aya::maps::Map::Array(data)) = bpf.map(name) else {
             return Err(OpenError(format!("the BPF object has no array {name}")));
         };
-        Mapped::new(data.fd().as_fd().as_raw_fd(), entries as usize * 8).map_err(|e| sentence(name, e))
+        Region::of(data.fd().as_fd().as_raw_fd(), entries as usize * 8, 0).map_err(|e| sentence(name, e))
     };
     Ok(Credit {
         admitted: map("admitted")?,
