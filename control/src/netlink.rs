@@ -1,226 +1,340 @@
-//! The kernel's devices: what there is, what changes, and the two things a switch asks of them (up or down, MTU).
+//! The kernel as the switch knows it: its netdevs and what changes at them, the switch's own ones among them (`host.rs`), and
+//! the routes that others entered by those (`import.rs`).
 
-use crate::input::{Device, Input};
+use crate::host::Host;
+use crate::import::Import;
+use crate::input::{Device, HostPlan, Input};
+use crate::request::{HEADER, Requests, messages, parse};
+use crate::rtmsg::{INET, RTM_DELROUTE, RTM_NEWROUTE, attributes, half, word};
 use mona_wire::Mac;
-use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::NetlinkPayload;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
-use netlink_packet_route::route::{RouteAttribute, RouteMessage};
+use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
-use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{setsockopt, sockopt};
 use std::collections::BTreeMap;
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{fs, io};
 
-/// RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE.
-const GROUPS: [u32; 5] = [1, 5, 7, 9, 11];
+/// RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_NETCONF,
+/// RTNLGRP_IPV6_NETCONF, RTNLGRP_NEXTHOP.
+const GROUPS: [u32; 8] = [1, 5, 7, 9, 11, 24, 25, 32];
+/// A routing daemon that converges says 300,000 things a second, each of which takes a kilobyte: as much as comes while
+/// control is busy for a fifth of a second. If more comes, everything is read anew.
+const BUFFER: usize = 64 << 20;
 /// Link-local scope of addresses (RT_SCOPE_LINK): every interface has one, and it locks nobody out.
 const SCOPE_LINK: u8 = 253;
+/// Messages taken in one turn, and routes told: lines and stations wait no longer than these take.
+const TURN: usize = 16_384;
+/// Between two times that everything is read anew, or that what others changed is changed back.
+const PAUSE: Duration = Duration::from_secs(1);
 
-/// The kernel's side of devices.
+// Message types.
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const RTM_NEWNETCONF: u16 = 80;
+const RTM_NEWNEXTHOP: u16 = 104;
+const RTM_DELNEXTHOP: u16 = 105;
+/// NLM_F_DUMP_INTR: something changed while it was dumped.
+const INTERRUPTED: u16 = 0x10;
+
+/// The kernel's side of devices, addresses and routes.
 pub struct Netlink {
     events: Socket,
-    requests: Socket,
-    links: BTreeMap<u32, Device>,
-    sequence: u32,
+    /// The number by which the answers to dumps are told from events.
+    port: u32,
+    requests: Requests,
+    devices: BTreeMap<u32, Device>,
+    host: Host,
+    import: Import,
+    next_dump: Instant,
+    /// Devices are to be read anew.
+    stale: bool,
+    /// What Linux has may not be what was planned.
+    amiss: bool,
+    next_repair: Instant,
+    /// There may be more events than were taken.
+    more: bool,
     buffer: Vec<u8>,
 }
 
 impl Netlink {
-    /// Subscribes; [`Netlink::refresh`] then tells what there is.
-    pub fn open() -> io::Result<Netlink> {
+    /// Subscribes for the switch of this name; [`Netlink::refresh`] then tells what there is.
+    pub fn open(name: &str) -> io::Result<Netlink> {
         let mut events = Socket::new(NETLINK_ROUTE)?;
-        events.bind_auto()?;
+        let port = events.bind_auto()?.port_number();
         for group in GROUPS {
             events.add_membership(group)?;
         }
         events.set_non_blocking(true)?;
-        // A burst of a thousand devices must not overrun it; if it does, everything is read anew.
-        let room = 4usize << 20;
-        // As much as is allowed, where CAP_NET_ADMIN does not allow more.
-        let _ = setsockopt(&events, RcvBufForce, &room).or_else(|_| setsockopt(&events, RcvBuf, &room));
-        let mut requests = Socket::new(NETLINK_ROUTE)?;
-        requests.bind_auto()?;
-        requests.connect(&SocketAddr::new(0, 0))?;
-        Ok(Netlink { events, requests, links: BTreeMap::new(), sequence: 0, buffer: vec![0; 1 << 18] })
+        // Dumps are of the main table alone.
+        events.set_netlink_get_strict_chk(true)?;
+        // Beyond the limit needs CAP_NET_ADMIN of the whole system.
+        let _ = setsockopt(&events, sockopt::RcvBufForce, &BUFFER)
+            .or_else(|_| setsockopt(&events, sockopt::RcvBuf, &BUFFER));
+        Ok(Netlink {
+            events,
+            port,
+            requests: Requests::open()?,
+            devices: BTreeMap::new(),
+            host: Host::new(name),
+            import: Import::default(),
+            next_dump: Instant::now(),
+            stale: false,
+            amiss: false,
+            next_repair: Instant::now(),
+            more: false,
+            buffer: vec![0; 1 << 18],
+        })
     }
 
-    /// Readable when something changed.
-    pub fn fd(&self) -> RawFd {
-        self.events.as_raw_fd()
+    /// What on this host keeps routes from being seen, a sentence.
+    pub fn warning(&self) -> Option<String> {
+        let mode = fs::read_to_string("/proc/sys/net/ipv4/nexthop_compat_mode").ok()?;
+        (mode.trim() == "0").then(|| {
+            "routes of FRR are not seen: sysctl -w net.ipv4.nexthop_compat_mode=1, then restart FRR".to_string()
+        })
     }
 
-    /// Reads everything anew, and tells what is different from what was known.
+    /// Reads everything, and tells what devices there are. Waits until it is done.
     pub fn refresh(&mut self) -> io::Result<Vec<Input>> {
-        let mut links: BTreeMap<u32, Device> = BTreeMap::new();
-        for message in self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))? {
+        self.import.set_netdevs(self.host.netdevs(&mut self.requests)?);
+        self.import.doubt();
+        self.begin_dump()?;
+        let mut inputs = Vec::new();
+        while self.import.is_busy() {
+            let mut fds = [PollFd::new(self.events.as_fd(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::NONE)?;
+            self.take(&mut inputs);
+        }
+        // Those are older than what is read now.
+        inputs.clear();
+        self.devices.clear();
+        self.stale = false;
+        inputs.extend(self.read_devices()?);
+        Ok(inputs)
+    }
+
+    /// Reads the devices anew, and tells what is different from what was known.
+    fn read_devices(&mut self) -> io::Result<Vec<Input>> {
+        let mut devices: BTreeMap<u32, Device> = BTreeMap::new();
+        for message in self.requests.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))? {
             if let RouteNetlinkMessage::NewLink(link) = message {
-                links.insert(link.header.index, device(&link));
+                devices.insert(link.header.index, device(&link));
             }
         }
-        for message in self.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))? {
+        for message in self.requests.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))? {
             if let RouteNetlinkMessage::NewAddress(address) = message
                 && u8::from(address.header.scope) != SCOPE_LINK
-                && let Some(device) = links.get_mut(&address.header.index)
+                && let Some(device) = devices.get_mut(&address.header.index)
             {
                 device.has_address = true;
             }
         }
-        for message in self.dump(RouteNetlinkMessage::GetRoute(RouteMessage::default()))? {
-            if let RouteNetlinkMessage::NewRoute(route) = message
-                && route.header.destination_prefix_length == 0
-            {
-                for attribute in &route.attributes {
-                    if let RouteAttribute::Oif(index) = attribute
-                        && let Some(device) = links.get_mut(index)
-                    {
-                        device.has_default_route = true;
-                    }
-                }
-            }
-        }
-        let gone = self.links.values().filter(|old| !links.contains_key(&old.ifindex));
+        let defaults = self.import.defaults();
+        devices.iter_mut().for_each(|(index, device)| device.has_default_route = defaults.contains(index));
+        let gone = self.devices.values().filter(|old| !devices.contains_key(&old.ifindex));
         let mut inputs: Vec<Input> =
             gone.map(|d| Input::DeviceGone { ifindex: d.ifindex, name: d.name.clone() }).collect();
-        let changed = links.values().filter(|new| self.links.get(&new.ifindex) != Some(new));
+        let changed = devices.values().filter(|new| self.devices.get(&new.ifindex) != Some(new));
         inputs.extend(changed.cloned().map(Input::Device));
-        self.links = links;
+        self.devices = devices;
         Ok(inputs)
     }
 
     /// What changed since the last call.
     pub fn events(&mut self) -> Vec<Input> {
         let mut inputs = Vec::new();
-        let mut stale = false;
-        loop {
-            let size = match self.events.recv(&mut &mut self.buffer[..], 0) {
-                Ok(size) => size,
-                // Lost some: read everything anew.
-                Err(e) if e.raw_os_error() == Some(nix::errno::Errno::ENOBUFS as i32) => {
-                    stale = true;
-                    continue;
-                }
-                Err(_) => break,
-            };
-            for message in messages(&self.buffer[..size]) {
-                match message {
-                    Ok(RouteNetlinkMessage::NewLink(link)) => inputs.extend(changed(&mut self.links, &link)),
-                    Ok(RouteNetlinkMessage::DelLink(link)) => {
-                        // A bridge says the same of a port that leaves it; that one has its family.
-                        if link.header.interface_family == Default::default()
-                            && let Some(old) = self.links.remove(&link.header.index)
-                        {
-                            inputs.push(Input::DeviceGone { ifindex: old.ifindex, name: old.name });
-                        }
-                    }
-                    Ok(RouteNetlinkMessage::NewAddress(_) | RouteNetlinkMessage::DelAddress(_)) => stale = true,
-                    Ok(RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route)) => {
-                        stale |= route.header.destination_prefix_length == 0;
-                    }
-                    Ok(_) | Err(_) => {}
+        self.take(&mut inputs);
+        if self.import.have_defaults_changed() {
+            let defaults = self.import.defaults();
+            for device in self.devices.values_mut() {
+                let now = defaults.contains(&device.ifindex);
+                if std::mem::replace(&mut device.has_default_route, now) != now {
+                    inputs.push(Input::Device(device.clone()));
                 }
             }
         }
-        if stale && let Ok(more) = self.refresh() {
+        if std::mem::take(&mut self.stale)
+            && let Ok(more) = self.read_devices()
+        {
             inputs.extend(more);
+        }
+        if self.import.is_due() && self.next_dump <= Instant::now() {
+            // If it cannot be asked for now it is in the next turn.
+            let _ = self.begin_dump();
+        }
+        let routes = self.import.news(TURN);
+        if !routes.is_empty() {
+            inputs.push(Input::Routes(routes));
         }
         inputs
     }
 
-    /// A device by its name, as it was when last heard of.
-    pub fn device(&self, name: &str) -> Option<&Device> {
-        self.links.values().find(|device| device.name == name)
+    /// Is there something to do without anything happening, and when?
+    pub fn due(&self) -> Option<Instant> {
+        let now = (self.more || self.import.has_news()).then(Instant::now);
+        let dump = self.import.is_due().then_some(self.next_dump);
+        let repair = self.amiss.then_some(self.next_repair);
+        [now, dump, repair].into_iter().flatten().min()
     }
 
-    /// Sets a device up or down.
-    pub fn set_up(&mut self, device: &str, up: bool) -> io::Result<()> {
-        let mut link = LinkMessage::default();
-        link.header.change_mask = LinkFlags::Up;
-        link.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
-        self.set(device, link)
+    /// The switch's own netdevs, their addresses and its routes are to be so. What cannot be is said, each thing once.
+    pub fn plan(&mut self, plan: Arc<HostPlan>) -> Vec<String> {
+        self.host.plan(plan);
+        self.follow()
     }
 
-    /// Sets a device's MTU.
-    pub fn set_mtu(&mut self, device: &str, mtu: u32) -> io::Result<()> {
-        let mut link = LinkMessage::default();
-        link.attributes.push(LinkAttribute::Mtu(mtu));
-        self.set(device, link)
+    /// Puts right what others changed at what was planned.
+    pub fn tend(&mut self) -> Vec<String> {
+        if self.amiss && self.next_repair <= Instant::now() { self.follow() } else { Vec::new() }
     }
 
-    fn set(&mut self, device: &str, mut link: LinkMessage) -> io::Result<()> {
-        link.header.index = self.device(device).ok_or(io::ErrorKind::NotFound)?.ifindex;
-        self.send(RouteNetlinkMessage::SetLink(link), NLM_F_REQUEST | NLM_F_ACK)?;
-        self.replies().map(|_| ())
-    }
-
-    fn dump(&mut self, what: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
-        self.send(what, NLM_F_REQUEST | NLM_F_DUMP)?;
-        self.replies()
-    }
-
-    fn send(&mut self, what: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
-        self.sequence += 1;
-        let mut message = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(what));
-        message.header.flags = flags;
-        message.header.sequence_number = self.sequence;
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-        self.requests.send(&bytes, 0).map(|_| ())
-    }
-
-    /// The answers up to the last: an acknowledgement or the end of a dump.
-    fn replies(&mut self) -> io::Result<Vec<RouteNetlinkMessage>> {
-        let mut all = Vec::new();
-        loop {
-            let size = self.requests.recv(&mut &mut self.buffer[..], 0)?;
-            for message in payloads(&self.buffer[..size]) {
-                match message {
-                    NetlinkPayload::InnerMessage(inner) => all.push(inner),
-                    NetlinkPayload::Done(_) => return Ok(all),
-                    NetlinkPayload::Error(error) => {
-                        return match error.code {
-                            None => Ok(all),
-                            Some(code) => Err(io::Error::from_raw_os_error(-code.get())),
-                        };
-                    }
-                    _ => {}
+    fn follow(&mut self) -> Vec<String> {
+        self.amiss = false;
+        match self.host.follow(&mut self.requests, self.import.own()) {
+            Ok(followed) => {
+                self.import.set_netdevs(followed.netdevs);
+                if followed.changed {
+                    self.next_repair = Instant::now() + PAUSE;
                 }
+                followed.wrong
             }
+            Err(e) => vec![format!("netlink: {e}: the switch's own netdevs may not be as configured")],
         }
     }
-}
 
-impl AsRawFd for Netlink {
-    fn as_raw_fd(&self) -> RawFd {
-        self.fd()
+    /// Takes what the socket of events has, up to a turn.
+    fn take(&mut self, inputs: &mut Vec<Input>) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.more = false;
+        let mut taken = 0;
+        loop {
+            match self.events.recv(&mut &mut buffer[..], 0) {
+                Ok(size) => {
+                    for message in messages(&buffer[..size]) {
+                        self.heard(message, inputs);
+                        taken += 1;
+                    }
+                }
+                // Lost some: read everything anew.
+                Err(e) if e.raw_os_error() == Some(Errno::ENOBUFS as i32) => {
+                    self.import.doubt();
+                    (self.stale, self.amiss) = (true, true);
+                }
+                Err(_) => break,
+            }
+            if taken >= TURN {
+                self.more = true;
+                break;
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    fn heard(&mut self, message: &[u8], inputs: &mut Vec<Input>) {
+        // Of a whole header there are all of these.
+        let (kind, flags) = (half(&message[4..]).unwrap_or(0), half(&message[6..]).unwrap_or(0));
+        let dumped = word(&message[12..]) == Some(self.port);
+        match kind {
+            RTM_NEWROUTE | RTM_DELROUTE => {
+                if dumped && flags & INTERRUPTED != 0 {
+                    self.import.doubt();
+                }
+                // Somebody may have taken one of ours away.
+                self.amiss |= self.import.take(message, dumped) && kind == RTM_DELROUTE;
+            }
+            NLMSG_DONE | NLMSG_ERROR if dumped => {
+                let code = message.get(HEADER..).and_then(word).unwrap_or(0) as i32;
+                // A table that never had a route does not exist: it is empty.
+                if code != 0 && code != -(Errno::ENOENT as i32) {
+                    self.import.abandon();
+                } else if let Some(next) = self.import.dumped() {
+                    if self.events.send(&next, 0).is_err() {
+                        self.import.abandon();
+                    }
+                } else {
+                    self.amiss = true;
+                }
+                self.next_dump = Instant::now() + PAUSE;
+            }
+            RTM_NEWNEXTHOP | RTM_DELNEXTHOP => {
+                // struct nhmsg is 8 bytes long; NHA_ID is 1.
+                let body = message.get(HEADER + 8..).unwrap_or_default();
+                let id = attributes(body).find(|(kind, _)| *kind == 1).and_then(|(_, value)| word(value));
+                id.into_iter().for_each(|id| self.import.object(id));
+            }
+            RTM_NEWNETCONF => self.netconf(message),
+            _ => match parse(message).map(|message| message.payload) {
+                Some(NetlinkPayload::InnerMessage(message)) => self.device_heard(&message, inputs),
+                _ => {}
+            },
+        }
+    }
+
+    fn device_heard(&mut self, message: &RouteNetlinkMessage, inputs: &mut Vec<Input>) {
+        match message {
+            // AF_BRIDGE messages describe the port's place in the bridge, not the device.
+            RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link)
+                if link.header.interface_family != Default::default() => {}
+            RouteNetlinkMessage::NewLink(link) => {
+                let mut new = device(link);
+                let old = self.devices.get(&new.ifindex);
+                if let Some(old) = old {
+                    (new.has_address, new.has_default_route) = (old.has_address, old.has_default_route);
+                    if self.import.netdevs().contains_key(&new.ifindex) && old.admin_up != new.admin_up {
+                        self.import.flapped(new.ifindex, new.admin_up);
+                    }
+                    if *old == new {
+                        return;
+                    }
+                }
+                self.amiss |= self.host.is_planned(&new.name) || old.is_some_and(|old| self.host.is_planned(&old.name));
+                self.devices.insert(new.ifindex, new.clone());
+                inputs.push(Input::Device(new));
+            }
+            RouteNetlinkMessage::DelLink(link) => {
+                if let Some(old) = self.devices.remove(&link.header.index) {
+                    self.amiss |= self.host.is_planned(&old.name);
+                    inputs.push(Input::DeviceGone { ifindex: old.ifindex, name: old.name });
+                }
+            }
+            RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address) => {
+                self.stale = true;
+                self.amiss |= self.import.netdevs().contains_key(&address.header.index);
+            }
+            _ => {}
+        }
+    }
+
+    /// Setting `ip_forward` on a host sets it at all its netdevs; ours do not forward.
+    fn netconf(&mut self, message: &[u8]) {
+        // struct netconfmsg: the family. NETCONFA_IFINDEX is 1, NETCONFA_FORWARDING 2.
+        let body = message.get(HEADER + 4..).unwrap_or_default();
+        let of = |wanted| attributes(body).find(|(kind, _)| *kind == wanted).and_then(|(_, value)| word(value));
+        let (Some(index), Some(forwarding)) = (of(1), of(2)) else { return };
+        let right = u32::from(message.get(HEADER) != Some(&INET));
+        if self.import.netdevs().contains_key(&index) && forwarding != right {
+            self.host.doubt(index);
+            self.amiss = true;
+        }
+    }
+
+    fn begin_dump(&mut self) -> io::Result<()> {
+        let request = self.import.begin();
+        self.events.send(&request, 0).map(drop).inspect_err(|_| self.import.abandon())
     }
 }
 
 /// The socket of events, for poll.
 pub fn borrowed(netlink: &Netlink) -> BorrowedFd<'_> {
-    use std::os::fd::AsFd;
     netlink.events.as_fd()
-}
-
-fn changed(links: &mut BTreeMap<u32, Device>, link: &LinkMessage) -> Option<Input> {
-    // AF_BRIDGE messages describe the port's place in the bridge, not the device.
-    if link.header.interface_family != Default::default() {
-        return None;
-    }
-    let mut new = device(link);
-    let old = links.get(&new.ifindex);
-    if let Some(old) = old {
-        (new.has_address, new.has_default_route) = (old.has_address, old.has_default_route);
-        if *old == new {
-            return None;
-        }
-    }
-    links.insert(new.ifindex, new.clone());
-    Some(Input::Device(new))
 }
 
 fn device(link: &LinkMessage) -> Device {
@@ -251,30 +365,4 @@ fn device(link: &LinkMessage) -> Device {
         }
     }
     device
-}
-
-/// Each message of a datagram; what cannot be read is an error, and the rest is read all the same.
-fn messages(bytes: &[u8]) -> impl Iterator<Item = Result<RouteNetlinkMessage, ()>> + '_ {
-    payloads(bytes).map(|payload| match payload {
-        NetlinkPayload::InnerMessage(inner) => Ok(inner),
-        _ => Err(()),
-    })
-}
-
-fn payloads(bytes: &[u8]) -> impl Iterator<Item = NetlinkPayload<RouteNetlinkMessage>> + '_ {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        loop {
-            // A header of 16 bytes begins with the length of the message; messages are aligned to 4.
-            let length = u32::from_ne_bytes(rest.get(..4)?.try_into().ok()?) as usize;
-            if length < 16 || length > rest.len() {
-                return None;
-            }
-            let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&rest[..length]);
-            rest = &rest[length.next_multiple_of(4).min(rest.len())..];
-            if let Ok(message) = message {
-                return Some(message.payload);
-            }
-        }
-    })
 }

@@ -3,6 +3,7 @@
 use crate::arguments::Arguments;
 use mona_control::counters::Counters;
 use mona_control::fib::{Fib, Limits};
+use mona_control::identity;
 use mona_control::input::{Input, Output, Session};
 use mona_control::journal::{Entry, Journal};
 use mona_control::netlink::{self, Netlink};
@@ -47,6 +48,7 @@ pub struct Rim {
     signals: SignalFd,
     /// CLOCK_MONOTONIC at switch time zero, nanoseconds.
     zero: u64,
+    name: String,
     config: PathBuf,
     kept: PathBuf,
     workers: usize,
@@ -90,7 +92,7 @@ impl Rim {
             let what = "after a crash devices stay as they were left";
             eprintln!("switchd: {}: {e}: {what}", devices.display());
         }
-        let netlink = Netlink::open().map_err(|e| format!("netlink: {e}"))?;
+        let netlink = Netlink::open(&arguments.name).map_err(|e| format!("netlink: {e}"))?;
         let start = Entry::Start { stations: arguments.stations as usize, io };
         let journal = arguments.record.as_deref().map(|path| Journal::create(path, &start)).transpose()?;
         let switch = Switch::new(datapath.fdb().clone(), Fib::new(Limits::ROUTER), io);
@@ -107,6 +109,7 @@ impl Rim {
             counters: Counters::default(),
             signals,
             zero: monotonic(),
+            name: arguments.name,
             config: arguments.config,
             kept: arguments.run.join("ports"),
             workers,
@@ -121,6 +124,10 @@ impl Rim {
     pub fn boot(&mut self) -> Result<(), String> {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.feed(Input::Wall(wall.as_micros() as u64));
+        let (mac, said) = identity::mac(&self.config, &self.name);
+        self.feed(Input::Identity { mac, name: self.name.clone() });
+        let warning = self.netlink.warning();
+        self.complain(said.into_iter().chain(warning));
         let devices = self.netlink.refresh().map_err(|e| format!("netlink: {e}"))?;
         self.feed_all(devices);
         match fs::read(&self.config) {
@@ -152,6 +159,8 @@ impl Rim {
             }
             let inputs = self.netlink.events();
             self.feed_all(inputs);
+            let wrong = self.netlink.tend();
+            self.complain(wrong);
             self.take_reports();
             for Asked { client, request } in self.server.serve(&self.switch.config.hostname) {
                 let Some(asker) = self.server.clients().get(&client) else { continue };
@@ -196,6 +205,8 @@ impl Rim {
             PollFd::new(self.prober.fd(), PollFlags::POLLIN),
         ];
         fds.extend(self.server.fds().map(|(fd, flags)| PollFd::new(fd, flags)));
+        let due = self.netlink.due().map(|at| at.saturating_duration_since(std::time::Instant::now()));
+        let millis = due.map_or(millis, |due| millis.min(due.as_nanos().div_ceil(1_000_000).min(60_000) as u16));
         let millis = if self.server.has_more() { 0 } else { millis };
         let _ = poll(&mut fds, PollTimeout::from(millis));
     }
@@ -283,8 +294,10 @@ impl Rim {
                 }
             }
             Output::Probe(job) => return self.prober.start(job),
-            // Nothing of the host's is made yet.
-            Output::Host(_) => {}
+            Output::Host(plan) => {
+                let wrong = self.netlink.plan(plan);
+                self.complain(wrong);
+            }
             Output::Inject { port, frame } => self.datapath.inject(port, &frame),
             Output::Publish(snapshot) => {
                 self.datapath.publish(snapshot);
@@ -356,6 +369,11 @@ impl Rim {
                 self.feed(input);
             }
         }
+    }
+
+    /// What is wrong outside, said to whoever reads the daemon's messages.
+    fn complain(&mut self, wrong: impl IntoIterator<Item = String>) {
+        wrong.into_iter().for_each(|why| self.stderr.say(format!("switchd: {why}")));
     }
 
     fn synchronise(&mut self) {

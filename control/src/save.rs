@@ -71,9 +71,14 @@ impl Saver {
     }
 }
 
-/// Replaces `path` by a file of this text. On an error, which says what and why, the old file is as it was.
+/// Replaces the configuration.
 pub fn save(path: &Path, text: &str) -> Result<(), String> {
-    let say = |what: &Path, e: std::io::Error| format!("the configuration was not saved: {}: {e}", what.display());
+    replace(path, text).map_err(|why| format!("the configuration was not saved: {why}"))
+}
+
+/// Replaces `path` by a file of this text. On an error, which says what and why, the old file is as it was.
+pub fn replace(path: &Path, text: &str) -> Result<(), String> {
+    let say = |what: &Path, e: std::io::Error| format!("{}: {e}", what.display());
     let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().ok_or_else(|| format!("{} is no file name", path.display()))?;
     fs::create_dir_all(dir).map_err(|e| say(dir, e))?;

@@ -382,17 +382,23 @@ fn packet_two_hundred_ports_open_fast() {
             pages.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("a number")
         };
         let resident = memory();
-        let mut took = [Duration::ZERO; 2];
+        let mut took = [Vec::new(), Vec::new()];
         for i in 1..=200u16 {
             let start = Instant::now();
             ports.open(PortId(i), &format!("a{i}"), (i % 2) as u8).expect("open");
-            took[usize::from(i > 100)] += start.elapsed();
+            took[usize::from(i > 100)].push(start.elapsed());
         }
+        let median = |mut took: Vec<Duration>| {
+            took.sort();
+            took[took.len() / 2]
+        };
+        let took = took.map(median);
         // Most of the time is the kernel's: attaching a program waits for an RCU grace period, twice for each port.
-        eprintln!("200 ports: {took:?}");
+        eprintln!("a port of the first hundred, and of the second: {took:?}");
         assert!(took[1] < took[0] * 3, "it takes no longer the more there are: {took:?}");
         assert!(fds() - before <= 400, "{} descriptors", fds() - before);
-        assert!((memory() - resident) * 4 < 200 * 64, "{} KiB", (memory() - resident) * 4);
+        let grown = memory().saturating_sub(resident) * 4;
+        assert!(grown < 200 * 64, "{grown} KiB");
         for i in 1..=200u16 {
             ports.close(PortId(i));
         }

@@ -35,12 +35,15 @@ use super::{mac, name, port, print_tag, vlan};
 const SVI: u16 = 3000;
 const ROUTED: u16 = 3500;
 
+/// An interface of the router: its VLAN, and its addresses with the lengths of their prefixes.
+type Interface = (VlanId, RouterInterface, Vec<(IpAddr, u8)>);
+
 /// What is collected while the lines are read.
 pub struct Router {
     pub lpm4: Lpm4Writer,
     pub lpm6: Lpm6Writer,
     pub routing: Arc<Routing>,
-    interfaces: Vec<(VlanId, RouterInterface, Vec<(IpAddr, u8)>)>,
+    interfaces: Vec<Interface>,
     encapsulations: Vec<(PortId, u16, VlanId)>,
     internals: Vec<(VlanId, Vlan)>,
     ports: Vec<(PortId, Port)>,

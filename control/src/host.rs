@@ -1,0 +1,460 @@
+//! Makes Linux follow the [`HostPlan`]: of each of the switch's own interfaces a veth pair, whose near end has the interface's
+//! name and addresses and whose far end is a port of the switch.
+//!
+//! What there is is compared with what is to be, and only the difference is done, so that a switch that was restarted adopts
+//! what its predecessor left and nobody notices. Netdevs are known as ours by their alias, addresses and routes by their
+//! protocol number; nothing else is touched.
+
+use crate::import::{Key, PROTOCOL};
+use crate::input::{HostLink, HostPlan};
+use crate::request::Requests;
+use crate::rtmsg::Hop;
+use crate::sysctl::{self, Settings};
+use ipnet::IpNet;
+use mona_wire::Mac;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
+use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteNextHopFlags,
+    RouteProtocol, RouteScope, RouteType, RouteVia,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage as Message};
+use nix::errno::Errno;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The kernel's side of the plan.
+pub struct Host {
+    /// The alias of our netdevs.
+    mark: String,
+    plan: Arc<HostPlan>,
+    /// What was set at which netdev.
+    set: BTreeMap<u32, Settings>,
+    /// What is wrong, and was said.
+    wrong: BTreeSet<String>,
+}
+
+/// A netdev as it is.
+struct Netdev {
+    index: u32,
+    alias: String,
+    kind: Option<InfoKind>,
+    /// Index of the other end, if that is in this namespace.
+    peer: Option<u32>,
+    up: bool,
+    mtu: u32,
+    mac: Option<Mac>,
+}
+
+/// An address as it is.
+struct Address {
+    net: IpNet,
+    /// It is of this program's making.
+    ours: bool,
+    /// Somebody else has it.
+    duplicate: bool,
+}
+
+/// What following the plan came to.
+#[derive(Default)]
+pub struct Followed {
+    /// The switch's own netdevs.
+    pub netdevs: BTreeMap<u32, String>,
+    /// Something was different from the plan.
+    pub changed: bool,
+    /// What cannot be as planned, and was not said yet: sentences.
+    pub wrong: Vec<String>,
+}
+
+/// Ours, by name.
+type Netdevs<'a> = BTreeMap<&'a str, &'a Netdev>;
+
+/// Requests, each with what to say if it is refused.
+type Batch = Vec<(Message, u16, String)>;
+
+impl Host {
+    /// For the switch of this name; it has no plan yet.
+    pub fn new(name: &str) -> Host {
+        Host { mark: format!("{name} host"), plan: Arc::default(), set: BTreeMap::new(), wrong: BTreeSet::new() }
+    }
+
+    /// What is to be from now on.
+    pub fn plan(&mut self, plan: Arc<HostPlan>) {
+        self.plan = plan;
+    }
+
+    /// Our netdevs, as a predecessor left them.
+    pub fn netdevs(&self, requests: &mut Requests) -> io::Result<BTreeMap<u32, String>> {
+        let all = netdevs(requests)?;
+        Ok(all.into_iter().filter(|(_, is)| is.alias == self.mark).map(|(name, is)| (is.index, name)).collect())
+    }
+
+    /// Is a netdev of this name part of the plan?
+    pub fn is_planned(&self, name: &str) -> bool {
+        self.plan.links.iter().any(|(near, link)| near == name || link.peer == name)
+    }
+
+    /// Settings of this netdev may have been changed by somebody.
+    pub fn doubt(&mut self, index: u32) {
+        self.set.remove(&index);
+    }
+
+    /// Makes it so. `own`: our routes, as they are.
+    pub fn follow<'a>(
+        &mut self,
+        requests: &mut Requests,
+        own: impl Iterator<Item = (&'a Key, &'a [Hop])>,
+    ) -> io::Result<Followed> {
+        let mut followed = Followed::default();
+        let mut wrong = Vec::new();
+        let plan = self.plan.clone();
+        let all = self.make(requests, &plan, &mut followed, &mut wrong)?;
+        let ours = |(name, is): &(&String, &Netdev)| is.alias == self.mark && plan.links.contains_key(*name);
+        let netdevs: Netdevs = all.iter().filter(ours).map(|(name, is)| (&name[..], is)).collect();
+        for (name, is) in &netdevs {
+            let link = &plan.links[*name];
+            let settings = Settings { six: link.link_local.is_some(), dad: link.dad_attempts };
+            if self.set.get(&is.index) != Some(&settings) {
+                match sysctl::set(name, settings) {
+                    Ok(()) => drop(self.set.insert(is.index, settings)),
+                    Err(why) => wrong.push(format!("{name}: {why}")),
+                }
+            }
+        }
+        self.set.retain(|index, _| netdevs.values().any(|is| is.index == *index));
+        let mut batch = Batch::new();
+        for (name, is) in &netdevs {
+            let link = &plan.links[*name];
+            shape(name, link, is, all.get(&link.peer), &mut batch);
+        }
+        address(&plan, &netdevs, &addresses(requests)?, &mut batch, &mut wrong);
+        route(&plan, &netdevs, own, &mut batch);
+        followed.changed |= !batch.is_empty();
+        carry_out(requests, batch, &mut wrong)?;
+        followed.netdevs = netdevs.into_iter().map(|(name, is)| (is.index, name.into())).collect();
+        followed.wrong = wrong.iter().filter(|what| !self.wrong.contains(*what)).cloned().collect();
+        self.wrong = wrong.into_iter().collect();
+        Ok(followed)
+    }
+
+    /// Removes pairs that are not planned and makes those that are; what there is then.
+    fn make(
+        &self,
+        requests: &mut Requests,
+        plan: &HostPlan,
+        followed: &mut Followed,
+        wrong: &mut Vec<String>,
+    ) -> io::Result<BTreeMap<String, Netdev>> {
+        let is = netdevs(requests)?;
+        let index_of = |name: &String| is.get(name).map(|is| is.index);
+        let whole = |is: &Netdev, link: &HostLink| is.peer.is_some() && is.peer == index_of(&link.peer);
+        let mut batch = Batch::new();
+        let mut gone = BTreeSet::new();
+        for (name, netdev) in &is {
+            let planned = plan.links.get(name).is_some_and(|link| whole(netdev, link));
+            if netdev.alias == self.mark && !planned {
+                let mut message = LinkMessage::default();
+                message.header.index = netdev.index;
+                batch.push((Message::DelLink(message), 0, format!("{name} cannot be removed: ip link del {name}")));
+                gone.insert(name);
+            }
+        }
+        let mut marks = Batch::new();
+        for (name, link) in &plan.links {
+            match is.get(name).filter(|_| !gone.contains(name)) {
+                Some(netdev) if netdev.alias == self.mark => continue,
+                // Made a moment before a predecessor was killed.
+                Some(netdev)
+                    if netdev.alias.is_empty() && netdev.kind == Some(InfoKind::Veth) && whole(netdev, link) => {}
+                Some(_) => {
+                    let what = format!("another netdev is named {name}: rename or remove it, then `shutdown`");
+                    wrong.push(format!("{what} and `no shutdown` the interface"));
+                    continue;
+                }
+                None => {
+                    let what = format!("the netdevs {name} and {} cannot be made", link.peer);
+                    let flags = NLM_F_CREATE | NLM_F_EXCL;
+                    batch.push((Message::NewLink(pair(name, link)), flags, what));
+                }
+            }
+            let mut message = LinkMessage::default();
+            message.attributes.push(LinkAttribute::IfName(name.clone()));
+            message.attributes.push(LinkAttribute::IfAlias(self.mark.clone()));
+            marks.push((Message::SetLink(message), 0, format!("{name} cannot be marked")));
+        }
+        if batch.is_empty() && marks.is_empty() {
+            return Ok(is);
+        }
+        followed.changed = true;
+        carry_out(requests, batch, wrong)?;
+        // Of a pair that could not be made there is nothing to mark, which was said.
+        carry_out(requests, marks, &mut Vec::new())?;
+        for link in plan.links.values() {
+            // The far end is the switch's: the kernel says nothing by it.
+            let _ = sysctl::quiet(&link.peer);
+        }
+        netdevs(requests)
+    }
+}
+
+/// Address, MTU, up or down.
+fn shape(name: &str, link: &HostLink, is: &Netdev, peer: Option<&Netdev>, batch: &mut Batch) {
+    let mut set = |index: u32, what: String, attribute: Option<LinkAttribute>, up: Option<bool>| {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        message.attributes.extend(attribute);
+        if let Some(up) = up {
+            message.header.change_mask = LinkFlags::Up;
+            message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
+        }
+        batch.push((Message::SetLink(message), 0, what));
+    };
+    if is.mac != Some(link.mac) {
+        let what = format!("the address of {name} cannot be set to {}", link.mac);
+        set(is.index, what, Some(LinkAttribute::Address(link.mac.0.to_vec())), None);
+    }
+    for (name, is) in [(&link.peer[..], peer), (name, Some(is))] {
+        if let Some(is) = is.filter(|is| is.mtu != link.mtu) {
+            let what = format!("the MTU of {name} cannot be set to {}", link.mtu);
+            set(is.index, what, Some(LinkAttribute::Mtu(link.mtu)), None);
+        }
+    }
+    if let Some(peer) = peer.filter(|peer| !peer.up) {
+        set(peer.index, format!("{} cannot be set up", link.peer), None, Some(true));
+    }
+    if is.up != link.up {
+        let what = format!("{name} cannot be set {}", if link.up { "up" } else { "down" });
+        set(is.index, what, None, Some(link.up));
+    }
+}
+
+/// The addresses of each netdev. Linux answers for those of a netdev that is down too: then it has none.
+fn address(
+    plan: &HostPlan,
+    netdevs: &Netdevs,
+    all: &BTreeMap<u32, Vec<Address>>,
+    batch: &mut Batch,
+    wrong: &mut Vec<String>,
+) {
+    for (name, netdev) in netdevs {
+        let link = &plan.links[*name];
+        let no_dad = link.dad_attempts == 0;
+        let local = link.link_local.and_then(|address| IpNet::new(address.into(), 64).ok());
+        let wanted: Vec<IpNet> = local.into_iter().chain(link.addresses.iter().copied()).collect();
+        let wanted = if link.up { &wanted[..] } else { &[] };
+        let is = all.get(&netdev.index).map_or(&[][..], |is| &is[..]);
+        // Linux speaks as the first of its IPv4 addresses where nothing else decides: if that is to be another, all of
+        // them go and come in order.
+        let foreign = |net: &IpNet| is.iter().any(|is| !is.ours && is.net == *net);
+        let first_is = is.iter().find(|is| is.ours && is.net.addr().is_ipv4() && wanted.contains(&is.net));
+        let first = wanted.iter().find(|net| net.addr().is_ipv4() && !foreign(net));
+        let reorder = first_is.is_some_and(|is| Some(&is.net) != first);
+        let goes = |is: &Address| is.ours && (!wanted.contains(&is.net) || (reorder && is.net.addr().is_ipv4()));
+        for Address { net, duplicate, .. } in is {
+            if *duplicate && wanted.contains(net) {
+                let what = format!("another station in the network of {name} has its address {}", net.addr());
+                wrong.push(format!("{what}: it is not used"));
+            }
+        }
+        for is in is.iter().filter(|is| goes(is)) {
+            let message = address_message(netdev.index, is.net, no_dad);
+            batch.push((Message::DelAddress(message), 0, format!("{} cannot be taken from {name}", is.net)));
+        }
+        for net in wanted.iter().filter(|net| !is.iter().any(|is| is.net == **net && !goes(is))) {
+            let message = address_message(netdev.index, *net, no_dad);
+            let what = format!("{net} cannot be given to {name}");
+            batch.push((Message::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL, what));
+        }
+    }
+}
+
+/// The static routes by netdevs that are there and up.
+fn route<'a>(plan: &HostPlan, netdevs: &Netdevs, own: impl Iterator<Item = (&'a Key, &'a [Hop])>, batch: &mut Batch) {
+    let mut wanted: BTreeMap<Key, Vec<Hop>> = BTreeMap::new();
+    for (prefix, route) in &plan.routes {
+        // By this routing daemons know its distance: FRR takes it from the upper byte of the metric of others' routes.
+        let key = (prefix.trunc(), u32::from(route.distance) << 24);
+        let up = |name: &String| netdevs.get(&name[..]).filter(|_| plan.links[name].up).map(|is| is.index);
+        let hop = |gateway, name| Some(Hop { index: up(name)?, gateway, weight: 1 });
+        let mut hops: Vec<Hop> = route.hops.iter().filter_map(|way| hop(way.gateway, way.device.as_ref()?)).collect();
+        hops.sort_unstable();
+        hops.dedup();
+        if !hops.is_empty() || route.hops.iter().any(|way| way.device.is_none()) {
+            wanted.insert(key, hops);
+        }
+    }
+    for (key, hops) in own {
+        match wanted.get(key) {
+            Some(new) if new == hops => drop(wanted.remove(key)),
+            // An IPv4 route is replaced whatever it was; an IPv6 one only by one of its kind.
+            Some(_) if key.0.addr().is_ipv4() => {}
+            _ => {
+                let what = format!("the route to {} cannot be removed", key.0);
+                batch.push((Message::DelRoute(route_message(*key, hops)), 0, what));
+            }
+        }
+    }
+    for (key, hops) in wanted {
+        let what = format!("the route to {} cannot be given to Linux", key.0);
+        batch.push((Message::NewRoute(route_message(key, &hops)), NLM_F_CREATE | NLM_F_REPLACE, what));
+    }
+}
+
+fn carry_out(requests: &mut Requests, batch: Batch, wrong: &mut Vec<String>) -> io::Result<()> {
+    // What is to go may be gone: the kernel takes addresses and routes with a netdev that goes down.
+    const GONE: [i32; 3] = [Errno::ESRCH as i32, Errno::ENODEV as i32, Errno::EADDRNOTAVAIL as i32];
+    let is_removal =
+        |message: &Message| matches!(message, Message::DelLink(_) | Message::DelAddress(_) | Message::DelRoute(_));
+    let whats: Vec<_> = batch.iter().map(|(message, _, what)| (is_removal(message), what.clone())).collect();
+    let results = requests.ask(batch.into_iter().map(|(message, flags, _)| (message, flags)).collect())?;
+    for ((removal, what), result) in whats.into_iter().zip(results) {
+        if let Err(e) = result
+            && !(removal && e.raw_os_error().is_some_and(|code| GONE.contains(&code)))
+        {
+            wrong.push(format!("{what}: {e}"));
+        }
+    }
+    Ok(())
+}
+
+/// A veth pair, the near end down and the far end up.
+fn pair(name: &str, link: &HostLink) -> LinkMessage {
+    let mut far = LinkMessage::default();
+    // Up only later: one end of a pair cannot be opened before there is the other.
+    far.attributes = vec![LinkAttribute::IfName(link.peer.clone()), LinkAttribute::Mtu(link.mtu)];
+    let mut near = LinkMessage::default();
+    near.attributes = vec![
+        LinkAttribute::IfName(name.into()),
+        LinkAttribute::Mtu(link.mtu),
+        LinkAttribute::Address(link.mac.0.to_vec()),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(far))),
+        ]),
+    ];
+    near
+}
+
+fn address_message(index: u32, net: IpNet, no_dad: bool) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    message.header.prefix_len = net.prefix_len();
+    message.header.family = family(net.addr());
+    message.attributes = vec![
+        AddressAttribute::Local(net.addr()),
+        AddressAttribute::Address(net.addr()),
+        AddressAttribute::Protocol(PROTOCOL.into()),
+    ];
+    match net {
+        IpNet::V4(net) if net.prefix_len() < 31 => {
+            message.attributes.push(AddressAttribute::Broadcast(net.broadcast()));
+        }
+        IpNet::V6(_) if no_dad => message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad)),
+        _ => {}
+    }
+    message
+}
+
+fn route_message((prefix, metric): Key, hops: &[Hop]) -> RouteMessage {
+    let four = prefix.addr().is_ipv4();
+    let gateway = |hop: &Hop| match hop.gateway {
+        Some(IpAddr::V6(gateway)) if four => Some(RouteAttribute::Via(RouteVia::Inet6(gateway))),
+        gateway => gateway.map(|gateway| RouteAttribute::Gateway(RouteAddress::from(gateway))),
+    };
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(prefix.addr());
+    message.header.destination_prefix_length = prefix.prefix_len();
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.protocol = RouteProtocol::from(PROTOCOL);
+    message.header.scope =
+        if hops.iter().any(|hop| hop.gateway.is_none()) && four { RouteScope::Link } else { RouteScope::Universe };
+    message.header.kind = if hops.is_empty() { RouteType::BlackHole } else { RouteType::Unicast };
+    message.attributes = vec![RouteAttribute::Destination(prefix.network().into()), RouteAttribute::Priority(metric)];
+    match hops {
+        [] => {}
+        [hop] => {
+            message.attributes.push(RouteAttribute::Oif(hop.index));
+            message.attributes.extend(gateway(hop));
+            // The switch has looked whether the next router is there; the kernel need not.
+            if hop.gateway.is_some() {
+                message.header.flags = RouteFlags::Onlink;
+            }
+        }
+        _ => {
+            let way = |hop: &Hop| {
+                let mut way = RouteNextHop::default();
+                way.interface_index = hop.index;
+                way.attributes.extend(gateway(hop));
+                if hop.gateway.is_some() {
+                    way.flags = RouteNextHopFlags::Onlink;
+                }
+                way
+            };
+            message.attributes.push(RouteAttribute::MultiPath(hops.iter().map(way).collect()));
+        }
+    }
+    message
+}
+
+fn family(address: IpAddr) -> AddressFamily {
+    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+/// All netdevs, by name.
+fn netdevs(requests: &mut Requests) -> io::Result<BTreeMap<String, Netdev>> {
+    let messages = requests.dump(Message::GetLink(LinkMessage::default()))?;
+    let link = |message| if let Message::NewLink(link) = message { Some(link) } else { None };
+    Ok(messages.into_iter().filter_map(link).map(netdev).collect())
+}
+
+fn netdev(link: LinkMessage) -> (String, Netdev) {
+    let up = link.header.flags.contains(LinkFlags::Up);
+    let index = link.header.index;
+    let mut name = String::new();
+    let mut is = Netdev { index, alias: String::new(), kind: None, peer: None, up, mtu: 0, mac: None };
+    let mut away = false;
+    for attribute in link.attributes {
+        match attribute {
+            LinkAttribute::IfName(text) => name = text,
+            LinkAttribute::IfAlias(text) => is.alias = text,
+            LinkAttribute::Mtu(mtu) => is.mtu = mtu,
+            LinkAttribute::Address(address) => is.mac = address.try_into().ok().map(Mac),
+            LinkAttribute::Link(index) => is.peer = Some(index),
+            LinkAttribute::LinkNetNsId(_) => away = true,
+            LinkAttribute::LinkInfo(infos) => {
+                let kind = |info| if let LinkInfo::Kind(kind) = info { Some(kind) } else { None };
+                is.kind = infos.into_iter().find_map(kind);
+            }
+            _ => {}
+        }
+    }
+    is.peer = is.peer.filter(|_| !away);
+    (name, is)
+}
+
+/// The addresses, by the index of their netdev.
+fn addresses(requests: &mut Requests) -> io::Result<BTreeMap<u32, Vec<Address>>> {
+    let mut all: BTreeMap<u32, Vec<Address>> = BTreeMap::new();
+    for message in requests.dump(Message::GetAddress(AddressMessage::default()))? {
+        let Message::NewAddress(message) = message else { continue };
+        let (mut address, mut local, mut ours) = (None, None, false);
+        for attribute in &message.attributes {
+            match attribute {
+                AddressAttribute::Address(of) => address = Some(*of),
+                AddressAttribute::Local(of) => local = Some(*of),
+                AddressAttribute::Protocol(protocol) => ours = u8::from(*protocol) == PROTOCOL,
+                _ => {}
+            }
+        }
+        let duplicate = message.header.flags.contains(AddressHeaderFlags::Dadfailed);
+        if let Some(address) = local.or(address)
+            && let Ok(net) = IpNet::new(address, message.header.prefix_len)
+        {
+            all.entry(message.header.index).or_default().push(Address { net, ours, duplicate });
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,198 @@
+//! A real router between hosts in namespaces of their own: between VLANs, from a routed port and by its sub-interface, over
+//! `packet` and `xdp` ports: ping, TCP with all offloads on, traceroute, path MTU, the router's own addresses, static routes.
+
+use mona_testbed::netns::{Switch, World, wait};
+
+/// h1 in VLAN 10, h2 in VLAN 20, h3 on a routed port, h4 behind a tag of another.
+const CONFIG: &str = "\
+hostname r1
+vlan 10,20
+ipv6 unicast-routing
+interface gi0/1
+ device p1
+ switchport access vlan 10
+interface gi0/2
+ device p2
+ switchport access vlan 20
+interface gi0/3
+ device p3
+ no switchport
+ ip address 10.0.3.1 255.255.255.0
+ ipv6 address 2001:db8:3::1/64
+interface gi0/4
+ device p4
+ no switchport
+interface gi0/4.40
+ encapsulation dot1Q 40
+ ip address 10.0.4.1 255.255.255.0
+interface vlan 10
+ ip address 10.0.1.1 255.255.255.0
+ ipv6 address 2001:db8:1::1/64
+interface vlan 20
+ ip address 10.0.2.1 255.255.255.0
+ ipv6 address 2001:db8:2::1/64
+interface loopback 0
+ ip address 192.0.2.1 255.255.255.255
+";
+
+/// Tags what h4 sends with VLAN 40.
+const TAGGER: &str = "\
+vlan 40
+interface gi0/1
+ device t1
+ switchport mode trunk
+interface gi0/2
+ device t2
+ switchport access vlan 40
+";
+
+struct Bed {
+    world: World,
+    switch: Switch,
+    hosts: Vec<String>,
+}
+
+impl Bed {
+    fn new(label: &str, io: &str) -> Bed {
+        let mut world = World::new(&format!("route-{label}"));
+        let namespace = world.namespace("r");
+        let mut hosts = Vec::new();
+        for n in 1..=3 {
+            let host = world.namespace(&format!("h{n}"));
+            world.exec(&host, "sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0");
+            world.cable((&namespace, &format!("p{n}")), (&host, "eth0"));
+            world.exec(
+                &host,
+                &format!(
+                    "ip addr add 10.0.{n}.2/24 dev eth0; ip route add default via 10.0.{n}.1
+                     ip addr add 2001:db8:{n}::2/64 dev eth0 nodad; ip -6 route add default via 2001:db8:{n}::1"
+                ),
+            );
+            hosts.push(host);
+        }
+        // h4 is behind a switch that tags: VLAN devices are not in every kernel.
+        let (tagger, host) = (world.namespace("t"), world.namespace("h4"));
+        world.cable((&namespace, "p4"), (&tagger, "t1"));
+        world.cable((&tagger, "t2"), (&host, "eth0"));
+        world.exec(&host, "ip addr add 10.0.4.2/24 dev eth0; ip route add default via 10.0.4.1");
+        world.switch(&tagger, TAGGER, &["--io", io]);
+        hosts.push(host);
+        let switch = world.switch(&namespace, CONFIG, &["--io", io]);
+        let bed = Bed { world, switch, hosts };
+        bed.settle();
+        bed
+    }
+
+    /// Until the router's netdevs are up.
+    fn settle(&self) {
+        let up = || {
+            let shown = self.world.exec(&self.switch.namespace, "ip -br link show up");
+            ["vlan10@", "vlan20@", "gi0-3@", "gi0-4.40@"]
+                .iter()
+                .all(|name| shown.lines().any(|line| line.starts_with(name) && line.contains(" UP ")))
+        };
+        assert!(wait(up), "{}{}", self.world.exec(&self.switch.namespace, "ip addr"), self.report());
+    }
+
+    fn pings(&self, from: usize, to: &str) -> bool {
+        wait(|| self.world.pings(&self.hosts[from - 1], to))
+    }
+
+    fn check_all(&self) {
+        for (from, to) in
+            [(1, "10.0.2.2"), (1, "10.0.3.2"), (1, "10.0.4.2"), (2, "10.0.1.2"), (3, "10.0.2.2"), (4, "10.0.1.2")]
+        {
+            assert!(self.pings(from, to), "h{from} does not reach {to}{}", self.report());
+        }
+        for (from, to) in [(1, "2001:db8:2::2"), (2, "2001:db8:3::2"), (3, "2001:db8:1::2")] {
+            assert!(self.pings(from, to), "h{from} does not reach {to}{}", self.report());
+        }
+    }
+
+    fn report(&self) -> String {
+        let lines = ["show platform ports", "show platform drops", "show logging"];
+        self.world.cli(&self.switch, &lines)
+    }
+}
+
+fn everything(label: &str, io: &str) {
+    let bed = Bed::new(label, io);
+    bed.check_all();
+    // The router's own addresses, on whatever side, and its loopback.
+    for to in ["10.0.1.1", "10.0.2.1", "192.0.2.1", "2001:db8:1::1", "2001:db8:2::1"] {
+        assert!(bed.pings(1, to), "h1 does not reach the router's {to}{}", bed.report());
+    }
+    // It reaches hosts itself.
+    assert!(wait(|| bed.world.pings(&bed.switch.namespace, "10.0.2.2")), "{}", bed.report());
+    // Every hop counts one.
+    let ttl = bed.world.exec(&bed.hosts[0], "ping -c1 -W2 10.0.2.2");
+    assert!(ttl.contains("ttl=63"), "{ttl}");
+    let low = bed.world.attempt(&bed.hosts[0], "ping -c1 -W2 -t1 10.0.2.2");
+    let low = String::from_utf8_lossy(&low.stdout).into_owned();
+    assert!(low.contains("From 10.0.1.1") && low.contains("Time to live exceeded"), "{low}");
+    let low = bed.world.attempt(&bed.hosts[0], "ping -6 -c1 -W2 -t1 2001:db8:2::2");
+    let low = String::from_utf8_lossy(&low.stdout).into_owned();
+    assert!(low.contains("From 2001:db8:1::1") && low.contains("Hop limit"), "{low}");
+    // No route, and nobody there.
+    let none = bed.world.attempt(&bed.hosts[0], "ping -c1 -W2 198.51.100.1");
+    let none = String::from_utf8_lossy(&none.stdout).into_owned();
+    assert!(none.contains("From 10.0.1.1") && none.contains("Net Unreachable"), "{none}");
+    let nobody = bed.world.attempt(&bed.hosts[0], "ping -c1 -W6 10.0.2.99");
+    let nobody = String::from_utf8_lossy(&nobody.stdout).into_owned();
+    assert!(nobody.contains("From 10.0.1.1") && nobody.contains("Host Unreachable"), "{nobody}");
+    // TCP with the hosts' offloads on, both families.
+    for (to, address) in [(1, "10.0.2.2"), (2, "10.0.3.2"), (1, "2001:db8:2::2")] {
+        let server = if address.contains("3.2") { 2 } else { 1 };
+        bed.world.exec(&bed.hosts[server], "iperf3 -s -D -1 -I /tmp/iperf-$$ >/dev/null");
+        let done = bed
+            .world
+            .attempt(&bed.hosts[to - 1], &format!("timeout 20 iperf3 -c {address} -n 64M --connect-timeout 3000"));
+        assert!(done.status.success(), "h{to} to {address}: {}{}", String::from_utf8_lossy(&done.stdout), bed.report());
+    }
+}
+
+#[test]
+fn over_packet_ports() {
+    everything("p", "packet");
+}
+
+#[test]
+fn over_xdp_ports() {
+    everything("x", "xdp");
+}
+
+#[test]
+fn a_narrow_link_is_told_to_senders() {
+    let bed = Bed::new("mtu", "packet");
+    bed.check_all();
+    bed.world.cli(&bed.switch, &["configure terminal", "interface vlan 20", "ip mtu 1400", "ipv6 mtu 1400", "end"]);
+    let big = bed.world.attempt(&bed.hosts[0], "ping -c1 -W2 -s1400 -M do 10.0.2.2");
+    let big = String::from_utf8_lossy(&big.stdout).into_owned();
+    assert!(big.contains("From 10.0.1.1") && big.contains("mtu = 1400"), "{big}{}", bed.report());
+    // The host knows now.
+    let route = bed.world.exec(&bed.hosts[0], "ip route get 10.0.2.2");
+    assert!(route.contains("mtu 1400"), "{route}");
+    bed.world.attempt(&bed.hosts[0], "ping -6 -c1 -W2 -s1400 -M do 2001:db8:2::2");
+    let learned = wait(|| bed.world.exec(&bed.hosts[0], "ip -6 route get 2001:db8:2::2").contains("mtu 1400"));
+    assert!(learned, "{}", bed.report());
+    // Who lets be cut is cut.
+    bed.world.exec(&bed.hosts[0], "ip route flush cache");
+    let cut = bed.world.exec(&bed.hosts[0], "ping -c2 -W2 -s1400 -M dont 10.0.2.2");
+    assert!(cut.contains(" 0% packet loss"), "{cut}{}", bed.report());
+}
+
+#[test]
+fn a_restart_leaves_the_netdevs_and_routes_again() {
+    let mut bed = Bed::new("again", "packet");
+    bed.check_all();
+    let before = bed
+        .world
+        .exec(&bed.switch.namespace, "ip -o link show vlan10 | cut -d: -f1; cat /sys/class/net/vlan10/address");
+    bed.world.crash(&mut bed.switch);
+    bed.settle();
+    bed.check_all();
+    let after = bed
+        .world
+        .exec(&bed.switch.namespace, "ip -o link show vlan10 | cut -d: -f1; cat /sys/class/net/vlan10/address");
+    assert_eq!(before, after, "the netdev was made anew, or the router's address is another");
+}
