@@ -66,7 +66,6 @@ fn class_of(row: &RouteRow) -> Option<Ipv4Net> {
     (net.prefix_len() >= length).then(|| Ipv4Net::new(net.addr(), length).ok().map(|net| net.trunc()))?
 }
 
-/// A host route of a loopback is its subnet too: IOS shows that.
 fn code(row: &RouteRow) -> &'static str {
     match row.source {
         RouteSource::Connected => "C",
@@ -88,8 +87,10 @@ fn route(row: &RouteRow, prefix: &str, grouped: bool) -> Vec<String> {
     let fixed = matches!(row.source, RouteSource::Connected | RouteSource::Local | RouteSource::Static);
     let age = if fixed { String::new() } else { format!(", {}", ago(Some(row.age_secs))) };
     if row.paths.is_empty() {
-        let how = if fixed { "is directly connected" } else { "is a summary" };
-        return vec![format!("{head}{how}{age}, Null0")];
+        return vec![match fixed {
+            true => format!("{head}is directly connected, Null0"),
+            false => format!("{:<width$}{} is a summary{age}, Null0", code(row), row.prefix),
+        }];
     }
     let way = |(n, path): (usize, &PathRow)| {
         let head = if n == 0 { head.clone() } else { " ".repeat(head.len()) };
@@ -111,7 +112,6 @@ fn draw6(table: &RouteTable) -> Vec<String> {
         "       D - EIGRP, O - OSPF, I - IS-IS, K - Kernel".into(),
     ];
     for row in &table.routes {
-        // A host route of a loopback is its subnet too.
         let code = match row.source {
             RouteSource::Isis => "I",
             _ => code(row),
