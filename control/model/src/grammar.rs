@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::config::Config;
 use crate::modes::{Mode, Place};
 use crate::rows::{Action, Does, Rejected, Row, rows_of};
-use crate::syntax::{Match, Stop, Walk};
+use crate::walk::{Match, Stop, Walk};
 
 /// A line that was understood.
 #[derive(Debug)]

@@ -24,4 +24,5 @@ pub mod shown_ip;
 pub mod sources;
 mod syntax;
 pub mod vlans;
+mod walk;
 mod words;

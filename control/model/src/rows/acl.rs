@@ -1,17 +1,11 @@
 //! Access lists: their heads, their lines, the numbered ones in single lines, and the interfaces that use them.
 
 use super::interface::each;
-use super::{ANY_INTERFACE, Action, DONE, Does, Done, No, Rejected, Row, Said, unsaid};
-use crate::acl::names::{self, FLAGS, of_message};
-use crate::acl::{
-    AccessList, Address, ENTRIES, Entry, Filters, Flags, LAST, LINES, Line, ListKind, Log, Ports, number,
-};
+use super::{ANY_INTERFACE, Action, DONE, Does, Done, No, Rejected, Row, Said, entry, unsaid};
+use crate::acl::{AccessList, ENTRIES, Filters, LAST, LINES, Line, ListKind, number};
 use crate::args::Args;
 use crate::config::Config;
 use crate::modes::{Mode, Place};
-use ipnet::Ipv6Net;
-use mona_wire::Mac;
-use std::net::Ipv4Addr;
 
 /// The pieces of a line that several lines have.
 macro_rules! piece {
@@ -108,13 +102,13 @@ pub(super) static ROWS: &[Row] = &[
         &[Mode::StandardList],
         concat!("[<sequence:1-2147483647>] ", piece!(standard)),
         No::After("sequence"),
-        Does::Set { set: entry, get: lines },
+        Does::Set { set: line, get: lines },
     ),
     Row::config(
         &[Mode::ExtendedList],
         concat!("[<sequence:1-2147483647>] ", piece!(extended)),
         No::After("sequence"),
-        Does::Set { set: entry, get: lines },
+        Does::Set { set: line, get: lines },
     ),
     Row::config(
         &[Mode::Ip6List],
@@ -127,7 +121,7 @@ pub(super) static ROWS: &[Row] = &[
             " [sequence <sequence:1-2147483647>]"
         ),
         No::After("sequence"),
-        Does::Set { set: entry, get: lines },
+        Does::Set { set: line, get: lines },
     ),
     Row::config(
         &[Mode::MacList],
@@ -139,7 +133,7 @@ pub(super) static ROWS: &[Row] = &[
             "[(<type:mac-type> | <ethertype:hex16> <type-wildcard:hex16>)] [cos <cos:0-7>]"
         ),
         No::After("sequence"),
-        Does::Set { set: entry, get: lines },
+        Does::Set { set: line, get: lines },
     ),
     Row::config(
         &[Mode::StandardList, Mode::ExtendedList, Mode::MacList],
@@ -288,9 +282,9 @@ fn resequence(config: &mut Config, _: &Place, args: &Args, _: bool) -> Result<Do
 }
 
 /// A line in the mode of its list.
-fn entry(config: &mut Config, place: &Place, args: &Args, no: bool) -> Result<Done, Rejected> {
+fn line(config: &mut Config, place: &Place, args: &Args, no: bool) -> Result<Done, Rejected> {
     let Place::AccessList(kind, name) = place else { return DONE };
-    let line = args.has("action").then(|| of(*kind, args)).transpose()?.map(Line::Entry);
+    let line = args.has("action").then(|| entry::of(*kind, args)).transpose()?.map(Line::Entry);
     write(config, *kind, name, args.number("sequence"), line, no)
 }
 
@@ -314,7 +308,7 @@ fn numbered(config: &mut Config, _: &Place, args: &Args, no: bool) -> Result<Don
     };
     let name = number.to_string();
     let line = match (args.has("action"), args.has("text")) {
-        (true, _) => Some(Line::Entry(of(kind, args)?)),
+        (true, _) => Some(Line::Entry(entry::of(kind, args)?)),
         (false, true) => Some(comment(args)?),
         (false, false) => None,
     };
@@ -368,90 +362,6 @@ fn write(
 /// The number of an equal line.
 fn position(list: &AccessList, line: &Line) -> Option<u32> {
     list.lines.iter().find(|(_, other)| *other == line).map(|(sequence, _)| *sequence)
-}
-
-/// The entry that the line says.
-fn of(kind: ListKind, args: &Args) -> Result<Entry, Rejected> {
-    let protocol = match args.word("protocol").as_deref() {
-        Some("tcp") => Some(names::TCP),
-        Some("udp") => Some(names::UDP),
-        Some(_) => Some(names::icmp_of(kind)),
-        None => args.number("protocol").and_then(|number| u8::try_from(number).ok()),
-    };
-    let small = |name: &str| args.number(name).map(|number| number as u8);
-    let ethertype =
-        args.number("type").map(|it| (it, 0)).or(args.number("ethertype").zip(args.number("type-wildcard")));
-    let entry = Entry {
-        permit: args.word("action").as_deref() == Some("permit"),
-        protocol,
-        src: address(kind, args, ["src", "src-wildcard"]),
-        sport: ports(args, ["sport-op", "sport", "sport-low", "sport-high"])?,
-        dst: address(kind, args, ["dst", "dst-wildcard"]),
-        dport: ports(args, ["dport-op", "dport", "dport-low", "dport-high"])?,
-        flags: flags(args),
-        icmp: match (args.number("icmp").map(of_message), small("code")) {
-            (Some((_, Some(_))), Some(_)) => return Err("The message's name says its code already".into()),
-            (message, code) => message.map(|(kind, own)| (kind, own.or(code))),
-        },
-        ethertype: ethertype.map(|(value, wild)| ((value & !wild) as u16, wild as u16)),
-        cos: small("cos"),
-        fragments: args.has("fragments"),
-        dscp: small("dscp"),
-        precedence: small("precedence"),
-        tos: small("tos"),
-        log: match args.word("log").as_deref() {
-            None => Log::No,
-            Some("log") => Log::Log,
-            Some(_) => Log::Input,
-        },
-    };
-    let beyond = entry.sport.is_some() || entry.dport.is_some() || entry.flags.is_some() || entry.icmp.is_some();
-    match entry.fragments && beyond {
-        true => Err("A fragment that is not the first has no ports, flags or message: leave them out".into()),
-        false => Ok(entry),
-    }
-}
-
-/// What is neither named nor numbered is any: so the line is said.
-fn address(kind: ListKind, args: &Args, [name, wildcard]: [&str; 2]) -> Address {
-    let address = match kind {
-        ListKind::Standard | ListKind::Extended => {
-            args.ip(name).map(|ip| Address::ip(ip, args.ip(wildcard).unwrap_or(Ipv4Addr::UNSPECIFIED)))
-        }
-        ListKind::Ip6 => {
-            let host = || args.ip6(name).map(Ipv6Net::from);
-            args.prefix6(name).or_else(host).map(Address::ip6)
-        }
-        ListKind::Mac => args.mac(name).map(|mac| Address::mac(mac, args.mac(wildcard).unwrap_or(Mac::ZERO))),
-    };
-    address.unwrap_or_default()
-}
-
-fn ports(args: &Args, [op, one, low, high]: [&str; 4]) -> Result<Option<Ports>, Rejected> {
-    let port = |name| args.number(name).map(|port| port as u16);
-    if let (Some(low), Some(high)) = (port(low), port(high)) {
-        return Ok(Some(Ports::Range(low.min(high), low.max(high))));
-    }
-    Ok(match (args.word(op).as_deref(), port(one)) {
-        (Some("gt"), Some(u16::MAX)) | (Some("lt"), Some(0)) => return Err("There is no such port".into()),
-        (Some("gt"), Some(port)) => Some(Ports::Gt(port)),
-        (Some("lt"), Some(port)) => Some(Ports::Lt(port)),
-        (Some("neq"), Some(port)) => Some(Ports::Neq(port)),
-        (_, port) => port.map(Ports::Eq),
-    })
-}
-
-fn flags(args: &Args) -> Option<Flags> {
-    let mut flags = Flags { all: args.word("match").as_deref() == Some("match-all"), set: 0, clear: 0 };
-    let bit = |word: &str| FLAGS.iter().find(|(name, _)| *name == word).map_or(0, |(_, bit)| *bit);
-    for word in args.words("flag") {
-        match (word, word.strip_prefix('-')) {
-            ("established", _) => flags = Flags::ESTABLISHED,
-            (_, Some(clear)) => flags.clear |= bit(clear),
-            (word, None) => flags.set |= bit(word.trim_start_matches('+')),
-        }
-    }
-    (flags.set | flags.clear != 0).then_some(flags)
 }
 
 /// The lines of the list at a place.

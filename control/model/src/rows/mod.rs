@@ -6,6 +6,7 @@
 
 mod acl;
 mod clear;
+mod entry;
 mod exec;
 mod global;
 mod interface;
