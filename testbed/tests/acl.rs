@@ -7,6 +7,7 @@ use mona_control::switch::Switch;
 use mona_datapath::io::Offload;
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_datapath::{Fdb, Recorder};
+use mona_swcli::client::Client;
 use mona_testbed::netns::{World, wait};
 use mona_wire::{Instant, PortId};
 use std::fmt::Write as _;
@@ -242,4 +243,46 @@ fn run(io: &str) {
         world.stop(&switch);
     }
     assert!(wrong.is_empty(), "over {io}:\n{wrong}");
+}
+
+/// What was acknowledged holds for the very next frame, also while others pass.
+#[test]
+fn a_change_holds_for_the_next_frame() {
+    let mut world = World::new("aclh");
+    let (sw, hosts) = (world.namespace("sw"), world.namespace("hosts"));
+    let sockets: Vec<_> = (1..=2)
+        .map(|n| {
+            world.cable((&sw, &format!("p{n}")), (&hosts, &format!("h{n}")));
+            world.raw(&hosts, &format!("h{n}"))
+        })
+        .collect();
+    let config = "interface gi0/1\n device p1\n ip access-group A in\ninterface gi0/2\n device p2\nip access-list extended \
+                  A\n 20 permit ip any any\nend\n";
+    let switch = world.switch(&sw, config, &["--io", "packet", "--workers", "2"]);
+    assert!(wait(|| world.cli(&switch, &["show interfaces status"]).matches(" connected ").count() == 2));
+    let mut client = Client::connect(&switch.socket).expect("it answers");
+    let context = ["configure terminal", "ip access-list extended A"].map(String::from);
+    for turn in 0..30u16 {
+        let deny = turn % 2 == 0;
+        let line = if deny { "10 deny udp any any" } else { "no 10" };
+        let reply = client.request(&context, line).expect("an answer");
+        assert_eq!(reply.error, None);
+        let (_, bytes) = frame(&format!("p1 udp 10.0.0.1:{turn} > 10.0.0.2:9"));
+        let (_, mark) = frame(&format!("p1 tcp 10.0.0.1:{turn} > 10.0.0.2:9"));
+        sockets[0].send(&bytes).expect("it is sent");
+        let mut seen = false;
+        let arrived = wait(|| {
+            sockets[0].send(&mark).expect("it is sent");
+            while let Ok(Some(frame)) = sockets[1].receive(Duration::from_millis(2)) {
+                seen |= frame == bytes;
+                if frame == mark {
+                    return true;
+                }
+            }
+            false
+        });
+        assert!(arrived && seen != deny, "turn {turn}: {line}: {}", if seen { "it passed" } else { "it did not pass" });
+    }
+    drop(client);
+    world.stop(&switch);
 }
