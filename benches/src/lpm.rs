@@ -360,8 +360,8 @@ fn internet6(routes: usize) -> Vec<(Prefix<u128>, Leaf)> {
     let anywhere = |random: &mut Random| {
         let registry = REGISTRIES[random.below(8) as usize] << 112;
         // Allocations of a /29 each, one after the other, with holes.
-        let within = u128::from(random.below(4 << 13) << 3 | random.below(3) / 2 * random.below(8)) << 96;
-        registry + within | u128::from(random.next() & random.next()) << 32 | u128::from(random.next() >> 32)
+        let within = u128::from((random.below(4 << 13) << 3) | (random.below(3) / 2 * random.below(8))) << 96;
+        (registry + within) | (u128::from(random.next() & random.next()) << 32) | u128::from(random.next() >> 32)
     };
     made_up(routes, LENGTHS6, 36, anywhere)
 }

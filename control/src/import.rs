@@ -23,6 +23,9 @@ const STATIC: u8 = 4;
 pub type Key = (IpNet, u32);
 
 /// A route that is known.
+/// A route of a protocol that is so now, or gone.
+type News = (Key, u8, Option<Arc<[Hop]>>);
+
 #[derive(Clone, Debug)]
 struct Known {
     protocol: u8,
@@ -61,7 +64,7 @@ pub struct Import {
     /// Netdevs that routes led by when they went down.
     down: BTreeSet<u32>,
     /// What is to be told, in order.
-    news: VecDeque<(Key, u8, Option<Arc<[Hop]>>)>,
+    news: VecDeque<News>,
     /// A default route came or went.
     defaults_changed: bool,
     hops: Vec<Hop>,

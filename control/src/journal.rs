@@ -9,6 +9,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// A line of the record.
+#[expect(clippy::large_enum_variant, reason = "they come one at a time")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Entry {
     /// First line: what the switch was started with.

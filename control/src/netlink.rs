@@ -271,10 +271,11 @@ impl Netlink {
                 id.into_iter().for_each(|id| self.import.object(id));
             }
             RTM_NEWNETCONF => self.netconf(message),
-            _ => match parse(message).map(|message| message.payload) {
-                Some(NetlinkPayload::InnerMessage(message)) => self.device_heard(&message, inputs),
-                _ => {}
-            },
+            _ => {
+                if let Some(NetlinkPayload::InnerMessage(message)) = parse(message).map(|message| message.payload) {
+                    self.device_heard(&message, inputs);
+                }
+            }
         }
     }
 

@@ -20,6 +20,9 @@ use std::net::IpAddr;
 /// Rows of one answer: a full table would keep the switch from its work while it is written. The rest is said to be there.
 const ROWS: usize = 50_000;
 
+/// Where packets on a path go: the neighbour, and his MAC if it is known.
+type Adjacency<'a> = &'a dyn Fn(&Path) -> Option<(IpAddr, Option<Mac>)>;
+
 impl Switch {
     pub(crate) fn show_neighbours(
         &self,
@@ -370,12 +373,7 @@ impl Switch {
         CefRow { prefix, does: self.cef_does(prefix, route, &adjacency) }
     }
 
-    fn cef_does(
-        &self,
-        prefix: IpNet,
-        route: &Route,
-        adjacency: &dyn Fn(&Path) -> Option<(IpAddr, Option<Mac>)>,
-    ) -> CefDoes {
+    fn cef_does(&self, prefix: IpNet, route: &Route, adjacency: Adjacency) -> CefDoes {
         match &route.way {
             Way::Local => CefDoes::Receive(self.owner(prefix.addr())),
             Way::Broadcast(name) => CefDoes::Receive(Some(*name)),
