@@ -98,8 +98,8 @@ pub fn print_all(config: &Config) -> Vec<String> {
     let mut with = Vec::with_capacity(lines.len());
     let mut name = None;
     let close = |name: &mut Option<InterfaceName>, with: &mut Vec<String>| {
-        if let Some(interface) = name.take().and_then(|n| config.interfaces.get(&n)) {
-            with.extend(off_lines(config, interface));
+        if let Some((name, interface)) = name.take().and_then(|n| config.interfaces.get_key_value(&n)) {
+            with.extend(off_lines(config, *name, interface));
         }
     };
     for line in lines {
@@ -118,31 +118,51 @@ pub fn print_interface_all(config: &Config, name: InterfaceName) -> Vec<String> 
     let mut full = config.clone();
     full.interfaces.insert(name, with_defaults(config, name));
     let mut lines = print_interface(&full, name);
-    lines.extend(off_lines(config, interface));
+    lines.extend(off_lines(config, name, interface));
     lines
 }
 
 fn with_defaults(config: &Config, name: InterfaceName) -> crate::config::InterfaceConfig {
     let mut interface = config.interfaces.get(&name).cloned().unwrap_or_default();
+    if name.is_port() {
+        interface.mtu.get_or_insert(1500);
+    }
+    if !name.is_port() || interface.l3.routed {
+        if interface.l3.has_ip() {
+            interface.l3.ip.arp_timeout.get_or_insert(14_400);
+        }
+        return interface;
+    }
     let effective = config.switchport(&interface);
-    interface.mtu.get_or_insert(1500);
     interface.switchport.mode = Some(effective.mode);
     interface.switchport.access_vlan = Some(effective.access_vlan);
     interface.switchport.trunk_native = Some(effective.trunk_native);
     interface
 }
 
-/// The flags of an interface that are off.
-fn off_lines(config: &Config, interface: &crate::config::InterfaceConfig) -> Vec<String> {
+/// The flags of an interface that are as they are by default.
+fn off_lines(config: &Config, name: InterfaceName, interface: &crate::config::InterfaceConfig) -> Vec<String> {
+    let switches = name.is_port() && !interface.l3.routed;
+    let (ip, ip6) = (&interface.l3.ip, &interface.l3.ipv6);
+    let (four, six) = (!switches && interface.l3.has_ip(), !switches && interface.l3.has_ip6());
     let own = &interface.switchport;
     let effective = config.switchport(interface);
     [
         (" no shutdown", !interface.shutdown),
-        (" no switchport protected", own.protected.is_none() && !effective.protected),
-        (" no switchport block unicast", own.block_unicast.is_none() && !effective.block_unicast),
-        (" no switchport block multicast", own.block_multicast.is_none() && !effective.block_multicast),
-        (" mac address-table learning", own.learning.is_none() && effective.learning),
-        (" switchport trunk allowed vlan all", own.trunk_allowed.is_none() && effective.trunk_allowed.is_none()),
+        (" no switchport protected", switches && own.protected.is_none() && !effective.protected),
+        (" no switchport block unicast", switches && own.block_unicast.is_none() && !effective.block_unicast),
+        (" no switchport block multicast", switches && own.block_multicast.is_none() && !effective.block_multicast),
+        (" mac address-table learning", switches && own.learning.is_none() && effective.learning),
+        (
+            " switchport trunk allowed vlan all",
+            switches && own.trunk_allowed.is_none() && effective.trunk_allowed.is_none(),
+        ),
+        (" ip redirects", four && ip.redirects),
+        (" ip unreachables", four && ip.unreachables),
+        (" ip proxy-arp", four && ip.proxy_arp),
+        (" no ip directed-broadcast", four && !ip.directed_broadcast),
+        (" ipv6 redirects", six && ip6.redirects),
+        (" ipv6 unreachables", six && ip6.unreachables),
     ]
     .into_iter()
     .filter(|(_, off)| *off)

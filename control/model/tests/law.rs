@@ -1,5 +1,6 @@
 //! The law of the rows: what is printed reads back as the same configuration.
 
+mod layer3;
 mod lists;
 
 use mona_model::config::{Config, InterfaceConfig, Io, Profile, Switchport, SwitchportMode, VlanConfig};
@@ -100,7 +101,7 @@ prop_compose! {
         no_learning in proptest::collection::btree_set(vlan(), 0..5),
         buffered in proptest::option::of(10u32..=100_000),
         marks in proptest::collection::vec(any::<bool>(), 12),
-        (hot_plug, access_lists) in (prop_oneof![Just(false), Just(false), Just(true)], lists::lists()),
+        (hot_plug, access_lists, router) in (prop_oneof![Just(false), Just(false), Just(true)], lists::lists(), layer3::router()),
     ) -> Config {
         let mut config = Config { hostname, tag_native, access_lists, ..Config::default() };
         for (index, (vlan, name)) in vlans.into_iter().enumerate() {
@@ -138,6 +139,7 @@ prop_compose! {
         config.mac.aging_secs = aging;
         config.mac.no_learning = no_learning;
         config.logging.buffered = buffered;
+        layer3::add(&mut config, router);
         config
     }
 }

@@ -150,3 +150,71 @@ fn cited() {
     assert_eq!(cite("gi0/2", Setting::Learning), "");
     assert_eq!(cite("gi0/9", Setting::Mode), "");
 }
+
+/// A switch that routes: in `show running-config`, and with its defaults.
+#[test]
+fn routers() {
+    let lines = "no ip routing
+ipv6 unicast-routing
+interface gi0/1
+no switchport
+ip address 10.1.0.1 255.255.255.0
+no ip redirects
+interface gi0/1.100
+encapsulation dot1Q 100
+interface vlan 10
+ip address 10.0.10.1 255.255.255.0
+ip address 10.0.11.1 255.255.255.0 secondary
+ipv6 address 2001:db8:10::1/64
+ip route 0.0.0.0 0.0.0.0 10.0.10.254 200 name up
+ipv6 route ::/0 vlan 10 fe80::1
+arp 10.0.10.2 0011.2233.4455 arpa";
+    let (mut config, mut context) = (Config::default(), vec!["configure terminal".to_string()]);
+    for line in lines.lines() {
+        match parse(&config, &context, 15, line) {
+            Ok(Parsed::Config(command)) => context = command.apply(&mut config).expect(line).context,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+    assert_eq!(
+        print(&config, false).join("\n"),
+        "!
+hostname Switch
+no ip routing
+ipv6 unicast-routing
+!
+interface GigabitEthernet0/1
+ no switchport
+ ip address 10.1.0.1 255.255.255.0
+ no ip redirects
+!
+interface GigabitEthernet0/1.100
+ encapsulation dot1Q 100
+!
+interface Vlan10
+ ip address 10.0.11.1 255.255.255.0 secondary
+ ip address 10.0.10.1 255.255.255.0
+ ipv6 address 2001:db8:10::1/64
+!
+arp 10.0.10.2 0011.2233.4455 arpa
+ip route 0.0.0.0 0.0.0.0 10.0.10.254 200 name up
+ipv6 route ::/0 Vlan10 fe80::1
+!
+end"
+    );
+    assert_eq!(
+        print_interface_all(&config, "vlan 10".parse().expect("a name")).join("\n"),
+        "interface Vlan10
+ ip address 10.0.11.1 255.255.255.0 secondary
+ ip address 10.0.10.1 255.255.255.0
+ arp timeout 14400
+ ipv6 address 2001:db8:10::1/64
+ no shutdown
+ ip redirects
+ ip unreachables
+ ip proxy-arp
+ no ip directed-broadcast
+ ipv6 redirects
+ ipv6 unreachables"
+    );
+}
