@@ -378,3 +378,66 @@ fn frames_of_the_switch_itself() {
     }
     assert_eq!(mona_datapath::own::copies(&world.snapshot, VlanId::new(20).unwrap(), &line("p1 r>*").bytes), []);
 }
+
+/// Of 32,768 flows, the share of each path; the same packet always takes the same.
+fn spread(hash: &str, ways: &str, flows: impl Fn(u32) -> String) -> Vec<usize> {
+    let world = World::new(&format!(
+        "vlan 10 20 30\n p1 access 10\n p2 access 20\n p3 access 30\n {hash}
+         svi 10 10.0.10.1/24 2001:db8:10::1/64\n svi 20 10.0.20.1/24 2001:db8:20::1/64\n svi 30 10.0.30.1/24 2001:db8:30::1/64
+         neighbour 20 10.0.20.9 b\n neighbour 30 10.0.30.9 c\n neighbour 20 2001:db8:20::9 b\n neighbour 30 2001:db8:30::9 c
+         station 10 a p1\n station 20 b p2\n station 30 c p3\n {ways}"
+    ));
+    let mut counts = vec![0; 2];
+    for flow in 0..32_768 {
+        let frame = line(&format!("p1 a>r {}", flows(flow)));
+        let path = |frame: &Line| Recorder::trace(&world.snapshot, frame.rx, &frame.bytes, &Offload::default()).sends;
+        let sent = path(&frame);
+        assert_eq!(path(&frame), sent);
+        counts[usize::from(sent[0].0 == PortId(3))] += 1;
+    }
+    counts
+}
+
+#[test]
+fn r4_04_and_r6_07_several_paths() {
+    let four = |ratio: &str| {
+        let (one, two) = ratio.split_once(':').unwrap();
+        format!("route 10.9.0.0/16 via 10.0.20.9*{one} 10.0.30.9*{two}")
+    };
+    let six = "route 2001:db8:9::/48 via 2001:db8:20::9 2001:db8:30::9";
+    let ports = |flow: u32| format!("10.0.10.2>10.9.0.1 ports {}:{}", 1024 + flow % 256, 2000 + flow / 256);
+    let addresses = |flow: u32| format!("10.0.10.{}>10.9.{}.7", flow % 128 + 2, flow / 128);
+    let table = [
+        (spread("hash ports", &four("1:1"), ports), 1.0),
+        (spread("hash ports", &four("2:1"), ports), 2.0),
+        (spread("hash ports", &four("11:45"), ports), 11.0 / 45.0),
+        (spread("", &four("1:1"), addresses), 1.0),
+        (spread("", &four("11:45"), addresses), 11.0 / 45.0),
+        (spread("hash ports", six, |f| format!("2001:db8:10::2>2001:db8:9::1 ports {}:{}", f % 181, f / 181)), 1.0),
+        (spread("hash label", six, |f| format!("2001:db8:10::2>2001:db8:9::1 label {}", f * 31)), 1.0),
+    ];
+    for (at, (counts, wanted)) in table.into_iter().enumerate() {
+        let ratio = counts[0] as f64 / counts[1] as f64;
+        assert!((ratio / wanted - 1.0).abs() < 0.15, "row {at}: {counts:?} for {wanted}");
+    }
+    // Addresses alone: the ports do not matter. Fragments of a packet stay together, whatever is hashed.
+    let one_way = |counts: Vec<usize>| counts.contains(&32_768);
+    assert!(one_way(spread("", &four("1:1"), ports)));
+    assert!(one_way(spread("hash ports", &four("1:1"), |flow| format!("{} frag 2000", ports(flow)))));
+    assert!(one_way(spread("hash ports", &four("1:1"), |flow| format!("{} frag {:x}", ports(flow), 100 + flow % 8))));
+}
+
+#[test]
+fn notes_of_a_router() {
+    let world = World::new(
+        "vlan 10 20\n p1 access 10\n p2 access 20\n svi 10 10.0.10.1/24 urpf loose\n svi 20 10.0.20.1/24 mtu 600
+         route 10.9.0.0/16 via 10.0.20.9\n neighbour 20 10.0.20.9 b\n station 10 a p1\n station 20 b p2",
+    );
+    let frame = line("p1 a>r 10.0.10.2>10.9.1.1 len 700");
+    let notes = Recorder::trace(&world.snapshot, frame.rx, &frame.bytes, &Offload::default()).notes;
+    let text: Vec<String> = notes.iter().skip(2).map(print_note).collect();
+    let leaf = text.iter().find(|note| note.starts_with("Leaf")).unwrap().clone();
+    let expect = ["Routed", "Verified", &leaf, "NextHop(VlanId(20), 10.0.20.9)", "Neighbour(0200.0000.0062)"];
+    assert_eq!(text[..5], expect);
+    assert_eq!(text[5..], ["Fragmented(600)", "Station(2, false)"]);
+}
