@@ -159,7 +159,7 @@ impl Router {
             None => (None, gateway),
         };
         let gateway: IpAddr = gateway.parse().unwrap();
-        let inside = |(_, _, prefixes): &&(VlanId, RouterInterface, Vec<(IpAddr, u8)>)| {
+        let inside = |(_, _, prefixes): &&Interface| {
             prefixes.iter().any(|(address, length)| match (address, gateway) {
                 (IpAddr::V4(a), IpAddr::V4(b)) => Prefix::new(a.to_bits(), *length).contains(b.to_bits()),
                 (IpAddr::V6(a), IpAddr::V6(b)) => Prefix::new(a.to_bits(), *length).contains(b.to_bits()),
