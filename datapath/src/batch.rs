@@ -94,16 +94,26 @@ impl Batch {
         self.dropped.clear();
         self.admitted.clear();
         self.matched.clear();
-        for rx in frames {
+        // A bit for each frame to the router.
+        let mut to_router = 0u64;
+        for (number, rx) in frames.iter().enumerate() {
             if let Some(eth) = Eth::parse(rx.bytes())
                 && let Some(vlan) = supposed_vlan(snapshot, rx.rx, &eth)
             {
                 snapshot.fdb.prefetch(vlan, eth.src);
                 match snapshot.vlan(vlan).and_then(|vlan| vlan.router.as_deref()) {
-                    Some(router) if router.mac == eth.dst => route::prefetch(snapshot, rx.bytes()),
+                    Some(router) if router.mac.to_u64() == eth.dst.to_u64() => {
+                        to_router |= 1 << number;
+                        route::prefetch(snapshot, rx.bytes(), false);
+                    }
                     _ => snapshot.fdb.prefetch(vlan, eth.dst),
                 }
             }
+        }
+        // A route is two reads away: the first words have come meanwhile.
+        while to_router != 0 {
+            route::prefetch(snapshot, frames[to_router.trailing_zeros() as usize].bytes(), true);
+            to_router &= to_router - 1;
         }
         for (at, rx) in frames.iter().enumerate() {
             if self.sends.len().max(self.matched.len()) > SENDS {

@@ -172,21 +172,22 @@ fn verify(way: &Way<'_>, source: Option<Leaf>, urpf: Urpf, out: &mut impl Out) -
     }
 }
 
-/// Workers: asks the cache for what routing the frame will read first.
+/// Workers: asks the cache for what routing the frame will read first, or then (once that has come) for what it reads next.
 #[inline(never)]
-pub(crate) fn prefetch(snapshot: &Snapshot, bytes: &[u8]) {
+pub(crate) fn prefetch(snapshot: &Snapshot, bytes: &[u8], then: bool) {
     let Some(eth) = Eth::parse(bytes) else { return };
     let header = &bytes[eth.len()..];
+    let routing = &snapshot.routing;
     match eth.ethertype {
         IPV4 => {
-            if let Some(destination) = header.get(16..).and_then(|rest| rest.first_chunk()) {
-                snapshot.routing.lpm4.prefetch(u32::from_be_bytes(*destination));
-            }
+            let Some(to) = header.get(16..).and_then(|rest| rest.first_chunk()) else { return };
+            let to = u32::from_be_bytes(*to);
+            if then { routing.lpm4.prefetch_next(to) } else { routing.lpm4.prefetch(to) }
         }
         IPV6 => {
-            if let Some(destination) = header.get(24..).and_then(|rest| rest.first_chunk()) {
-                snapshot.routing.lpm6.prefetch(u128::from_be_bytes(*destination));
-            }
+            let Some(to) = header.get(24..).and_then(|rest| rest.first_chunk()) else { return };
+            let to = u128::from_be_bytes(*to);
+            if then { routing.lpm6.prefetch_next(to) } else { routing.lpm6.prefetch(to) }
         }
         _ => {}
     }

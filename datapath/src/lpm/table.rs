@@ -114,6 +114,12 @@ impl<A: Address> Lpm<A> {
         prefetch(&self.entries[address.bits(0, ROOT) as usize]);
     }
 
+    /// Workers: asks for what it will read next; the first word must have come by now, or this waits for it.
+    #[inline(always)]
+    pub fn prefetch_next(&self, address: A) {
+        prefetch(&self.slots[self.slot(address.bits(0, ROOT) as usize, address.bits(ROOT, ENTRY))]);
+    }
+
     /// The value of a cell (given modulo 32) of an entry.
     #[inline(always)]
     pub(super) fn value(&self, entry: usize, cell: u32) -> u32 {
