@@ -286,3 +286,35 @@ fn a_change_holds_for_the_next_frame() {
     drop(client);
     world.stop(&switch);
 }
+
+/// Hosts in two VLANs with a list between them: what it permits passes, and who is denied is told so (ICMP 3/13).
+#[test]
+fn between_vlans() {
+    let mut world = World::new("aclr");
+    let (sw, a, b) = (world.namespace("sw"), world.namespace("a"), world.namespace("b"));
+    for (port, host, net) in [("p1", &a, 10), ("p2", &b, 20)] {
+        world.cable((&sw, port), (host, "eth0"));
+        world.exec(host, &format!("ip addr add 10.0.{net}.2/24 dev eth0; ip route add default via 10.0.{net}.1"));
+    }
+    let config = "vlan 10\nvlan 20\ninterface gi0/1\n device p1\n switchport access vlan 10\ninterface gi0/2\n device p2\n \
+                  switchport access vlan 20\ninterface vlan 10\n ip address 10.0.10.1 255.255.255.0\n ip access-group A \
+                  in\ninterface vlan 20\n ip address 10.0.20.1 255.255.255.0\nip access-list extended A\n permit icmp any \
+                  host 10.0.20.2\n deny ip any host 10.0.20.1 log\n permit ip any any\nend\n";
+    let switch = world.switch(&sw, config, &["--workers", "2"]);
+    assert!(wait(|| world.pings(&a, "10.0.20.2")), "{}", world.messages(&switch));
+    let mut said = String::new();
+    let told = wait(|| {
+        said = String::from_utf8_lossy(&world.attempt(&a, "ping -c 1 -W 1 10.0.20.1").stdout).into_owned();
+        said.contains("Packet filtered")
+    });
+    assert!(told, "{said}");
+    // Nobody filters the other way.
+    assert!(wait(|| world.pings(&b, "10.0.10.1")));
+    let counted = world.cli(&switch, &["show access-lists"]);
+    assert!(!counted.contains("20 deny   ip any host 10.0.20.1 log\n"), "{counted}");
+    let log = world.cli(&switch, &["show logging"]);
+    assert!(log.contains("%SEC-6-IPACCESSLOGDP: list A denied icmp 10.0.10.2 -> 10.0.20.1 (8/0), 1 packet"), "{log}");
+    let drops = world.cli(&switch, &["show platform drops"]);
+    assert!(drops.contains("ingress_flow_action_drop"), "{drops}");
+    world.stop(&switch);
+}
