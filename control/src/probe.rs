@@ -75,8 +75,8 @@ impl Prober {
         self.next = self.next.wrapping_add(1);
         let (ident, finished, bell) = (self.next, self.finished.clone(), self.bell.clone());
         let run = move || {
-            // Not as urgent as control, whose thread it comes from; resigning cannot fail.
-            let _ = sched::resign();
+            // Not as urgent as control, whose thread it comes from, but with its capabilities: raw sockets need one.
+            let _ = sched::nice(0);
             let result = run(&job, ident);
             let _ = finished.send(Input::Probed { session: job.session, id: job.id, context: job.context, result });
             let _ = bell.write(1);

@@ -31,4 +31,12 @@ fn a_running_switch() {
                   10.0.0.0 0.0.0.255\nipv6 access-list SIX\n permit tcp any 2001:db8::/32\nend\n";
     let switch = world.switch(&namespace, config, &[]);
     check(&["--swcli", &format!("{} --socket {}", binary("swcli").display(), switch.socket.display())]);
+    // The daemon has the capability that a ping needs, and so has the thread that waits for the answers.
+    drop(world.exec(&namespace, "sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.lo.disable_ipv6=0"));
+    drop(world.exec(&namespace, "ip link set lo up"));
+    for line in ["ping 127.0.0.1 size 1400 df-bit", "ping ::1"] {
+        let swcli = Command::new(binary("swcli")).arg("--socket").arg(&switch.socket).args(["-c", line]).output();
+        let text = String::from_utf8_lossy(&swcli.expect("swcli runs").stdout).into_owned();
+        assert!(text.contains("Success rate is 100 percent (5/5)"), "{text}");
+    }
 }

@@ -69,10 +69,10 @@ macro_rules! probe {
             $word,
             "] <to:",
             $kind,
-            "> [source (<interface:interface> | <from:",
+            "> [(source (<interface:interface> | <from:",
             $kind,
-            ">)] \
-             [repeat <repeat:1-1000>] [size <size:48-9216>] [{df:df-bit}]"
+            ">) | \
+             repeat <repeat:1-1000> | size <size:48-9216> | {df:df-bit})]*"
         )
     };
     (traceroute $word:literal $kind:literal) => {
