@@ -1,6 +1,7 @@
 //! Where the switch is tried: namespaces with real hosts, scenarios on virtual time, transcripts of the shell. It may know
 //! everything; nothing knows it.
 
+pub mod frr;
 pub mod netns;
 pub mod replay;
 pub mod sim;

@@ -1,0 +1,64 @@
+//! FRR's daemons in a namespace of a test: a router as neighbour, or the switch's own routing daemons.
+
+use crate::netns::World;
+use std::fs;
+use std::path::Path;
+
+/// Where Debian puts them.
+const DAEMONS: &str = "/usr/lib/frr";
+
+/// Daemons that run in one namespace.
+pub struct Frr {
+    processes: Vec<usize>,
+    sockets: String,
+}
+
+impl Frr {
+    /// Starts zebra and another daemon (`bgpd`, `ospfd`) there, with configurations. They end with the world.
+    pub fn start(world: &mut World, namespace: &str, zebra: &str, daemon: &str, config: &str) -> Frr {
+        // FRR's own user must get there, and its paths are short.
+        let sockets = format!("/tmp/{namespace}-frr");
+        let _ = fs::remove_dir_all(&sockets);
+        fs::create_dir(&sockets).expect("a directory for sockets");
+        world.exec(namespace, &format!("chown frr:frr {sockets}"));
+        let mut processes = Vec::new();
+        for (name, config) in [("zebra", zebra), (daemon, config)] {
+            let file = format!("{sockets}/{name}.conf");
+            fs::write(&file, config).expect("a configuration");
+            let arguments = [
+                ("-f", file.clone()),
+                ("-i", format!("{sockets}/{name}.pid")),
+                ("-z", format!("{sockets}/zserv.api")),
+                ("--vty_socket", sockets.clone()),
+                ("-P", "0".into()),
+            ];
+            let arguments: Vec<String> = arguments.into_iter().flat_map(|(key, value)| [key.into(), value]).collect();
+            let mut words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            words.extend(["--log", "stdout", "-u", "frr", "-g", "frr"]);
+            processes.push(world.spawn(namespace, &Path::new(DAEMONS).join(name), &words));
+            // The second asks the first for routes.
+            let there = || Path::new(&format!("{sockets}/{name}.vty")).exists();
+            assert!(crate::netns::wait(there), "{name} does not start: {}", world.log(processes[processes.len() - 1]));
+        }
+        Frr { processes, sockets }
+    }
+
+    /// What the daemons said.
+    pub fn log(&self, world: &World) -> String {
+        self.processes.iter().map(|process| world.log(*process)).collect()
+    }
+
+    /// They end at once.
+    pub fn kill(&mut self, world: &mut World) {
+        for process in self.processes.drain(..).rev() {
+            world.kill(process);
+        }
+        let _ = fs::remove_dir_all(&self.sockets);
+    }
+}
+
+impl Drop for Frr {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.sockets);
+    }
+}
