@@ -107,6 +107,12 @@ impl World {
         self.children.len() - 1
     }
 
+    /// Kills a process (`SIGKILL`), and waits until it has ended.
+    pub fn kill(&mut self, index: usize) {
+        let _ = self.children[index].kill();
+        let _ = self.children[index].wait();
+    }
+
     /// The process of this number.
     pub fn process(&self, index: usize) -> u32 {
         self.children[index].id()
