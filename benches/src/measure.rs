@@ -135,7 +135,7 @@ pub fn tcp(rig: &Rig, streams: u32, seconds: u32) -> Result<f64, String> {
         .map_err(|e| format!("iperf3: {e}"))?;
     let server = Guard(server);
     wait(|| rig.world.exec(&rig.sink_ns, "ss -Hltn sport = :5201").contains("5201"));
-    let line = format!("iperf3 -c 198.18.0.2 -p 5201 -J -t {seconds} -O 1 -P {streams}");
+    let line = format!("timeout -k 1 {} iperf3 -c 198.18.0.2 -p 5201 -J -t {seconds} -O 1 -P {streams}", seconds + 10);
     let output = rig.world.attempt(&rig.gen_ns, &line);
     drop(server);
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|e| format!("iperf3: {e}"))?;

@@ -188,14 +188,14 @@ fn events_that_were_lost_are_made_up_for() {
     assert_eq!(drops(&world), 0);
     signal(nix::sys::signal::Signal::SIGSTOP);
     let noise = world.dir.join("noise").display().to_string();
-    world.exec(
-        &space,
-        &format!("for i in $(seq 20000); do echo link set lo alias x$i; done >{noise}; ip -batch {noise}"),
-    );
+    world.exec(&space, &format!("for i in $(seq 20000); do echo link set lo alias x$i; done >{noise}"));
+    // How many are kept is the host's to say.
+    assert!((0..20).any(|_| {
+        world.exec(&space, &format!("ip -batch {noise}"));
+        drops(&world) > 0
+    }));
     world.exec(&space, "ip link del p1; ip link set p2 down; ip link set p2 name late; ip link set late up");
-    let lost = drops(&world);
     signal(nix::sys::signal::Signal::SIGCONT);
-    assert!(lost > 0, "20,000 events are more than are kept");
     let status = || world.cli(&switch, &["show interfaces status", "show platform ports"]);
     assert!(wait(|| status().contains("p1: no such device")), "{}", status());
     let up = || status().lines().any(|line| line.starts_with("Gi0/2") && line.contains(" connected"));
