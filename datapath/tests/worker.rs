@@ -96,6 +96,11 @@ impl World {
         self.datapath.port_counters(PortId(port.into()))
     }
 
+    /// What workers have received they have done with, too: they count before they send.
+    fn finish_round(&mut self) {
+        until("every worker has begun another round", || self.datapath.begin_round().then_some(()));
+    }
+
     fn reports(&mut self, limit: usize) -> Vec<Report> {
         let mut reports = Vec::new();
         self.datapath.reports(limit, &mut reports);
@@ -172,6 +177,7 @@ fn frames_cross_between_two_loaded_workers_in_order_and_once() {
         (got == [COUNT; 4]).then_some(())
     });
     until("all is counted", || (world.port(2).tx_frames == u64::from(COUNT)).then_some(()));
+    world.finish_round();
     for (port, rx, tx) in [(1, 2, 1), (2, 2, 1), (3, 0, 1), (4, 0, 1)] {
         let counted = world.port(port);
         let frames = u64::from(COUNT);
@@ -248,6 +254,7 @@ fn a_flood_of_new_sources_never_costs_a_bpdu() {
         world.send(2, numbered(2, BPDU, at));
     }
     until("all is received", || (world.port(2).rx_frames == 10).then_some(()));
+    world.finish_round();
     let reports = world.reports(12);
     let frames = reports.iter().filter(|report| matches!(report, Report::Frame(PortId(2), _))).count();
     assert_eq!((frames, reports.len()), (10, 12), "frames first, then sources");
@@ -266,6 +273,7 @@ fn one_port_cannot_fill_the_way_to_the_switch_itself() {
         }
     }
     until("all is received", || (world.port(1).rx_frames == 5_000 && world.port(2).rx_frames == 5).then_some(()));
+    world.finish_round();
     let reports = world.reports(100_000);
     let of =
         |port| reports.iter().filter(|report| matches!(report, Report::Frame(id, _) if *id == port)).count() as u64;
@@ -282,6 +290,7 @@ fn a_full_queue_is_counted_where_the_frame_came_in() {
     let count = 2 * DEPTH as u32;
     (0..count).for_each(|at| world.send(1, numbered(1, mac(2).0, at)));
     until("all is received", || (world.port(1).rx_frames == u64::from(count)).then_some(()));
+    world.finish_round();
     assert_eq!(world.port(1).dropped(Drop::TxFull), DEPTH as u64);
     assert_eq!(world.port(2).tx_frames, DEPTH as u64);
 }
