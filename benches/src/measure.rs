@@ -168,7 +168,7 @@ pub fn learning(rig: &Rig, stations: u32) -> Result<(f64, usize), String> {
     let before = known();
     std::thread::scope(|scope| {
         let start = Instant::now();
-        let sender = scope.spawn(|| rig.blast(base, 64, Duration::from_millis(400)));
+        let sender = scope.spawn(|| rig.flood(base, 64, Duration::from_secs(2)));
         let mut now = 0;
         while start.elapsed() < Duration::from_secs(5) {
             now = known() - before;

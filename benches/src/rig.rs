@@ -227,11 +227,22 @@ impl Rig {
 
     /// Sends `stream` for about `time` and returns what the sink saw, what was sent, and how long sending took.
     pub fn blast(&self, stream: Stream, size: usize, time: Duration) -> Result<(Seen, u64, Duration), String> {
-        let sink = inside(&self.sink_ns, || Sink::new("s0"))?;
         let _first = RealTime::begin(self.world.processes())?;
+        self.send(stream, size, time, true)
+    }
+
+    /// The same at ordinary priority: where control has work to do beside the workers, it must get its share.
+    pub fn flood(&self, stream: Stream, size: usize, time: Duration) -> Result<(Seen, u64, Duration), String> {
+        self.send(stream, size, time, false)
+    }
+
+    fn send(&self, stream: Stream, size: usize, time: Duration, first: bool) -> Result<(Seen, u64, Duration), String> {
+        let sink = inside(&self.sink_ns, || Sink::new("s0"))?;
         inside(&self.gen_ns, || {
             pin(0)?;
-            chrt(&["-f"], PRIORITY, nix::unistd::gettid().as_raw() as u32)?;
+            if first {
+                chrt(&["-f"], PRIORITY, nix::unistd::gettid().as_raw() as u32)?;
+            }
             let ifindex = nix::net::if_::if_nametoindex("g0").map_err(|e| format!("g0: {e}"))?;
             let mut generator = Generator::new(Stream { ifindex, ..stream }, size)?;
             // A call has a cost of its own, so the run is one call: a short one tells how long it must be.

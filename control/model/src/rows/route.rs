@@ -119,17 +119,7 @@ pub(super) static ROWS: &[Row] = &[
         No::Full,
         Does::Set { set: |config, _, args, no| route4(config, args, no), get: |config, _| routes4(config, false) },
     )
-    .help(&[
-        ("route", "Establish static routes"),
-        ("<prefix>", "Destination prefix"),
-        ("<mask>", "Destination prefix mask"),
-        ("<gateway>", "Forwarding router's address"),
-        ("<distance>", "Distance metric for this route"),
-        ("name", "Specify name of the next hop"),
-        ("<name>", "Name of the next hop"),
-        ("tag", "Set tag for this route"),
-        ("<tag>", "Tag value"),
-    ])
+    .help(ROUTE)
     .late(),
     Row::config(
         &[Mode::Config],
@@ -138,17 +128,7 @@ pub(super) static ROWS: &[Row] = &[
         No::Full,
         Does::Set { set: |config, _, args, no| route4(config, args, no), get: |config, _| routes4(config, true) },
     )
-    .help(&[
-        ("route", "Establish static routes"),
-        ("<prefix>", "Destination prefix"),
-        ("<mask>", "Destination prefix mask"),
-        ("<gateway>", "Forwarding router's address"),
-        ("<distance>", "Distance metric for this route"),
-        ("name", "Specify name of the next hop"),
-        ("<name>", "Name of the next hop"),
-        ("tag", "Set tag for this route"),
-        ("<tag>", "Tag value"),
-    ])
+    .help(ROUTE)
     .late(),
     Row::config(
         &[Mode::Config],
@@ -156,16 +136,7 @@ pub(super) static ROWS: &[Row] = &[
         No::Full,
         Does::Set { set: |config, _, args, no| route6(config, args, no), get: |config, _| routes6(config, false) },
     )
-    .help(&[
-        ("route", "Establish static routes"),
-        ("<prefix>", "Destination prefix"),
-        ("<gateway>", "Forwarding router's address"),
-        ("<distance>", "Distance metric for this route"),
-        ("name", "Specify name of the next hop"),
-        ("<name>", "Name of the next hop"),
-        ("tag", "Set tag for this route"),
-        ("<tag>", "Tag value"),
-    ])
+    .help(ROUTE6)
     .late(),
     Row::config(
         &[Mode::Config],
@@ -174,17 +145,33 @@ pub(super) static ROWS: &[Row] = &[
         No::Full,
         Does::Set { set: |config, _, args, no| route6(config, args, no), get: |config, _| routes6(config, true) },
     )
-    .help(&[
-        ("route", "Establish static routes"),
-        ("<prefix>", "Destination prefix"),
-        ("<gateway>", "Forwarding router's address"),
-        ("<distance>", "Distance metric for this route"),
-        ("name", "Specify name of the next hop"),
-        ("<name>", "Name of the next hop"),
-        ("tag", "Set tag for this route"),
-        ("<tag>", "Tag value"),
-    ])
+    .help(ROUTE6)
     .late(),
+];
+
+/// What the words of a static route mean.
+const ROUTE: &[(&str, &str)] = &[
+    ("route", "Establish static routes"),
+    ("<prefix>", "Destination prefix"),
+    ("<mask>", "Destination prefix mask"),
+    ("<gateway>", "Forwarding router's address"),
+    ("<distance>", "Distance metric for this route"),
+    ("name", "Specify name of the next hop"),
+    ("<name>", "Name of the next hop"),
+    ("tag", "Set tag for this route"),
+    ("<tag>", "Tag value"),
+];
+
+/// The same of IPv6.
+const ROUTE6: &[(&str, &str)] = &[
+    ("route", "Establish static routes"),
+    ("<prefix>", "Destination prefix"),
+    ("<gateway>", "Forwarding router's address"),
+    ("<distance>", "Distance metric for this route"),
+    ("name", "Specify name of the next hop"),
+    ("<name>", "Name of the next hop"),
+    ("tag", "Set tag for this route"),
+    ("<tag>", "Tag value"),
 ];
 
 fn edit(config: &mut Config, edit: impl FnOnce(&mut Routing)) -> Result<Done, Rejected> {
