@@ -199,6 +199,7 @@ pub(crate) fn port(vlan: VlanId) -> Port {
         mtu: 1500,
         acl_in: None,
         acl_out: None,
+        cached: true,
         home: Home::Backplane,
     }
 }

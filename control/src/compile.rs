@@ -201,6 +201,7 @@ fn hosts<'a>(state: &'a State, exist: &'a VlanSet) -> impl Iterator<Item = (Port
             mtu: u16::try_from(device.mtu).unwrap_or(u16::MAX),
             acl_in: None,
             acl_out: None,
+            cached: true,
             home: port.opened.as_ref()?.home.unwrap_or(Home::Backplane),
         };
         Some((port.id, out, Carries { untagged: member.clone(), member }))
@@ -265,6 +266,7 @@ fn switched<'a>(
             mtu: interface.mtu.unwrap_or_else(|| u16::try_from(device.mtu).unwrap_or(u16::MAX)),
             acl_in,
             acl_out,
+            cached: true,
             home,
         };
         Some((port.id, out, carries))

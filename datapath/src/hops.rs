@@ -171,7 +171,7 @@ impl Hops {
     /// Workers: where does it go? `flow` is asked for the flow's hash if there are several paths. `None`: the leaf was
     /// given up.
     #[inline(always)]
-    pub fn follow(&self, leaf: Leaf, flow: impl Fn() -> u32) -> Option<Step> {
+    pub fn follow(&self, leaf: Leaf, mut flow: impl FnMut() -> u32) -> Option<Step> {
         let word = self.leaves.get(leaf.0 as usize)?;
         for _ in 0..TRIES {
             let word = word.load(Acquire);

@@ -2,6 +2,7 @@
 
 use crate::Drop;
 use crate::acl::{Family, Stage};
+use crate::flow::Looked;
 use crate::hops::Leaf;
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::rewrite::Rewrite;
@@ -41,7 +42,8 @@ pub enum Told {
     },
 }
 
-/// Receives what `forward()` decides about one frame. `Batch` sends, `Recorder` explains.
+/// Receives what `forward()` decides about one frame. `Batch` sends, `Recorder` explains, `Program` writes it down for the
+/// kernel.
 pub trait Out {
     /// The frame was admitted to this VLAN (once per frame, before anything else).
     fn admitted(&mut self, vlan: VlanId);
@@ -60,6 +62,12 @@ pub trait Out {
     /// A line of an access list, the one with this counter, decided about the frame or a copy.
     #[inline]
     fn matched(&mut self, _slot: u32) {}
+    /// The decision looks at so much of the frame, beyond port, tag and addresses. (What asks a table of these says nothing.)
+    #[inline]
+    fn looked(&mut self, _looked: Looked) {}
+    /// It looks at what no [`Looked`] says.
+    #[inline]
+    fn beyond(&mut self) {}
     /// The frame is routed: it leaves so rewritten, in this VLAN. All copies sent after this are of it.
     fn rewrite(&mut self, vlan: VlanId, rewrite: Rewrite);
     /// Control is shown the frame as it came in, in the VLAN it came in. What is dropped is not told here.

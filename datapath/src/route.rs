@@ -6,6 +6,7 @@
 
 use crate::Drop;
 use crate::acl::{Stage, pass};
+use crate::flow::{Depth, Looked};
 use crate::forward::{Arrival, Frame, Way};
 use crate::hops::{Leaf, Step, address, word};
 use crate::offload::MIN_FRAME;
@@ -24,6 +25,7 @@ pub(crate) fn route(arrival: Arrival<'_>, router: &RouterInterface, out: &mut im
     let Some(eth) = Eth::parse(arrival.bytes) else { return Err(Drop::Malformed) };
     let way = arrival.way(eth);
     let (tables, sharing) = (&way.snapshot.routing, way.snapshot.load_sharing);
+    out.looked(Looked { depth: Depth::L3, flags: false });
     pass(&router.acl_in, Stage::RouterIn(way.id), way.id, &way.frame, out)?;
     let (packet, leaf, miss) = match way.frame.eth.ethertype {
         IPV4 if router.routes4 => {
@@ -58,7 +60,13 @@ pub(crate) fn route(arrival: Arrival<'_>, router: &RouterInterface, out: &mut im
         out.note(Note::Leaf(leaf));
     }
     let step = match leaf {
-        Some(leaf) => tables.hops.follow(leaf, || packet.flow(&way.frame, sharing)),
+        Some(leaf) => tables.hops.follow(leaf, || {
+            if sharing.flow_label && packet.six {
+                out.beyond();
+            }
+            out.looked(Looked { depth: if sharing.ports { Depth::L4 } else { Depth::L3 }, flags: false });
+            packet.flow(&way.frame, sharing)
+        }),
         None => None,
     };
     if step == Some(Step::Local) {

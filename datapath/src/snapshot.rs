@@ -60,6 +60,8 @@ pub struct Port {
     pub acl_in: Option<Arc<Filters>>,
     /// Those of frames that leave.
     pub acl_out: Option<Arc<Filters>>,
+    /// May the kernel remember what is decided about frames that come in or leave here (`platform flow-cache`)?
+    pub cached: bool,
     /// How the port is reached.
     pub home: Home,
 }

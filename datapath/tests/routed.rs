@@ -69,6 +69,7 @@ impl World {
                 mtu: 9000,
                 acl_in: None,
                 acl_out: None,
+                cached: true,
                 home,
             }));
         }

@@ -59,6 +59,7 @@ impl World {
             mtu: 1500,
             acl_in: None,
             acl_out: None,
+            cached: true,
             home,
         };
         let mut snapshot = Snapshot::empty(Arc::clone(self.datapath.fdb()));

@@ -88,6 +88,7 @@ impl Bed {
             mtu: 1500,
             acl_in: None,
             acl_out: None,
+            cached: true,
             home,
         };
         let last = self.homes.keys().max().copied().unwrap_or(0);

@@ -2,6 +2,7 @@
 
 use super::{Acl, Family, Key, UNCOUNTED};
 use crate::Drop;
+use crate::flow::{Depth, Looked};
 use crate::forward::Frame;
 use crate::out::{Note, Out, Told};
 use mona_wire::{PortId, VlanId};
@@ -76,6 +77,8 @@ impl Filters {
             Family::Ip6 => &self.ip6,
             Family::Mac => &self.mac,
         };
+        // Which family it is has been looked at in any case.
+        out.looked(acl.as_ref().map_or(Looked { depth: Depth::L3, flags: false }, |acl| acl.looked()));
         let Some(acl) = acl else { return Ok(()) };
         let verdict = acl.decide(&Key::read(&frame.eth, frame.bytes)?)?;
         let slot = Some(verdict.slot).filter(|slot| *slot != UNCOUNTED);

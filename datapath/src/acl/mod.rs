@@ -14,6 +14,7 @@ mod table;
 mod tests;
 
 use crate::Drop;
+use crate::flow::{Depth, Looked};
 pub(crate) use filters::pass;
 pub use filters::{Filters, Stage};
 pub use key::Key;
@@ -29,6 +30,7 @@ pub const LINES: usize = 4096;
 pub struct Acl {
     rules: Vec<Rule>,
     table: Table,
+    looked: Looked,
 }
 
 /// What a list says of a frame.
@@ -53,7 +55,8 @@ impl Acl {
             return Err(TooLong);
         }
         let table = Table::of(&rules);
-        Ok(Acl { rules, table })
+        let looked = rules.iter().fold(Looked { depth: Depth::L3, flags: false }, |all, rule| all.and(rule.looked()));
+        Ok(Acl { rules, table, looked })
     }
 
     /// The first line that fits decides. `Err`: a line looks at what the packet is too short for.
@@ -72,6 +75,11 @@ impl Acl {
     #[inline]
     pub fn first(&self, key: &Key) -> Result<Option<usize>, Drop> {
         self.table.first(key)
+    }
+
+    /// What of a frame of its family it looks at, at most.
+    pub fn looked(&self) -> Looked {
+        self.looked
     }
 
     /// Bytes that its vectors take.

@@ -1,6 +1,7 @@
 //! A line of an access list in plain values, whoever wrote it.
 
 use super::key::{self, Key};
+use crate::flow::{Depth, Looked};
 
 /// Which frames a list is for. A frame of another family passes it by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,6 +134,12 @@ impl Flags {
 }
 
 impl Rule {
+    /// What of a frame it looks at.
+    pub(super) fn looked(&self) -> Looked {
+        let upper = self.sport.is_some() || self.dport.is_some() || self.icmp.is_some() || self.flags.is_some();
+        Looked { depth: if upper { Depth::L4 } else { Depth::L3 }, flags: self.flags.is_some() }
+    }
+
     /// Does the line fit a frame of its family? This is what a line means, as IOS's documentation has it; the compiled list
     /// says the same of all lines at once.
     pub fn fits(&self, key: &Key) -> bool {

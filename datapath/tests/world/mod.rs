@@ -130,6 +130,7 @@ impl World {
             mtu: after("mtu").map_or(1500, |mtu| mtu.parse().unwrap()),
             acl_in: None,
             acl_out: None,
+            cached: true,
             home: Home::Backplane,
         };
         let ports = &mut self.snapshot.ports;

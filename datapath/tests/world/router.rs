@@ -227,6 +227,7 @@ fn host_port(id: VlanId) -> Port {
         mtu: 9000,
         acl_in: None,
         acl_out: None,
+        cached: true,
         home: Home::Backplane,
     }
 }
