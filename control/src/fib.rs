@@ -1,6 +1,6 @@
 //! The routes that count, to the tables that workers look in. Nobody else writes them.
 
-use crate::rib::{Path, Rib, Way};
+use crate::rib::{Path, Refusal, Rib, Way};
 use crate::state::State;
 use ipnet::IpNet;
 use mona_datapath::Drop;
@@ -149,7 +149,9 @@ fn hop(way: &Way, state: &State) -> Hop {
     let vlan = |path: &Path| state.routers.get(&path.interface).and_then(|router| router.vlan);
     match way {
         Way::Local => Hop::Local,
-        Way::Null => Hop::Drop(Drop::Blackhole),
+        Way::Null(Refusal::Silent) => Hop::Drop(Drop::Blackhole),
+        Way::Null(Refusal::Unreachable) => Hop::Drop(Drop::Reject),
+        Way::Null(Refusal::Prohibited) => Hop::Drop(Drop::Prohibit),
         Way::Broadcast(name) => {
             let vlan = state.routers.get(name).and_then(|router| router.vlan);
             vlan.map_or(Hop::Drop(Drop::Blackhole), Hop::Broadcast)

@@ -6,6 +6,7 @@
 //! what is different is told.
 
 use crate::input::{KernelHop, KernelRoute};
+use crate::rib::Refusal;
 use crate::rtmsg::{self, Hop, INET, INET6, Kind, Told};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,10 +23,10 @@ const STATIC: u8 = 4;
 /// Of the same prefix there are routes of different metrics.
 pub type Key = (IpNet, u32);
 
-/// A route that is known.
 /// A route of a protocol that is so now, or gone.
-type News = (Key, u8, Option<Arc<[Hop]>>);
+type News = (Key, u8, Option<(Refusal, Arc<[Hop]>)>);
 
+/// A route that is known.
 #[derive(Clone, Debug)]
 struct Known {
     protocol: u8,
@@ -34,6 +35,8 @@ struct Known {
     /// The dump in which, or during which, it was seen last.
     round: u32,
     hops: Arc<[Hop]>,
+    /// Without hops: what is said of what it drops.
+    refusal: Refusal,
 }
 
 /// Where a dump is.
@@ -191,9 +194,9 @@ impl Import {
             Some(KernelHop { gateway: hop.gateway, device, weight: hop.weight })
         };
         let news = self.news.drain(..limit.min(self.news.len()));
-        news.map(|((prefix, metric), protocol, hops)| {
-            let hops = hops.map(|hops| hops.iter().filter_map(hop).collect());
-            KernelRoute { prefix, protocol, metric, hops }
+        news.map(|((prefix, metric), protocol, way)| {
+            let (refusal, hops) = way.map(|(refusal, hops)| (refusal, hops.iter().filter_map(hop).collect())).unzip();
+            KernelRoute { prefix, protocol, metric, hops, refusal: refusal.unwrap_or_default() }
         })
         .collect()
     }
@@ -228,7 +231,7 @@ impl Import {
             match (left.is_empty(), own) {
                 (true, true) => drop(self.own.remove(&key)),
                 (true, false) => self.forget(key),
-                (false, _) => self.put(key, told.protocol, &left),
+                (false, _) => self.put(key, told.protocol, &left, Refusal::Silent),
             }
             if left.is_empty() && self.is_busy() {
                 self.gone.insert(key);
@@ -243,15 +246,18 @@ impl Import {
         let is_ours = |hop: &Hop| self.netdevs.contains_key(&hop.index);
         let counts = match told.kind {
             Kind::Unicast => !hops.is_empty() && hops.iter().all(is_ours),
-            Kind::Blackhole => told.protocol != STATIC,
+            Kind::Null(_) => told.protocol != STATIC,
             Kind::Other => false,
         };
         let is_default = told.prefix.prefix_len() == 0 && told.kind == Kind::Unicast && !hops.is_empty();
         match own || is_default || (counts && !HOST.contains(&told.protocol)) {
             true => {
                 // The ways of what drops are of no meaning (IPv6 says `lo`).
-                let hops = if told.kind == Kind::Unicast { hops } else { &[] };
-                self.put(key, told.protocol, hops);
+                let (hops, refusal) = match told.kind {
+                    Kind::Unicast | Kind::Other => (hops, Refusal::Silent),
+                    Kind::Null(refusal) => (&[][..], refusal),
+                };
+                self.put(key, told.protocol, hops, refusal);
             }
             // What was there before was replaced.
             false => self.forget(key),
@@ -259,7 +265,7 @@ impl Import {
         own
     }
 
-    fn put(&mut self, key: Key, protocol: u8, hops: &[Hop]) {
+    fn put(&mut self, key: Key, protocol: u8, hops: &[Hop], refusal: Refusal) {
         let hops = match self.ways.get(hops) {
             Some(ways) => ways.clone(),
             None => {
@@ -270,7 +276,7 @@ impl Import {
         };
         let ours = hops.iter().all(|hop| self.netdevs.contains_key(&hop.index));
         let told = ours && protocol != PROTOCOL && !HOST.contains(&protocol);
-        let new = Known { protocol, told, round: self.round, hops };
+        let new = Known { protocol, told, round: self.round, hops, refusal };
         if protocol == PROTOCOL {
             self.own.insert(key, new);
             return;
@@ -278,7 +284,7 @@ impl Import {
         self.defaults_changed |= key.0.prefix_len() == 0;
         let old = self.known.insert(key, new.clone());
         if let Some(old) = old.filter(|old| old.told) {
-            if told && old.protocol == protocol && old.hops == new.hops {
+            if told && (old.protocol, old.refusal) == (protocol, refusal) && old.hops == new.hops {
                 return;
             }
             if !told || old.protocol != protocol {
@@ -286,7 +292,7 @@ impl Import {
             }
         }
         if told {
-            self.news.push_back((key, protocol, Some(new.hops)));
+            self.news.push_back((key, protocol, Some((refusal, new.hops))));
         }
     }
 

@@ -2,6 +2,7 @@
 //! report (`switchd --record`, `testbed replay`).
 
 use crate::probe::Job;
+use crate::rib::Refusal;
 use ipnet::IpNet;
 use mona_datapath::out::{Seen, Told};
 use mona_datapath::switching::{IoChoice, Opened};
@@ -161,6 +162,9 @@ pub struct KernelRoute {
     pub metric: u32,
     /// Its ways; `None`: it is gone; without any: what goes there is dropped.
     pub hops: Option<Vec<KernelHop>>,
+    /// What is said of what it drops.
+    #[serde(default)]
+    pub refusal: Refusal,
 }
 
 /// One way of a [`KernelRoute`].

@@ -138,7 +138,7 @@ impl Switch {
             Told::Dropped(Drop::Ttl) => Some(Trap::TtlExceeded),
             Told::Dropped(Drop::LpmMiss4 | Drop::LpmMiss6) => Some(Trap::NoRoute),
             Told::Dropped(Drop::Reject) => Some(Trap::Rejected),
-            Told::Dropped(Drop::AclIn | Drop::AclOut) => Some(Trap::Prohibited),
+            Told::Dropped(Drop::AclIn | Drop::AclOut | Drop::Prohibit) => Some(Trap::Prohibited),
             Told::Dropped(Drop::SourceIpLinkLocal) => Some(Trap::BeyondScope),
             Told::Dropped(Drop::Mtu) => next_hop.and_then(|(vlan, next_hop)| {
                 let router = self.snapshot.vlan(vlan)?.router.as_ref()?;

@@ -4,6 +4,7 @@
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use mona_model::names::InterfaceName;
 use mona_wire::Instant;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -39,10 +40,22 @@ pub enum Way {
     Local,
     /// To all hosts of the interface's subnet.
     Broadcast(InterfaceName),
-    /// Nowhere: `Null0`.
-    Null,
+    /// Nowhere.
+    Null(Refusal),
     /// By one of these.
     Paths(Arc<[Path]>),
+}
+
+/// What the sender of a packet hears whose route leads nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Refusal {
+    /// Nothing: `Null0`, the kernel's `blackhole`.
+    #[default]
+    Silent,
+    /// The kernel's `unreachable`.
+    Unreachable,
+    /// The kernel's `prohibit`.
+    Prohibited,
 }
 
 /// A route as one source tells it.

@@ -2,7 +2,7 @@
 //! internal one behind a routed port) and a netdev for Linux: one end of a veth pair whose other end is a port of the VLAN.
 
 use crate::input::{HostHop, HostLink, HostPlan, HostRoute, KernelHop, KernelRoute, Output};
-use crate::rib::{Path, Rib, Route, Source, Way};
+use crate::rib::{Path, Refusal, Rib, Route, Source, Way};
 use crate::state::State;
 use crate::statics::statics;
 use crate::switch::Switch;
@@ -251,7 +251,7 @@ impl Switch {
     pub(crate) fn kernel_routes(&mut self, now: Instant, routes: Vec<KernelRoute>) {
         let names: BTreeMap<&str, InterfaceName> =
             self.state.routers.iter().map(|(name, router)| (router.netdev.as_str(), *name)).collect();
-        for KernelRoute { prefix, protocol, metric, hops } in routes {
+        for KernelRoute { prefix, protocol, metric, hops, refusal } in routes {
             let source = Source::Kernel(protocol);
             let path = |hop: KernelHop| {
                 let interface = *names.get(hop.device.as_str())?;
@@ -262,7 +262,7 @@ impl Switch {
             match paths.is_empty() && !is_null {
                 true => self.routes.rib.take(prefix, source, metric),
                 false => {
-                    let way = if is_null { Way::Null } else { Way::Paths(paths.into()) };
+                    let way = if is_null { Way::Null(refusal) } else { Way::Paths(paths.into()) };
                     let route = Route { source, distance: source.distance(), metric, way, since: now };
                     self.routes.rib.put(prefix, route);
                 }
@@ -331,7 +331,7 @@ fn connected(config: &Config, state: &State, now: Instant) -> BTreeMap<IpNet, Ro
         };
         let on_link = match router.vlan {
             Some(_) => Way::Paths([Path { interface: *name, gateway: None, weight: 1 }].into()),
-            None => Way::Null,
+            None => Way::Null(Refusal::Silent),
         };
         for net in interface.l3.ips() {
             put(net.trunc().into(), Source::Connected, on_link.clone());

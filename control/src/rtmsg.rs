@@ -1,6 +1,7 @@
 //! A route as the kernel tells it (rtnetlink(7), `struct rtmsg`): read in place, since there may be a million of them.
 
 use crate::request::HEADER;
+use crate::rib::Refusal;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -42,8 +43,8 @@ pub struct Hop {
 pub enum Kind {
     /// It leads by its hops.
     Unicast,
-    /// It drops, silently or with a word to the sender.
-    Blackhole,
+    /// It drops.
+    Null(Refusal),
     /// What is none of a router's: local addresses, broadcast, multicast.
     Other,
 }
@@ -117,7 +118,9 @@ pub fn read(message: &[u8], hops: &mut Vec<Hop>) -> Option<Told> {
         kind: match kind {
             1 => Kind::Unicast,
             // RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT
-            6..=8 => Kind::Blackhole,
+            6 => Kind::Null(Refusal::Silent),
+            7 => Kind::Null(Refusal::Unreachable),
+            8 => Kind::Null(Refusal::Prohibited),
             _ => Kind::Other,
         },
         object,

@@ -120,7 +120,7 @@ impl Switch {
         let last_resort = self.routes.rib.get(&network).map(|route| LastResort {
             gateway: match &route.way {
                 Way::Paths(paths) => paths.first().and_then(|path| path.gateway),
-                Way::Local | Way::Broadcast(_) | Way::Null => None,
+                Way::Local | Way::Broadcast(_) | Way::Null(_) => None,
             },
             network: network.addr(),
         });
@@ -135,8 +135,8 @@ impl Switch {
             Way::Local => vec![own(self.owner(prefix.addr())?)],
             Way::Paths(paths) => paths.iter().map(path_row).collect(),
             // The rest of a loopback's subnet leads nowhere, but is its.
-            Way::Null if route.source == Source::Connected => vec![own(self.subnet_of(prefix)?)],
-            Way::Null => Vec::new(),
+            Way::Null(_) if route.source == Source::Connected => vec![own(self.subnet_of(prefix)?)],
+            Way::Null(_) => Vec::new(),
         };
         // A loopback's host address is its subnet too, and IOS calls it that.
         let is_subnet = matches!(prefix, IpNet::V4(_)) && route.way == Way::Local && self.subnet_of(prefix).is_some();
@@ -177,7 +177,7 @@ impl Switch {
         let listed = |(prefix, route): &(IpNet, &Route)| match route.way {
             Way::Local => self.owner(prefix.addr()).is_some(),
             Way::Broadcast(_) => false,
-            Way::Null | Way::Paths(_) => true,
+            Way::Null(_) | Way::Paths(_) => true,
         };
         for (prefix, route) in self.routes.rib.within(default_network(six)).filter(listed) {
             let source = match source(route.source) {
@@ -377,7 +377,7 @@ impl Switch {
         match &route.way {
             Way::Local => CefDoes::Receive(self.owner(prefix.addr())),
             Way::Broadcast(name) => CefDoes::Receive(Some(*name)),
-            Way::Null => CefDoes::Drop,
+            Way::Null(_) => CefDoes::Drop,
             Way::Paths(paths) => CefDoes::Forward(
                 paths
                     .iter()

@@ -1,6 +1,6 @@
 //! Static routes: which of the configured ones can be used, and by which paths.
 
-use crate::rib::{Path, Rib, Route, Source, Way, covering};
+use crate::rib::{Path, Refusal, Rib, Route, Source, Way, covering};
 use ipnet::IpNet;
 use mona_model::config::Config;
 use mona_model::l3::{RouteOptions, StaticRoute};
@@ -70,7 +70,7 @@ fn round(
     let route = |(distance, mut paths): (u8, Vec<Path>)| {
         paths.sort();
         paths.dedup();
-        let way = if paths.is_empty() { Way::Null } else { Way::Paths(paths.into()) };
+        let way = if paths.is_empty() { Way::Null(Refusal::Silent) } else { Way::Paths(paths.into()) };
         Route { source: Source::Static, distance, metric: 0, way, since: now }
     };
     best.into_iter().map(|(prefix, best)| (prefix, route(best))).collect()
@@ -152,7 +152,7 @@ mod tests {
              ip route 60.0.0.0 255.0.0.0 null0",
             "20.0.0.0/8 [1] Vl10 10.0.0.9
              40.0.0.0/8 [1] Vl10 -
-             60.0.0.0/8 [1] Null",
+             60.0.0.0/8 [1] Null(Silent)",
         );
     }
 

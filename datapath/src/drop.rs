@@ -75,6 +75,7 @@ drops! {
     LpmMiss6 "ipv6_lpm_miss" told "there is no route to the IPv6 destination",
     Blackhole "blackhole_route" silent "the route leads to Null0",
     Reject "reject_route" told "the route says that the destination is unreachable",
+    Prohibit "prohibit_route" told "the route says that the destination is prohibited",
     DirectedBroadcast "directed_broadcast" silent "a broadcast to a connected subnet, which must not leave there",
     Unresolved "unresolved_neigh" told "the address of the next hop is not resolved",
     Mtu "mtu_value_is_too_small" told "the packet is larger than the interface takes and must not be fragmented",

@@ -12,7 +12,7 @@
 //! restart [replacing veth0]            another switch, with what was saved and kept; meanwhile netdevs became others
 //! frame veth0 10/5 a>b => veth1:10     as in cases; copies by netdev and tag; => drop REASON; => nothing
 //! packet veth0 a>b 10.0.0.1>10.0.1.1   a frame that carries IP or ARP, as speech.rs says; => as above
-//! route 10.0.0.0/8 ospf 20 via vlan10 10.0.0.2   a routing daemon enters one (without `via` it drops), or `gone`
+//! route 10.0.0.0/8 ospf 20 via vlan10 10.0.0.2   a routing daemon enters one (without `via` it drops: blackhole, unreachable, prohibit), or `gone`
 //! hold   deliver                       reports of sources wait   and arrive
 //! expect log TEXT                      logged since the last that was expected; expect no log TEXT
 //! expect out TEXT                      the same of what the switch asked of the outside
@@ -27,7 +27,7 @@ pub mod world;
 
 use crate::speech;
 use mona_control::input::{Input, KernelHop, KernelRoute};
-use mona_control::rib;
+use mona_control::rib::{self, Refusal};
 use mona_control::switch::sentence;
 use mona_wire::{Instant, Mac};
 use world::World;
@@ -288,9 +288,14 @@ fn route(world: &mut World, text: &str) -> Result<(), String> {
         "eigrp" => rib::EIGRP,
         number => number.parse().map_err(|_| format!("{number} is no protocol"))?,
     };
+    let refusal = match rest {
+        ["unreachable"] => Refusal::Unreachable,
+        ["prohibit"] => Refusal::Prohibited,
+        _ => Refusal::Silent,
+    };
     let hops = match rest {
         ["gone"] => None,
-        [] => Some(Vec::new()),
+        [] | ["blackhole" | "unreachable" | "prohibit"] => Some(Vec::new()),
         ["via", hops @ ..] => {
             let hop = |pair: &[&str]| {
                 let gateway = pair.get(1).map(|gateway| gateway.parse()).transpose();
@@ -299,13 +304,14 @@ fn route(world: &mut World, text: &str) -> Result<(), String> {
             };
             Some(hops.chunks(2).map(hop).collect::<Result<_, &str>>()?)
         }
-        _ => return Err("via NETDEV GATEWAY …, gone, or nothing".into()),
+        _ => return Err("via NETDEV GATEWAY …, blackhole, unreachable, prohibit, gone, or nothing".into()),
     };
     world.feed(Input::Routes(vec![KernelRoute {
         prefix: prefix.parse().map_err(|_| format!("{prefix} is no prefix"))?,
         protocol,
         metric: metric.parse().map_err(|_| format!("{metric} is no metric"))?,
         hops,
+        refusal,
     }]));
     Ok(())
 }

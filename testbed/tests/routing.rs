@@ -196,3 +196,40 @@ fn a_restart_leaves_the_netdevs_and_routes_again() {
         .exec(&bed.switch.namespace, "ip -o link show vlan10 | cut -d: -f1; cat /sys/class/net/vlan10/address");
     assert_eq!(before, after, "the netdev was made anew, or the router's address is another");
 }
+
+#[test]
+fn routes_that_lead_nowhere_are_told_as_the_kernel_has_them() {
+    let bed = Bed::new("null", "packet");
+    bed.check_all();
+    let nowhere = [
+        ("blackhole", "198.51.100.0/26", "2001:db8:a::/48"),
+        ("unreachable", "198.51.100.64/26", "2001:db8:b::/48"),
+        ("prohibit", "198.51.100.128/26", "2001:db8:c::/48"),
+    ];
+    for (kind, four, six) in nowhere {
+        let lines = format!("ip route add {kind} {four} proto bgp; ip -6 route add {kind} {six} proto bgp");
+        bed.world.exec(&bed.switch.namespace, &lines);
+    }
+    let imported = || {
+        let shown = bed.world.cli(&bed.switch, &["show ip route bgp", "show ipv6 route bgp"]);
+        shown.matches("Null0").count() == 6
+    };
+    assert!(wait(imported), "{}", bed.world.cli(&bed.switch, &["show ip route", "show ipv6 route"]));
+    for (to, says) in [
+        ("198.51.100.65", "Destination Host Unreachable"),
+        ("198.51.100.129", "Packet filtered"),
+        ("2001:db8:b::1", "No route"),
+        ("2001:db8:c::1", "Administratively prohibited"),
+    ] {
+        let ping = bed.world.attempt(&bed.hosts[0], &format!("ping -c1 -W2 {to}"));
+        let ping = String::from_utf8_lossy(&ping.stdout).into_owned();
+        assert!(ping.contains("From ") && ping.contains(says), "{to}: {ping}{}", bed.report());
+    }
+    for to in ["198.51.100.1", "2001:db8:a::1"] {
+        let ping = bed.world.attempt(&bed.hosts[0], &format!("ping -c1 -W1 {to}"));
+        let ping = String::from_utf8_lossy(&ping.stdout).into_owned();
+        assert!(!ping.contains("From ") && ping.contains("100% packet loss"), "{to}: {ping}");
+    }
+    let drops = bed.world.cli(&bed.switch, &["show platform drops"]);
+    assert!(["blackhole_route", "reject_route", "prohibit_route"].iter().all(|why| drops.contains(why)), "{drops}");
+}

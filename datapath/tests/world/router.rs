@@ -4,7 +4,7 @@
 //! svi 10 10.0.10.1/24 2001:db8:10::1/64      the router's interface in VLAN 10, MAC r; its netdev is port h10
 //! routed p3 10.0.3.1/24                      a routed port, its netdev hp3; routed p3.100 …: a sub-interface
 //!     options: mtu N, urpf strict|loose|any, martian-strict, directed-broadcast, no-redirects, off4, off6
-//! route 10.9.0.0/16 via 10.0.20.9 10.0.30.9*2        next hops and weights; or null0, reject, dev 20
+//! route 10.9.0.0/16 via 10.0.20.9 10.0.30.9*2        next hops and weights; or null0, reject, prohibit, dev 20
 //! neighbour 10 10.0.10.2 b
 //! hash ports label
 //!
@@ -145,6 +145,7 @@ impl Router {
         let hop = match words[2] {
             "null0" => Hop::Drop(Drop::Blackhole),
             "reject" => Hop::Drop(Drop::Reject),
+            "prohibit" => Hop::Drop(Drop::Prohibit),
             "dev" => Hop::connected(vlan(words[3])),
             _ => Hop::Via(words[3..].iter().map(|word| self.next_hop(word)).collect()),
         };

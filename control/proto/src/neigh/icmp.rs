@@ -79,12 +79,12 @@ impl Error {
     fn icmp6(self) -> (u8, u8, [u8; 4]) {
         let word = |low: u16| u32::from(low).to_be_bytes();
         match self {
-            Error::NoRoute => (1, 0, [0; 4]),
+            // As Linux does. RFC 4443 3.1 calls code 6, "reject route", a subset of code 1, which means a policy.
+            Error::NoRoute | Error::Rejected => (1, 0, [0; 4]),
             Error::Prohibited => (1, 1, [0; 4]),
             Error::BeyondScope => (1, 2, [0; 4]),
             Error::HostUnreachable => (1, 3, [0; 4]),
             Error::SourcePolicy => (1, 5, [0; 4]),
-            Error::Rejected => (1, 6, [0; 4]),
             Error::TooBig(mtu) => (2, 0, word(mtu)),
             Error::Exceeded => (3, 0, [0; 4]),
             Error::Parameter(pointer) => (4, 0, word(pointer)),

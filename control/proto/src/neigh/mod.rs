@@ -93,9 +93,9 @@ pub enum Trap {
     TtlExceeded,
     /// No route.
     NoRoute,
-    /// A route says that it is unreachable (`Null0` with `ip unreachables`, the kernel's `unreachable`).
+    /// A route says that it is unreachable (the kernel's `unreachable`).
     Rejected,
-    /// An ACL or a route prohibits it.
+    /// An ACL or a route (the kernel's `prohibit`) forbids it.
     Prohibited,
     /// The source may not come from here.
     SourcePolicy,
