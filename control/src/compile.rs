@@ -3,10 +3,10 @@
 
 use crate::router::RouterPort;
 use crate::state::State;
-use mona_datapath::routing::{LoadSharing, RouterInterface, Urpf};
+use mona_datapath::routing::{LoadSharing, Options, RouterInterface, Urpf};
 use mona_datapath::snapshot::{Home, Port, Snapshot, Vlan};
 use mona_model::config::{Config, SwitchportMode};
-use mona_model::l3::Verify;
+use mona_model::l3::{IpOptions, Verify};
 use mona_model::names::{InterfaceName, VlanSet};
 use mona_model::rows::is_unsupported_vlan;
 use mona_wire::{PortId, VlanId};
@@ -158,6 +158,12 @@ fn router_interface(config: &Config, state: &State, name: InterfaceName) -> Opti
         urpf4: ip.verify.map(urpf),
         urpf6: ip6.verify.map(urpf),
         strict: config.routing.martian_strict,
+        options: match config.routing.options {
+            Some(IpOptions::Drop) => Options::Drop,
+            Some(IpOptions::Ignore) => Options::Ignore,
+            None if config.routing.source_route => Options::Readable,
+            None => Options::NoSourceRoute,
+        },
         directed_broadcast: ip.directed_broadcast,
         redirects: ip.redirects,
         acl_in,

@@ -16,6 +16,7 @@ use mona_model::l3::AdvertisedPrefix;
 use mona_model::names::InterfaceName;
 use mona_proto::neigh::{Address, Config, In, Interface, Limits, Out, Ra, RaPrefix, Trap};
 use mona_wire::eth::{IPV4, IPV6};
+use mona_wire::ip4::{self, Ip4};
 use mona_wire::{Eth, Instant, PortId, VlanId};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -139,6 +140,13 @@ impl Switch {
             Told::Dropped(Drop::LpmMiss4 | Drop::LpmMiss6) => Some(Trap::NoRoute),
             Told::Dropped(Drop::Reject) => Some(Trap::Rejected),
             Told::Dropped(Drop::AclIn | Drop::AclOut | Drop::Prohibit) => Some(Trap::Prohibited),
+            Told::Dropped(Drop::Rpf) => Some(Trap::SourcePolicy),
+            Told::Dropped(Drop::OptionMalformed) => {
+                let packet = Eth::parse(frame).map(|eth| &frame[eth.len()..]).unwrap_or_default();
+                let header = Ip4::parse(packet).map_or(&[][..], |ip| &packet[..ip.header]);
+                let wrong = ip4::options(header).find_map(Result::err);
+                wrong.map(|at| Trap::ParameterProblem { pointer: at as u16 })
+            }
             Told::Dropped(Drop::SourceIpLinkLocal) => Some(Trap::BeyondScope),
             Told::Dropped(Drop::Mtu) => next_hop.and_then(|(vlan, next_hop)| {
                 let router = self.snapshot.vlan(vlan)?.router.as_ref()?;

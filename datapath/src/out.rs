@@ -70,7 +70,8 @@ pub trait Out {
     fn beyond(&mut self) {}
     /// The frame is routed: it leaves so rewritten, in this VLAN. All copies sent after this are of it.
     fn rewrite(&mut self, vlan: VlanId, rewrite: Rewrite);
-    /// Control is shown the frame as it came in, in the VLAN it came in. What is dropped is not told here.
+    /// Control is shown the frame as it came in, in the VLAN it came in. What is dropped for a reason that is always told is
+    /// not told here.
     fn tell(&mut self, vlan: VlanId, told: Told);
     /// A copy leaves by `port`, with this tag or with none.
     fn send(&mut self, port: PortId, tag: Option<Tci>);

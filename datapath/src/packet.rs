@@ -2,8 +2,9 @@
 
 use crate::Drop;
 use crate::forward::Frame;
-use crate::routing::{LoadSharing, RouterInterface};
+use crate::routing::{LoadSharing, Options, RouterInterface};
 use mona_wire::checksum::Sum;
+use mona_wire::ip4;
 
 /// A packet, as far as routing is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,13 @@ impl Packet {
         }
     }
 
+    /// May it pass with the options it has?
+    #[inline]
+    pub fn check_options(&self, frame: &Frame<'_>, wanted: Options) -> Result<(), Drop> {
+        let header = frame.bytes.get(frame.eth.len()..self.behind).unwrap_or_default();
+        if header.len() > ip4::HEADER && !self.six { options(header, wanted) } else { Ok(()) }
+    }
+
     /// Is it a message of neighbour discovery (RFC 4861 4)?
     #[inline]
     pub fn is_discovery(&self, frame: &[u8]) -> bool {
@@ -84,6 +92,25 @@ impl Packet {
         }
         hash.end()
     }
+}
+
+#[cold]
+fn options(header: &[u8], wanted: Options) -> Result<(), Drop> {
+    match wanted {
+        Options::Drop => return Err(Drop::Options),
+        Options::Ignore => return Ok(()),
+        Options::NoSourceRoute | Options::Readable => {}
+    }
+    for kind in ip4::options(header) {
+        match kind {
+            Err(_) => return Err(Drop::OptionMalformed),
+            Ok(ip4::LOOSE_SOURCE_ROUTE | ip4::STRICT_SOURCE_ROUTE) if wanted == Options::NoSourceRoute => {
+                return Err(Drop::SourceRouted);
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// A multiplication and a fold for each word.

@@ -34,7 +34,9 @@ pub(crate) fn route(arrival: Arrival<'_>, router: &RouterInterface, out: &mut im
             if four::check(source, destination, router.strict)? == four::Scope::Link {
                 return way.to_host(router, ToHost::LinkScope, out);
             }
+            packet.check_options(&way.frame, router.options)?;
             if let Some(urpf) = router.urpf4 {
+                // RFC 1812 5.3.8: silently.
                 verify(&way, tables.lpm4.lookup(source), urpf, out)?;
             }
             (packet, tables.lpm4.lookup(destination), Drop::LpmMiss4)
@@ -49,7 +51,10 @@ pub(crate) fn route(arrival: Arrival<'_>, router: &RouterInterface, out: &mut im
                 return way.to_host(router, ToHost::LinkScope, out);
             }
             if let Some(urpf) = router.urpf6.filter(|_| !packet.link_local) {
-                verify(&way, tables.lpm6.lookup(source), urpf, out)?;
+                verify(&way, tables.lpm6.lookup(source), urpf, out).inspect_err(|why| {
+                    // RFC 4443 3.1: code 5.
+                    out.tell(way.id, Told::Dropped(*why));
+                })?;
             }
             (packet, tables.lpm6.lookup(destination), Drop::LpmMiss6)
         }

@@ -54,6 +54,8 @@ pub struct RouterInterface {
     pub urpf6: Option<Urpf>,
     /// `ip martian strict`: packets from and to 240.0.0.0/4 and 169.254.0.0/16 are not routed.
     pub strict: bool,
+    /// What becomes of IPv4 packets with options.
+    pub options: Options,
     /// `ip directed-broadcast`: a broadcast to the connected subnet may leave here.
     pub directed_broadcast: bool,
     /// The access lists of packets that come to the router here.
@@ -77,12 +79,28 @@ impl RouterInterface {
             urpf4: None,
             urpf6: None,
             strict: false,
+            options: Options::default(),
             directed_broadcast: false,
             redirects: true,
             acl_in: None,
             acl_out: None,
         }
     }
+}
+
+/// What becomes of IPv4 packets with options (RFC 7126). Where they are forwarded they are carried as they are: nothing is
+/// recorded in them, and no source route is followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Options {
+    /// What is source-routed is dropped (RFC 7126 4.3, 4.4; so does Linux), and what cannot be read.
+    #[default]
+    NoSourceRoute,
+    /// `ip source-route`: only what cannot be read is dropped.
+    Readable,
+    /// `ip options ignore`: nobody looks at them.
+    Ignore,
+    /// `ip options drop`: all are dropped.
+    Drop,
 }
 
 /// Unicast reverse path forwarding (RFC 3704).

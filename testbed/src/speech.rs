@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! b>0200.0000.0001 10.0.1.2>10.0.2.2 ttl 64 len 100 df     UDP over IPv4; with 2001:db8::1 over IPv6
+//! b>0200.0000.0001 10.0.1.2>10.0.2.2 options 94040000      with IP options
 //! b>* who-has 10.0.1.1 tell 10.0.1.2                       ARP
 //! b>0200.0000.0001 10.0.1.2 is-at b
 //! ```
 
 use mona_wire::arp::{self, Arp};
+use mona_wire::checksum::Sum;
 use mona_wire::icmp::{ICMP, ICMPV6};
 use mona_wire::ip4::{self, Ip4};
 use mona_wire::ip6::{self, Ip6};
@@ -41,7 +43,7 @@ pub fn frame(words: &[&str], mac: &dyn Fn(&str) -> Result<Mac, String>) -> Resul
 
 fn packet(ends: &str, options: &[&str]) -> Result<(u16, Vec<u8>), String> {
     let (src, dst) = ends.split_once('>').ok_or_else(|| format!("{ends}: SOURCE>DESTINATION"))?;
-    let (mut ttl, mut length, mut fragment) = (64, 46, 0);
+    let (mut ttl, mut length, mut fragment, mut ip_options) = (64, 46, 0, Vec::new());
     let mut options = options.iter();
     while let Some(option) = options.next() {
         let mut number = || options.next().and_then(|n| n.parse::<u16>().ok()).ok_or(format!("{option} N"));
@@ -49,7 +51,8 @@ fn packet(ends: &str, options: &[&str]) -> Result<(u16, Vec<u8>), String> {
             "ttl" => ttl = number()? as u8,
             "len" => length = number()?,
             "df" => fragment = ip4::DF,
-            other => return Err(format!("{other} is no option of a packet: ttl N, len N, df")),
+            "options" => ip_options = hex(options.next().unwrap_or(&""))?,
+            other => return Err(format!("{other} is no option of a packet: ttl N, len N, df, options HEX")),
         }
     }
     // UDP to the discard port, without a checksum.
@@ -58,7 +61,15 @@ fn packet(ends: &str, options: &[&str]) -> Result<(u16, Vec<u8>), String> {
     match (address(src)?, address(dst)?) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
             let header = Ip4 { header: 20, tos: 0, length, id: 1, fragment, ttl, protocol: 17, src, dst };
-            let mut bytes = [&header.bytes()[..], &udp(length - 20)].concat();
+            let mut header = header.bytes().to_vec();
+            if !ip_options.is_empty() {
+                header.extend(ip_options);
+                (header[0], header[10], header[11]) = (0x40 | (header.len() / 4) as u8, 0, 0);
+                let checksum = Sum::default().bytes(&header).finish();
+                header[10..12].copy_from_slice(&checksum.to_be_bytes());
+            }
+            let payload = length - header.len() as u16;
+            let mut bytes = [header, udp(payload)].concat();
             bytes.resize(length.into(), 0);
             Ok((eth::IPV4, bytes))
         }
@@ -104,9 +115,19 @@ pub fn describe(frame: &[u8]) -> String {
 
 fn icmp(name: &str, message: &[u8]) -> String {
     match message {
+        // Parameter Problem: where.
+        [kind @ 12, code, _, _, pointer, ..] if name == "icmp" => format!("{name} {kind}/{code} at {pointer}"),
         [kind, code, ..] => format!("{name} {kind}/{code}"),
         _ => name.into(),
     }
+}
+
+fn hex(text: &str) -> Result<Vec<u8>, String> {
+    let byte = |at: usize| text.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
+    bytes
+        .filter(|bytes| !bytes.is_empty() && bytes.len() % 4 == 0)
+        .ok_or_else(|| format!("{text} is no options: words of 4 bytes in hexadecimal"))
 }
 
 fn address4(text: &str) -> Result<Ipv4Addr, String> {

@@ -166,6 +166,10 @@ pub struct Routing {
     pub ipv6: bool,
     /// `ip martian strict`
     pub martian_strict: bool,
+    /// `ip source-route`; default off, other than on IOS (RFC 7126 4.3, 4.4).
+    pub source_route: bool,
+    /// `ip options …`
+    pub options: Option<IpOptions>,
     /// `ip cef load-sharing algorithm original`: by addresses alone; default: with protocol and ports.
     pub share_by_addresses: bool,
     /// `ip route …`
@@ -178,12 +182,23 @@ pub struct Routing {
     pub neighbors: BTreeMap<(InterfaceName, Ipv6Addr), Mac>,
 }
 
+/// `ip options …`: what becomes of packets with any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IpOptions {
+    /// They are dropped.
+    Drop,
+    /// They are forwarded as those without.
+    Ignore,
+}
+
 impl Default for Routing {
     fn default() -> Routing {
         Routing {
             ip: true,
             ipv6: false,
             martian_strict: false,
+            source_route: false,
+            options: None,
             share_by_addresses: false,
             routes: BTreeMap::new(),
             routes6: BTreeMap::new(),

@@ -195,7 +195,8 @@ fn print_frame(recorder: &Recorder, bytes: &[u8]) -> String {
     words.extend(recorder.told.iter().filter_map(|told| match told {
         Told::Neighbour => Some("told neighbour".to_string()),
         Told::Redirect => Some("told redirect".to_string()),
-        // The table of reasons says which.
+        // Of a reason that not always is; the others are by themselves.
+        Told::Dropped(why) if !why.is_told() => Some("told".to_string()),
         Told::Dropped(_) | Told::Listed { .. } => None,
     }));
     if let Some(why) = recorder.dropped {

@@ -3,7 +3,7 @@
 //! ```text
 //! svi 10 10.0.10.1/24 2001:db8:10::1/64      the router's interface in VLAN 10, MAC r; its netdev is port h10
 //! routed p3 10.0.3.1/24                      a routed port, its netdev hp3; routed p3.100 …: a sub-interface
-//!     options: mtu N, urpf strict|loose|any, martian-strict, directed-broadcast, no-redirects, off4, off6
+//!     options: mtu N, urpf strict|loose|any, martian-strict, options drop|ignore|readable, directed-broadcast, no-redirects, off4, off6
 //! route 10.9.0.0/16 via 10.0.20.9 10.0.30.9*2        next hops and weights; or null0, reject, prohibit, dev 20
 //! neighbour 10 10.0.10.2 b
 //! hash ports label
@@ -20,7 +20,7 @@
 use mona_datapath::fdb::Origin;
 use mona_datapath::hops::{Hop, NextHop, Room};
 use mona_datapath::lpm::{Lpm4Writer, Lpm6Writer, Prefix};
-use mona_datapath::routing::{LoadSharing, RouterInterface, Routing, Urpf};
+use mona_datapath::routing::{LoadSharing, Options, RouterInterface, Routing, Urpf};
 use mona_datapath::snapshot::{Home, Port, Snapshot, Vlan};
 use mona_datapath::{Drop, Recorder};
 use mona_wire::checksum::Sum;
@@ -117,6 +117,12 @@ impl Router {
             urpf4: urpf,
             urpf6: urpf,
             strict: has("martian-strict"),
+            options: match after("options") {
+                Some("drop") => Options::Drop,
+                Some("ignore") => Options::Ignore,
+                Some("readable") => Options::Readable,
+                _ => Options::NoSourceRoute,
+            },
             directed_broadcast: has("directed-broadcast"),
             redirects: !has("no-redirects"),
             ..RouterInterface::new(mac("r"), Some(host))

@@ -79,6 +79,36 @@ impl Ip4 {
     }
 }
 
+/// Loose source and record route.
+pub const LOOSE_SOURCE_ROUTE: u8 = 131;
+/// Strict source and record route.
+pub const STRICT_SOURCE_ROUTE: u8 = 137;
+
+/// The kinds of the options of a header (RFC 791 3.1), in the order in which they are there. `Err`: at that byte of the header
+/// they cannot be read on.
+pub fn options(header: &[u8]) -> impl Iterator<Item = Result<u8, usize>> + '_ {
+    const END: u8 = 0;
+    const NO_OPERATION: u8 = 1;
+    let mut at = HEADER;
+    std::iter::from_fn(move || {
+        let kind = *header.get(at).filter(|kind| **kind != END)?;
+        let begin = at;
+        if kind == NO_OPERATION {
+            at += 1;
+            return Some(Ok(kind));
+        }
+        let length = header.get(at + 1).map(|length| usize::from(*length));
+        at = length.map_or(header.len(), |length| at + length);
+        match length {
+            Some(2..) if at <= header.len() => Some(Ok(kind)),
+            wrong => {
+                at = header.len();
+                Some(Err(begin + usize::from(wrong.is_some())))
+            }
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +142,24 @@ mod tests {
         let checksum = Sum::default().bytes(&packet[..header]).finish();
         packet[10..12].copy_from_slice(&checksum.to_be_bytes());
         assert_eq!(Ip4::parse(&packet[..length]).map(|ip| ip.header), expect, "{first:02x} {total} {length}");
+    }
+
+    #[test]
+    fn options_are_read_to_their_end() {
+        for (bytes, expect) in [
+            (&[][..], &[][..]),
+            (&[1, 1, 7, 3, 4, 0, 131, 1], &[Ok(1), Ok(1), Ok(7)]),
+            (&[0x94, 4, 0, 0, 131, 7, 4, 10, 0, 0, 1, 0], &[Ok(0x94), Ok(131)]),
+            (&[131, 3, 4, 137, 3, 4, 1, 1], &[Ok(131), Ok(137), Ok(1), Ok(1)]),
+            // A length that is too small, too large, or not there.
+            (&[1, 7, 1, 0], &[Ok(1), Err(22)]),
+            (&[7, 0, 0, 0], &[Err(21)]),
+            (&[1, 7, 4, 0], &[Ok(1), Err(22)]),
+            (&[1, 1, 1, 7], &[Ok(1), Ok(1), Ok(1), Err(23)]),
+        ] {
+            let header = [&[0; HEADER][..], bytes].concat();
+            assert_eq!(options(&header).collect::<Vec<_>>(), expect, "{bytes:?}");
+        }
     }
 
     #[test]

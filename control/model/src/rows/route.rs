@@ -4,7 +4,7 @@ use super::ip::word;
 use super::{DONE, Does, Done, No, Rejected, Row, Said, flag};
 use crate::args::Args;
 use crate::config::Config;
-use crate::l3::{RouteOptions, Routing, StaticRoute};
+use crate::l3::{IpOptions, RouteOptions, Routing, StaticRoute};
 use crate::modes::Mode;
 use crate::names::{InterfaceKind, InterfaceName};
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -44,6 +44,42 @@ pub(super) static ROWS: &[Row] = &[
     .help(&[
         ("martian", "Packets whose addresses nobody should have"),
         ("strict", "Drop class E and link-local addresses, too"),
+    ]),
+    Row::config(
+        &[Mode::Config],
+        "ip source-route",
+        No::Words,
+        Does::Set {
+            set: |config, _, _, no| edit(config, |routing| routing.source_route = !no),
+            get: |config, _| flag(config.routing.source_route),
+        },
+    )
+    .help(&[("source-route", "Forward packets with source routing header options")]),
+    Row::config(
+        &[Mode::Config],
+        "ip options {how:drop|ignore}",
+        No::Words,
+        Does::Set {
+            set: |config, _, args, no| {
+                let options = match args.word("how").as_deref() {
+                    _ if no => None,
+                    Some("drop") => Some(IpOptions::Drop),
+                    _ => Some(IpOptions::Ignore),
+                };
+                edit(config, |routing| routing.options = options)
+            },
+            get: |config, _| {
+                super::say(config.routing.options.map(|options| match options {
+                    IpOptions::Drop => "drop",
+                    IpOptions::Ignore => "ignore",
+                }))
+            },
+        },
+    )
+    .help(&[
+        ("options", "Packets with IP options"),
+        ("drop", "Drop them"),
+        ("ignore", "Forward them as those without"),
     ]),
     Row::config(
         &[Mode::Config],

@@ -2,7 +2,9 @@
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use mona_model::config::{Config, InterfaceConfig};
-use mona_model::l3::{AdvertisedPrefix, Encapsulation, Ip, Ip6, L3, Nd, RouteOptions, Routing, StaticRoute, Verify};
+use mona_model::l3::{
+    AdvertisedPrefix, Encapsulation, Ip, Ip6, IpOptions, L3, Nd, RouteOptions, Routing, StaticRoute, Verify,
+};
 use mona_model::names::{InterfaceKind, InterfaceName};
 use mona_wire::{Mac, VlanId};
 use proptest::option;
@@ -88,8 +90,8 @@ fn routing() -> impl Strategy<Value = Routing> {
     let route = (0u8..60, 8u8..=24, option::of(any::<u8>()), 0u8..3, options).boxed();
     let macs = proptest::collection::vec((any::<u8>(), any::<[u8; 6]>()), 0..4);
     let routes = proptest::collection::vec(route, 0..6);
-    (any::<[bool; 4]>(), routes.clone(), routes, macs.clone(), macs).prop_map(
-        |([ip, ipv6, martian_strict, share_by_addresses], four, six, arp, neighbors)| {
+    (any::<[bool; 5]>(), 0u8..3, routes.clone(), routes, macs.clone(), macs).prop_map(
+        |([ip, ipv6, martian_strict, source_route, share_by_addresses], options, four, six, arp, neighbors)| {
             let mac = |mut mac: [u8; 6]| {
                 mac[0] &= 0xfe;
                 Mac(mac)
@@ -99,7 +101,9 @@ fn routing() -> impl Strategy<Value = Routing> {
                 2 => Some("Null0".parse().expect("a name")),
                 _ => None,
             };
-            let mut routing = Routing { ip, ipv6, martian_strict, share_by_addresses, ..Routing::default() };
+            let mut routing =
+                Routing { ip, ipv6, martian_strict, source_route, share_by_addresses, ..Routing::default() };
+            routing.options = [None, Some(IpOptions::Drop), Some(IpOptions::Ignore)][usize::from(options)];
             for (net, length, gateway, way, options) in four {
                 let prefix = Ipv4Net::new(Ipv4Addr::new(20 + net, 0, 0, 0), length).expect("a length");
                 let gateway = gateway.map(|n| IpAddr::V4(Ipv4Addr::new(192, 0, 2, n)));

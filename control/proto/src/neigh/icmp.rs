@@ -206,7 +206,7 @@ impl Neigh {
         let about = Ip4::parse(packet).filter(|ip| self.may_tell_about4(header, ip, packet))?;
         // The sender must be a neighbour of the next hop; who routed by options wanted this way.
         let subnet = link.interface.v4.iter().find(|own| own.contains(next))?;
-        if !subnet.contains(about.src) || source_routed(&packet[ip4::HEADER..about.header]) {
+        if !subnet.contains(about.src) || source_routed(&packet[..about.header]) {
             return None;
         }
         let quoted = &packet[..usize::from(about.length).min(MAX4 - ip4::HEADER - icmp::HEADER)];
@@ -287,18 +287,7 @@ fn packet4(id: u16, src: Ipv4Addr, dst: Ipv4Addr, message: &[u8]) -> Vec<u8> {
 }
 
 /// Is there a loose or a strict source route among the options (RFC 791 3.1)?
-fn source_routed(mut options: &[u8]) -> bool {
-    while let [kind, rest @ ..] = options {
-        match kind {
-            0 => return false,
-            1 => options = rest,
-            131 | 137 => return true,
-            _ => {
-                let length = usize::from(*rest.first().unwrap_or(&0));
-                let Some(after) = options.get(length.max(2)..) else { return false };
-                options = after;
-            }
-        }
-    }
-    false
+fn source_routed(header: &[u8]) -> bool {
+    let is_one = |kind| matches!(kind, Ok(ip4::LOOSE_SOURCE_ROUTE | ip4::STRICT_SOURCE_ROUTE));
+    ip4::options(header).any(is_one)
 }
