@@ -101,9 +101,12 @@ impl<'a> Program<'a> {
     }
 
     fn flow(mut self, epoch: u64) -> Result<Flow, Uncached> {
+        if let Some(why) = self.why {
+            return Err(why);
+        }
         let inner = match self.looked.depth {
             Depth::L2 => Inner::default(),
-            _ => inner(self.frame).ok_or(Uncached::Header)?,
+            _ => Inner::of(self.frame).ok_or(Uncached::Header)?,
         };
         if let Some((dst, _)) = self.route {
             // The lists and the way back have been asked about the frame as it came; the rest follows the address.
@@ -220,48 +223,59 @@ impl Out for Program<'_> {
     }
 }
 
-/// What a key may hold beyond the Ethernet header. `None`: more is in the way.
-fn inner(frame: &Frame<'_>) -> Option<Inner> {
-    let Frame { bytes, eth, .. } = frame;
-    let packet = bytes.get(eth.len()..)?;
-    let mut inner = Inner { ethertype: eth.ethertype, ..Inner::default() };
-    let upper = match eth.ethertype {
-        IPV4 => {
-            let header: &[u8; 20] = packet.first_chunk()?;
-            let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
-            // Neither DF nor the reserved bit makes a fragment.
-            if header[0] != 0x45 || (header[6] & 0x3f, header[7]) != (0, 0) {
-                return None;
+impl Inner {
+    /// What a key may hold of a frame beyond its Ethernet header. `None`: more is in the way.
+    pub fn of(frame: &Frame<'_>) -> Option<Inner> {
+        let Frame { bytes, eth, .. } = frame;
+        let packet = bytes.get(eth.len()..)?;
+        let mut inner = Inner { ethertype: eth.ethertype, ..Inner::default() };
+        let upper = match eth.ethertype {
+            IPV4 => {
+                let header: &[u8; 20] = packet.first_chunk()?;
+                let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
+                // Neither DF nor the reserved bit makes a fragment.
+                if header[0] != 0x45 || (header[6] & 0x3f, header[7]) != (0, 0) {
+                    return None;
+                }
+                (inner.protocol, inner.tos) = (header[9], header[1]);
+                inner.addresses[..8].copy_from_slice(&header[12..20]);
+                packet.get(20..total)?
             }
-            (inner.protocol, inner.tos) = (header[9], header[1]);
-            inner.addresses[..8].copy_from_slice(&header[12..20]);
-            packet.get(20..total)?
-        }
-        IPV6 => {
-            let header: &[u8; 40] = packet.first_chunk()?;
-            let total = 40 + usize::from(u16::from_be_bytes([header[4], header[5]]));
-            if header[0] >> 4 != 6 || EXTENSIONS.contains(&header[6]) {
-                return None;
+            IPV6 => {
+                let header: &[u8; 40] = packet.first_chunk()?;
+                let total = 40 + usize::from(u16::from_be_bytes([header[4], header[5]]));
+                if header[0] >> 4 != 6 || EXTENSIONS.contains(&header[6]) {
+                    return None;
+                }
+                (inner.protocol, inner.tos) = (header[6], header[0] << 4 | header[1] >> 4);
+                inner.addresses.copy_from_slice(&header[8..40]);
+                packet.get(40..total)?
             }
-            (inner.protocol, inner.tos) = (header[6], header[0] << 4 | header[1] >> 4);
-            inner.addresses.copy_from_slice(&header[8..40]);
-            packet.get(40..total)?
+            _ => {
+                inner.tos = eth.tag.map_or(0, Tci::pcp);
+                return Some(inner);
+            }
+        };
+        match (inner.protocol, eth.ethertype) {
+            (TCP, _) => {
+                inner.ports = *upper.get(..14)?.first_chunk()?;
+                inner.flags = upper[13];
+            }
+            (UDP | DCCP | SCTP | UDP_LITE, _) => inner.ports = *upper.get(..8)?.first_chunk()?,
+            (ICMP, IPV4) | (ICMP6, IPV6) => inner.ports[..2].copy_from_slice(upper.get(..2)?),
+            _ => {}
         }
-        _ => {
-            inner.tos = eth.tag.map_or(0, Tci::pcp);
-            return Some(inner);
-        }
-    };
-    match (inner.protocol, eth.ethertype) {
-        (TCP, _) => {
-            inner.ports = *upper.get(..14)?.first_chunk()?;
-            inner.flags = upper[13];
-        }
-        (UDP | DCCP | SCTP | UDP_LITE, _) => inner.ports = *upper.get(..8)?.first_chunk()?,
-        (ICMP, IPV4) | (ICMP6, IPV6) => inner.ports[..2].copy_from_slice(upper.get(..2)?),
-        _ => {}
+        Some(inner)
     }
-    Some(inner)
+
+    /// So much of it as was looked at: what two frames of one flow have in common.
+    pub fn at(self, looked: Looked) -> Inner {
+        match looked.depth {
+            Depth::L2 => Inner::default(),
+            Depth::L3 => Inner { ports: [0; 4], flags: 0, ..self },
+            Depth::L4 => Inner { flags: if looked.flags { self.flags } else { 0 }, ..self },
+        }
+    }
 }
 
 const ICMP: u8 = 1;

@@ -39,7 +39,10 @@ pub fn vlan(vid: &str) -> VlanId {
 }
 
 pub fn port(name: &str) -> PortId {
-    PortId(name.strip_prefix('p').unwrap().parse().unwrap())
+    match name.strip_prefix('h') {
+        Some(vid) => PortId(router::SVI + vid.parse::<u16>().unwrap()),
+        None => PortId(name.strip_prefix('p').unwrap().parse().unwrap()),
+    }
 }
 
 /// `a`…`z` are stations, `*` everybody, `g` a group; or an address.
@@ -52,7 +55,7 @@ pub fn mac(name: &str) -> Mac {
     }
 }
 
-fn name(mac: Mac) -> String {
+pub fn name(mac: Mac) -> String {
     match mac.0 {
         [2, 0, 0, 0, 0, letter @ b'a'..=b'z'] => char::from(letter).to_string(),
         _ => mac.to_string(),

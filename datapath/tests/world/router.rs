@@ -32,7 +32,7 @@ use super::{mac, name, port, print_tag, vlan};
 
 /// Host ports have numbers from here on: that of an SVI comes with its VLAN's, that of a routed port with the index of its
 /// internal VLAN.
-const SVI: u16 = 3000;
+pub const SVI: u16 = 3000;
 const ROUTED: u16 = 3500;
 
 /// An interface of the router: its VLAN, and its addresses with the lengths of their prefixes.
