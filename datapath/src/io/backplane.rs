@@ -193,7 +193,6 @@ impl Backplane {
     #[inline]
     pub fn receive(&mut self, into: &mut Vec<RxFrame>, max: usize) -> usize {
         let before = into.len();
-        let mut run = (0, 0);
         for _ in 0..max {
             if self.held == self.shape.slots() {
                 break;
@@ -207,15 +206,6 @@ impl Backplane {
             let header = unsafe { slot.cast::<libc::tpacket2_hdr>().as_ref() };
             let number = header.tp_vlan_tci & 0xfff;
             if status & libc::TP_STATUS_VLAN_VALID != 0 && number != 0 {
-                let port = usize::from(number);
-                if let Some(credit) = &self.credit {
-                    if run.0 != port {
-                        credit.add(run.0, run.1);
-                        credit.add(0, run.1);
-                        run = (port, 0);
-                    }
-                    run.1 += 1;
-                }
                 if header.tp_snaplen == header.tp_len {
                     // SAFETY: the kernel put the frame and, before it, the virtio header inside the slot.
                     let at = unsafe { slot.add(usize::from(header.tp_mac)) };
@@ -240,10 +230,6 @@ impl Backplane {
             self.next = self.shape.after(self.next);
         }
         if let Some(credit) = &mut self.credit {
-            if run.1 > 0 {
-                credit.add(run.0, run.1);
-                credit.add(0, run.1);
-            }
             // Two turns: one for the ring, one for what waited in the kernel before it.
             if self.received - credit.since > 2 * self.shape.slots() as u64 {
                 credit.reconcile(self.received);
@@ -259,16 +245,41 @@ impl Backplane {
         }
     }
 
-    /// Gives the slots of all frames received back to the kernel.
+    /// Gives the slots of all frames received back to the kernel, and their ports the credit: what was sent of them is sent.
     #[inline]
     pub fn release(&mut self) {
         let slots = self.shape.slots();
         let mut index = (self.next + slots - self.held) % slots;
+        let mut run = (0, 0);
         for _ in 0..self.held {
+            let port = self.port(index);
+            if run.0 != port {
+                self.give_back(run);
+                run = (port, 0);
+            }
+            run.1 += 1;
             self.status(index).store(libc::TP_STATUS_KERNEL, Ordering::Release);
             index = self.shape.after(index);
         }
+        self.give_back(run);
         self.held = 0;
+    }
+
+    /// The port whose frame is in a slot that is ours; 0: none's.
+    #[inline]
+    fn port(&self, index: usize) -> usize {
+        // SAFETY: the slot is ours until its status says otherwise, and begins with this header.
+        let header = unsafe { self.slot(index).cast::<libc::tpacket2_hdr>().as_ref() };
+        let tagged = self.status(index).load(Ordering::Relaxed) & libc::TP_STATUS_VLAN_VALID != 0;
+        if tagged { usize::from(header.tp_vlan_tci & 0xfff) } else { 0 }
+    }
+
+    #[inline]
+    fn give_back(&self, (port, frames): (usize, u64)) {
+        if let Some(credit) = self.credit.as_ref().filter(|_| port != 0) {
+            credit.add(port, frames);
+            credit.add(0, frames);
+        }
     }
 
     /// Is there a frame to receive?
