@@ -1,19 +1,38 @@
 //! Counters as operators read them: since the last clear, with rates averaged over five minutes as on IOS.
 
 use mona_datapath::Drop;
-use mona_datapath::stats::PortCounters;
-use mona_model::shown::InterfaceCounters;
-use mona_wire::{Instant, PortId};
+use mona_datapath::stats::{PortCounters, RouterCounters};
+use mona_model::shown::{InterfaceCounters, Routed};
+use mona_wire::{Instant, PortId, VlanId};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 /// `load-interval` of IOS.
 const LOAD_INTERVAL: Duration = Duration::from_secs(300);
 
-/// What is remembered of each port's counters.
+/// Whose counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Counted {
+    /// A port's.
+    Port(PortId),
+    /// What the router's interface in a VLAN routed.
+    Router(VlanId),
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Counted::Port(port) => port.fmt(f),
+            Counted::Router(vlan) => write!(f, "the router in VLAN {vlan}"),
+        }
+    }
+}
+
+/// What is remembered of everybody's counters.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
-    ports: BTreeMap<PortId, Port>,
+    ports: BTreeMap<Counted, Port>,
     /// What is subtracted from the counters of lines of access lists.
     matches: BTreeMap<u32, u64>,
 }
@@ -29,7 +48,7 @@ struct Port {
 
 impl Counters {
     /// Takes a sample (every few seconds) for the rates.
-    pub fn sample(&mut self, now: Instant, port: PortId, raw: &PortCounters) {
+    pub fn sample(&mut self, now: Instant, port: Counted, raw: &PortCounters) {
         let entry = self.ports.entry(port).or_default();
         let totals = [raw.rx_bytes * 8, raw.rx_frames, raw.tx_bytes * 8, raw.tx_frames];
         if let Some((then, before)) = entry.last {
@@ -47,7 +66,7 @@ impl Counters {
     }
 
     /// `clear counters`: from now on everything counts from zero.
-    pub fn clear(&mut self, now: Instant, port: PortId, raw: PortCounters) {
+    pub fn clear(&mut self, now: Instant, port: Counted, raw: PortCounters) {
         let entry = self.ports.entry(port).or_default();
         entry.base = raw;
         entry.cleared = Some(now);
@@ -64,12 +83,12 @@ impl Counters {
     }
 
     /// A new owner: nothing of the old one remains.
-    pub fn forget(&mut self, port: PortId) {
+    pub fn forget(&mut self, port: Counted) {
         self.ports.remove(&port);
     }
 
     /// The counters since the last clear.
-    pub fn since_clear(&self, port: PortId, raw: &PortCounters) -> PortCounters {
+    pub fn since_clear(&self, port: Counted, raw: &PortCounters) -> PortCounters {
         let Some(Port { base, .. }) = self.ports.get(&port) else { return raw.clone() };
         let minus = |a: u64, b: u64| a.saturating_sub(b);
         let of = |name: &str| base.kernel.iter().find(|(n, _)| *n == name).map_or(0, |(_, count)| *count);
@@ -95,7 +114,7 @@ impl Counters {
     }
 
     /// What `show interfaces` prints. `clock` is the clock the datapath stamps with, nanoseconds.
-    pub fn shown(&self, now: Instant, clock: u64, port: PortId, raw: &PortCounters) -> InterfaceCounters {
+    pub fn shown(&self, now: Instant, clock: u64, port: Counted, raw: &PortCounters) -> InterfaceCounters {
         let own = self.since_clear(port, raw);
         let [rx_bps, rx_pps, tx_bps, tx_pps] =
             self.ports.get(&port).map_or([0; 4], |p| p.rates.map(|rate| rate.round() as u64));
@@ -126,6 +145,54 @@ impl Counters {
             last_input_secs: ago(own.last_rx),
             last_output_secs: ago(own.last_tx),
             last_clear_secs: self.ports.get(&port).and_then(|p| p.cleared).map(|at| now.since(at).as_secs()),
+            routed: None,
+        }
+    }
+
+    /// What the router's interface in a VLAN routed.
+    pub fn routed(&self, vlan: VlanId, raw: &RouterCounters) -> Routed {
+        let own = self.since_clear(Counted::Router(vlan), &raw.as_port());
+        Routed {
+            in_packets: own.rx_frames,
+            in_bytes: own.rx_bytes,
+            out_packets: own.tx_frames,
+            out_bytes: own.tx_bytes,
+        }
+    }
+
+    /// What `show interfaces` prints of an SVI or a sub-interface: what it routed, and what went to and came from the netdev
+    /// behind `host`.
+    pub fn of_router(
+        &self,
+        now: Instant,
+        clock: u64,
+        (vlan, raw): (VlanId, &RouterCounters),
+        host: Option<(PortId, &PortCounters)>,
+    ) -> InterfaceCounters {
+        let routed = self.shown(now, clock, Counted::Router(vlan), &raw.as_port());
+        let host = host.map(|(id, raw)| self.shown(now, clock, Counted::Port(id), raw)).unwrap_or_default();
+        let last = |a: Option<u64>, b: Option<u64>| a.into_iter().chain(b).min();
+        // What leaves by the port of the netdev comes in to the router.
+        InterfaceCounters {
+            rx_frames: routed.rx_frames + host.tx_frames,
+            rx_bytes: routed.rx_bytes + host.tx_bytes,
+            rx_multicast: host.tx_multicast,
+            rx_broadcast: host.tx_broadcast,
+            rx_drops: host.tx_drops,
+            rx_bps: routed.rx_bps + host.tx_bps,
+            rx_pps: routed.rx_pps + host.tx_pps,
+            last_input_secs: last(routed.last_input_secs, host.last_output_secs),
+            tx_frames: routed.tx_frames + host.rx_frames,
+            tx_bytes: routed.tx_bytes + host.rx_bytes,
+            tx_multicast: host.rx_multicast,
+            tx_broadcast: host.rx_broadcast,
+            tx_drops: host.rx_drops,
+            tx_bps: routed.tx_bps + host.rx_bps,
+            tx_pps: routed.tx_pps + host.rx_pps,
+            last_output_secs: last(routed.last_output_secs, host.last_input_secs),
+            last_clear_secs: routed.last_clear_secs,
+            routed: Some(self.routed(vlan, raw)),
+            ..InterfaceCounters::default()
         }
     }
 }

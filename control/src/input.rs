@@ -1,6 +1,7 @@
 //! What comes into the control machine and what goes out of it: closed, serialisable enums. A log of inputs *is* a bug
 //! report (`switchd --record`, `testbed replay`).
 
+use crate::counters::Counted;
 use crate::probe::Job;
 use crate::rib::Refusal;
 use ipnet::IpNet;
@@ -297,8 +298,8 @@ pub enum Output {
         /// On?
         on: bool,
     },
-    /// Counters of the port start from zero now (cleared, or a new owner).
-    ClearCounters(PortId),
+    /// Counters of a port or a router start from zero now (cleared, or a new owner).
+    ClearCounters(Counted),
     /// Counters of lines of access lists start from zero now (cleared, or a new owner).
     ClearMatches(Vec<u32>),
     /// A session wants to see something: the rim answers it with [`Switch::show`](crate::switch::Switch::show), which

@@ -29,6 +29,7 @@ pub mod say;
 pub mod server;
 pub mod show;
 mod show_ip;
+mod show_traffic;
 pub mod state;
 pub mod statics;
 pub mod switch;

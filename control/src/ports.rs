@@ -1,6 +1,7 @@
 //! Interfaces are configuration, devices are state, a port is the two matched: opened when both are there, closed when either
 //! goes, and kept as it is otherwise.
 
+use crate::counters::Counted;
 use crate::input::Output;
 use crate::state::{Failed, Port, obstacle};
 use crate::switch::Switch;
@@ -57,7 +58,7 @@ impl Switch {
             self.abandon_waiting(name, &format!("{name} was taken away while {} was being opened", port.device));
         }
         self.outputs.push(Output::Close { port: port.id, device: port.device });
-        self.outputs.push(Output::ClearCounters(port.id));
+        self.outputs.push(Output::ClearCounters(Counted::Port(port.id)));
     }
 
     fn open(&mut self, name: InterfaceName) {

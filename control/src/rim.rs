@@ -1,7 +1,7 @@
 //! The loop around the machine: wait, gather inputs, step, carry out.
 
 use crate::arguments::Arguments;
-use mona_control::counters::Counters;
+use mona_control::counters::{Counted, Counters};
 use mona_control::fib::{Fib, Limits};
 use mona_control::identity;
 use mona_control::input::{Input, Output, Session};
@@ -181,8 +181,11 @@ impl Rim {
             self.open_again();
             if now >= self.next_sample {
                 self.next_sample = now + SAMPLE;
-                for port in self.switch.state.ports.values() {
-                    self.counters.sample(now, port.id, &self.datapath.traffic(port.id));
+                for (port, _) in self.switch.state.devices_of_ports() {
+                    self.counters.sample(now, Counted::Port(port), &self.datapath.traffic(port));
+                }
+                for vlan in self.switch.state.routers.values().filter_map(|router| router.vlan) {
+                    self.counters.sample(now, Counted::Router(vlan), &self.datapath.router_counters(vlan).as_port());
                 }
             }
             self.synchronise();
@@ -280,7 +283,7 @@ impl Rim {
                 self.synchronise();
                 self.opening.retain(|opening| opening.port != port);
                 self.datapath.close(port);
-                self.counters.forget(port);
+                self.counters.forget(Counted::Port(port));
             }
             Output::SetUp { device, up } => {
                 if let Err(e) = self.datapath.set_up(&device, up) {
@@ -314,9 +317,12 @@ impl Rim {
                 }
             }
             Output::Monitor { session, on } => self.server.monitor(session, on),
-            Output::ClearCounters(port) => {
-                let raw = self.datapath.port_counters(port);
-                self.counters.clear(now, port, raw);
+            Output::ClearCounters(whose) => {
+                let raw = match whose {
+                    Counted::Port(port) => self.datapath.port_counters(port),
+                    Counted::Router(vlan) => self.datapath.router_counters(vlan).as_port(),
+                };
+                self.counters.clear(now, whose, raw);
             }
             Output::ScanNeighbours => {
                 let neighbours = &self.switch.snapshot.routing.neighbours;
@@ -353,7 +359,7 @@ impl Rim {
                 None
             }
             result => {
-                self.counters.forget(port);
+                self.counters.forget(Counted::Port(port));
                 Some(Input::Opened { port, device, result: result.map_err(|refused| refused.why.0) })
             }
         }
@@ -402,7 +408,8 @@ impl Rim {
         let raw = |port| self.datapath.port_counters(port);
         let view = View {
             raw: &raw,
-            vlan: &|vlan| self.datapath.vlan_counters(vlan),
+            router: &|vlan| self.datapath.router_counters(vlan),
+            ip_drops: &|six, reason| self.datapath.ip_drops(six, reason),
             matches: &|slot| self.counters.matches(slot, self.datapath.matches(slot)),
             counters: &self.counters,
             clock: monotonic(),

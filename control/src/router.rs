@@ -1,6 +1,7 @@
 //! The router's interfaces: SVIs, routed ports, their sub-interfaces, and loopbacks. Each is a VLAN with a router in it (an
 //! internal one behind a routed port) and a netdev for Linux: one end of a veth pair whose other end is a port of the VLAN.
 
+use crate::counters::Counted;
 use crate::input::{HostHop, HostLink, HostPlan, HostRoute, KernelHop, KernelRoute, Output};
 use crate::rib::{Path, Refusal, Rib, Route, Source, Way};
 use crate::state::State;
@@ -106,7 +107,8 @@ impl Switch {
         let new: Vec<_> = self.config.interfaces.keys().copied().filter(|name| is_wanted(name)).collect();
         for name in gone {
             self.close_host(now, name);
-            self.state.routers.remove(&name);
+            let vlan = self.state.routers.remove(&name).and_then(|router| router.vlan);
+            self.outputs.extend(vlan.map(|vlan| Output::ClearCounters(Counted::Router(vlan))));
         }
         for name in new {
             if !self.state.routers.contains_key(&name) {
@@ -166,7 +168,7 @@ impl Switch {
             // Workers must not send to it while it is being closed.
             self.publish(now);
             self.outputs.push(Output::Close { port: port.id, device: peer });
-            self.outputs.push(Output::ClearCounters(port.id));
+            self.outputs.push(Output::ClearCounters(Counted::Port(port.id)));
         }
     }
 

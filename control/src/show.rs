@@ -1,13 +1,13 @@
 //! `show …`: what the switch knows, as typed values. Nothing here changes anything.
 
 use crate::compile::served;
-use crate::counters::Counters;
+use crate::counters::{Counted, Counters};
 use crate::log::clock;
 use crate::switch::Switch;
 use crate::trace;
 use mona_datapath::Drop;
 use mona_datapath::fdb::{Origin, Station};
-use mona_datapath::stats::{PortCounters, VlanCounters};
+use mona_datapath::stats::{PortCounters, RouterCounters};
 use mona_model::acl::{Entry, ListKind, number};
 use mona_model::config::{InterfaceConfig, SwitchportMode};
 use mona_model::names::{InterfaceName, VlanSet};
@@ -20,8 +20,10 @@ use mona_wire::{Instant, Mac, PortId, VlanId};
 pub struct View<'a> {
     /// The datapath's counters of a port.
     pub raw: &'a dyn Fn(PortId) -> PortCounters,
-    /// The datapath's counters of a VLAN.
-    pub vlan: &'a dyn Fn(VlanId) -> VlanCounters,
+    /// The datapath's counters of the router's interface in a VLAN.
+    pub router: &'a dyn Fn(VlanId) -> RouterCounters,
+    /// How often the datapath dropped IPv4 (`false`) or IPv6 packets for a reason.
+    pub ip_drops: &'a dyn Fn(bool, Drop) -> u64,
     /// What a line of an access list counted since the last clear.
     pub matches: &'a dyn Fn(u32) -> u64,
     /// What was cleared, and the rates.
@@ -266,13 +268,6 @@ impl Switch {
             .copied()
             .filter(|v| exists(*v) && allowed.is_none_or(|set| set.contains(*v)))
             .collect();
-        let counters = match self.state.ports.get(&name) {
-            Some(port) => view.counters.shown(now, view.clock, port.id, &(view.raw)(port.id)),
-            None => match self.state.routers.get(&name).and_then(|router| router.vlan) {
-                Some(vlan) => of_vlan(&(view.vlan)(vlan)),
-                None => InterfaceCounters::default(),
-            },
-        };
         Interface {
             name,
             device: config.device.clone(),
@@ -287,6 +282,7 @@ impl Switch {
             duplex_full: None,
             routed,
             address: config.l3.ip.address,
+            arp_timeout_secs: config.l3.ip.arp_timeout.unwrap_or(usual_arp_timeout()),
             encapsulation: config.l3.encapsulation.map(|encapsulation| encapsulation.vid),
             trunk,
             access_vlan: switchport.access_vlan,
@@ -303,7 +299,24 @@ impl Switch {
             protected: switchport.protected,
             block_unicast: switchport.block_unicast,
             block_multicast: switchport.block_multicast,
-            counters,
+            counters: self.interface_counters(now, name, view),
+        }
+    }
+
+    fn interface_counters(&self, now: Instant, name: InterfaceName, view: &View) -> InterfaceCounters {
+        let router = self.state.routers.get(&name);
+        let vlan = router.and_then(|router| router.vlan).map(|vlan| (vlan, (view.router)(vlan)));
+        match (self.state.ports.get(&name), vlan) {
+            (Some(port), vlan) => InterfaceCounters {
+                routed: vlan.map(|(vlan, raw)| view.counters.routed(vlan, &raw)),
+                ..view.counters.shown(now, view.clock, Counted::Port(port.id), &(view.raw)(port.id))
+            },
+            (None, Some((vlan, raw))) => {
+                let host = router.and_then(|router| router.port.as_ref()).map(|port| (port.id, (view.raw)(port.id)));
+                let host = host.as_ref().map(|(id, raw)| (*id, raw));
+                view.counters.of_router(now, view.clock, (vlan, &raw), host)
+            }
+            (None, None) => InterfaceCounters::default(),
         }
     }
 
@@ -355,7 +368,7 @@ impl Switch {
     fn drops(&self, view: &View) -> Vec<DropRow> {
         let mut rows = Vec::new();
         for (name, port) in &self.state.ports {
-            let own = view.counters.since_clear(port.id, &(view.raw)(port.id));
+            let own = view.counters.since_clear(Counted::Port(port.id), &(view.raw)(port.id));
             let mut push = |reason: &str, count: u64, why: &str| {
                 if count > 0 {
                     let (reason, why) = (reason.to_string(), why.to_string());
@@ -415,13 +428,7 @@ fn why_lost(name: &str) -> &'static str {
     }
 }
 
-/// The counters of the router's interface in a VLAN: those of the VLAN.
-fn of_vlan(vlan: &VlanCounters) -> InterfaceCounters {
-    InterfaceCounters {
-        rx_frames: vlan.rx_frames,
-        rx_bytes: vlan.rx_bytes,
-        tx_frames: vlan.tx_frames,
-        tx_bytes: vlan.tx_bytes,
-        ..InterfaceCounters::default()
-    }
+/// Seconds, where nothing is configured.
+fn usual_arp_timeout() -> u32 {
+    mona_proto::neigh::Interface::default().arp_timeout.as_secs() as u32
 }

@@ -4,10 +4,8 @@ use crate::compile::served;
 use crate::probe::Job;
 use crate::rib::{self, Path, Route, Source, Way};
 use crate::router::{addresses6, is_routed, link_local};
-use crate::show::View;
 use crate::switch::Switch;
 use ipnet::IpNet;
-use mona_datapath::Drop;
 use mona_model::config::InterfaceConfig;
 use mona_model::names::InterfaceName;
 use mona_model::shown::Shown;
@@ -276,76 +274,6 @@ impl Switch {
             ipv6: l3.ipv6.clone(),
             advertises: self.config.routing.ipv6 && l3.has_ip6() && !l3.ipv6.nd.suppress,
         }
-    }
-
-    pub(crate) fn traffic(&self, six: bool, view: &View) -> Traffic {
-        let c = self.neigh.counters();
-        let dropped = |reason: Drop| -> u64 {
-            let ids = self.state.devices_of_ports().map(|(id, _)| id);
-            ids.map(|id| (view.raw)(id).dropped(reason)).sum()
-        };
-        let group = |title: &str, counts: &[(&str, u64)]| {
-            let count = |(what, count): &(&str, u64)| Count { what: what.to_string(), count: *count };
-            (title.to_string(), counts.iter().map(count).collect())
-        };
-        let drops = |reasons: &[Drop]| -> Vec<(&str, u64)> {
-            reasons.iter().map(|reason| (reason.name(), dropped(*reason))).collect()
-        };
-        let held = [
-            ("released", c.released),
-            ("queue full", c.queue_dropped),
-            ("neighbor unresolved", c.unresolved),
-            ("neighbors evicted", c.evicted),
-        ];
-        let limits = [("errors rate-limited", c.errors_limited), ("errors exempt", c.errors_exempt)];
-        let groups = match six {
-            false => vec![
-                group("Drop", &drops(&[Drop::Ttl, Drop::LpmMiss4, Drop::Reject, Drop::Mtu, Drop::Unresolved])),
-                group(
-                    "ICMP sent",
-                    &[
-                        ("redirects", c.icmp_redirects),
-                        ("unreachable", c.icmp_unreachables),
-                        ("time exceeded", c.icmp_exceeded),
-                        ("parameter problem", c.icmp_parameter),
-                        limits[0],
-                        limits[1],
-                    ],
-                ),
-                group(
-                    "ARP rcvd",
-                    &[("requests", c.arp_requests_in), ("replies", c.arp_replies_in), ("invalid", c.invalid)],
-                ),
-                group(
-                    "ARP sent",
-                    &[
-                        ("requests", c.arp_requests_out),
-                        ("proxied", c.arp_proxied),
-                        ("rate-limited", c.requests_limited),
-                    ],
-                ),
-                group("Waiting for neighbors", &held),
-            ],
-            true => vec![
-                group("Drop", &drops(&[Drop::Ttl, Drop::LpmMiss6, Drop::Reject, Drop::Mtu, Drop::Unresolved])),
-                group(
-                    "ICMP sent",
-                    &[
-                        ("redirects", c.icmp6_redirects),
-                        ("unreachable", c.icmp6_unreachables),
-                        ("too big", c.icmp6_too_big),
-                        ("time exceeded", c.icmp6_exceeded),
-                        ("parameter problem", c.icmp6_parameter),
-                        limits[0],
-                        limits[1],
-                    ],
-                ),
-                group("ND rcvd", &[("messages", c.nd_in), ("invalid", c.invalid)]),
-                group("ND sent", &[("solicitations", c.nd_solicits_out), ("router advertisements", c.nd_adverts_out)]),
-                group("Waiting for neighbors", &held),
-            ],
-        };
-        Traffic { six, groups }
     }
 
     pub(crate) fn cef(&self, six: bool) -> Vec<CefRow> {

@@ -8,6 +8,7 @@
 //! ```
 
 use crate::compile::{Made, compile, served};
+use crate::counters::Counted;
 use crate::fib::Fib;
 use crate::hooks::Waiting;
 use crate::input::{Device, Input, Output, Session};
@@ -351,12 +352,17 @@ impl Switch {
                 self.reply(session.id, id, &context, Vec::new());
             }
             Action::ClearCounters(interface) => {
-                let chosen = self.state.ports.iter().filter(|(name, _)| interface.is_none_or(|i| i == **name));
-                let ids: Vec<PortId> = chosen.map(|(_, port)| port.id).collect();
-                for port in &ids {
+                let chosen = |name: &InterfaceName| interface.is_none_or(|i| i == *name);
+                let ports = self.state.ports.iter().filter(|(name, _)| chosen(name)).map(|(_, port)| port.id);
+                let routers = self.state.routers.iter().filter(|(name, _)| chosen(name)).map(|(_, router)| router);
+                let hosts = routers.clone().filter_map(|router| Some(router.port.as_ref()?.id));
+                let ports: Vec<PortId> = ports.chain(hosts).collect();
+                let routers: Vec<VlanId> = routers.filter_map(|router| router.vlan).collect();
+                for port in &ports {
                     self.state.reserved.remove(port);
                 }
-                self.outputs.extend(ids.into_iter().map(Output::ClearCounters));
+                let counted = ports.into_iter().map(Counted::Port).chain(routers.into_iter().map(Counted::Router));
+                self.outputs.extend(counted.map(Output::ClearCounters));
                 self.reply(session.id, id, &context, Vec::new());
             }
             Action::ClearAccessLists { list } => match list {

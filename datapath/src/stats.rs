@@ -4,7 +4,8 @@ use crate::Drop;
 use crate::io::Offload;
 use crate::offload::header_len;
 use crossbeam::utils::CachePadded;
-use mona_wire::{Mac, PortId, VlanId};
+use mona_wire::eth::{IPV4, IPV6};
+use mona_wire::{Eth, Mac, PortId, VlanId};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A counter with one writer and any number of readers.
@@ -85,6 +86,29 @@ pub struct RouterCounters {
     pub out4: u64,
     /// IPv6 packets that were routed out there.
     pub out6: u64,
+    /// Bytes that came in there and were routed, with frame headers.
+    pub in_bytes: u64,
+    /// Bytes that were routed out there.
+    pub out_bytes: u64,
+    /// When a worker last routed a packet that came in there, nanoseconds of CLOCK_MONOTONIC; 0 = never.
+    pub last_in: u64,
+    /// When a worker last routed a packet out there.
+    pub last_out: u64,
+}
+
+impl RouterCounters {
+    /// As those of a port that only routes.
+    pub fn as_port(&self) -> PortCounters {
+        PortCounters {
+            rx_frames: self.in4 + self.in6,
+            rx_bytes: self.in_bytes,
+            last_rx: self.last_in,
+            tx_frames: self.out4 + self.out6,
+            tx_bytes: self.out_bytes,
+            last_tx: self.last_out,
+            ..PortCounters::default()
+        }
+    }
 }
 
 impl PortCounters {
@@ -225,8 +249,18 @@ struct VlanCells {
     rx_bytes: Counter,
     tx_frames: Counter,
     tx_bytes: Counter,
-    /// Routed: in and out, IPv4 and IPv6.
-    routed: [[Counter; 2]; 2],
+    /// Routed in and out.
+    routed: [RoutedCells; 2],
+}
+
+/// One direction of the router's interface at one worker.
+#[derive(Default)]
+struct RoutedCells {
+    /// IPv4 and IPv6.
+    packets: [Counter; 2],
+    bytes: Counter,
+    /// Nanoseconds of CLOCK_MONOTONIC.
+    last: Counter,
 }
 
 /// All that one worker counts. The worker writes, control reads; padded so that no two workers share a cache line.
@@ -235,6 +269,8 @@ pub struct Counters {
     vlans: Box<[CachePadded<VlanCells>]>,
     /// Lines of access lists.
     lines: Box<[Counter]>,
+    /// Frames with IPv4 and IPv6 that were dropped.
+    ip_drops: [[Counter; Drop::COUNT]; 2],
 }
 
 /// Lines of access lists that are counted, those of all lists together.
@@ -251,6 +287,7 @@ impl Default for Counters {
             ports: (0..PortId::COUNT).map(|_| CachePadded::new(port())).collect(),
             vlans: (0..VlanId::COUNT).map(|_| CachePadded::default()).collect(),
             lines: (0..SLOTS).map(|_| Counter::default()).collect(),
+            ip_drops: [const { [const { Counter(AtomicU64::new(0)) }; Drop::COUNT] }; 2],
         }
     }
 }
@@ -285,6 +322,21 @@ impl Counters {
         }
     }
 
+    /// Worker: that frame carried this.
+    #[inline]
+    pub fn dropped_ip(&self, frame: &[u8], reason: Drop) {
+        match Eth::parse(frame).map(|eth| eth.ethertype) {
+            Some(IPV4) => self.ip_drops[0][reason as usize].add(1),
+            Some(IPV6) => self.ip_drops[1][reason as usize].add(1),
+            _ => {}
+        }
+    }
+
+    /// Control: how often this worker dropped an IPv4 or IPv6 packet for this reason.
+    pub fn ip_drops(&self, six: bool, reason: Drop) -> u64 {
+        self.ip_drops[usize::from(six)][reason as usize].get()
+    }
+
     /// Worker: these were admitted to `vlan`.
     #[inline]
     pub fn admitted(&self, vlan: VlanId, run: &Run) {
@@ -308,18 +360,25 @@ impl Counters {
 
     /// Worker: these were routed from one VLAN into another; are they IPv6?
     #[inline]
-    pub fn routed(&self, (from, to, six): (VlanId, VlanId, bool), run: &Run) {
-        self.vlans[from.index()].routed[0][usize::from(six)].add(run.frames);
-        self.vlans[to.index()].routed[1][usize::from(six)].add(run.frames);
+    pub fn routed(&self, (from, to, six): (VlanId, VlanId, bool), run: &Run, now: u64) {
+        for cells in [&self.vlans[from.index()].routed[0], &self.vlans[to.index()].routed[1]] {
+            cells.packets[usize::from(six)].add(run.frames);
+            cells.bytes.add(run.bytes);
+            cells.last.set(now);
+        }
     }
 
     /// Control: adds this worker's part to `sum`.
     pub fn add_router(&self, vlan: VlanId, sum: &mut RouterCounters) {
-        let [[in4, in6], [out4, out6]] = &self.vlans[vlan.index()].routed;
-        sum.in4 += in4.get();
-        sum.in6 += in6.get();
-        sum.out4 += out4.get();
-        sum.out6 += out6.get();
+        let [inward, outward] = &self.vlans[vlan.index()].routed;
+        sum.in4 += inward.packets[0].get();
+        sum.in6 += inward.packets[1].get();
+        sum.in_bytes += inward.bytes.get();
+        sum.last_in = sum.last_in.max(inward.last.get());
+        sum.out4 += outward.packets[0].get();
+        sum.out6 += outward.packets[1].get();
+        sum.out_bytes += outward.bytes.get();
+        sum.last_out = sum.last_out.max(outward.last.get());
     }
 
     /// Control: adds this worker's part to `sum`.

@@ -375,6 +375,11 @@ impl Datapath {
         sum
     }
 
+    /// How often IPv4 or IPv6 packets were dropped for this reason.
+    pub fn ip_drops(&self, six: bool, reason: crate::Drop) -> u64 {
+        self.links.iter().map(|link| link.desk.counters.ip_drops(six, reason)).sum()
+    }
+
     /// Losses that belong to no single port: (worker, name, count).
     pub fn losses(&self) -> Vec<(u8, &'static str, u64)> {
         let mut losses = Vec::new();

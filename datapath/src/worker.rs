@@ -313,6 +313,7 @@ impl Exits {
             let Some(port) = snapshot.port(send.port) else { continue };
             if port.host && !self.policer.admit(send.port, frame.bytes(), self.now) {
                 self.desk.counters.dropped(from, Drop::HostPoliced);
+                self.desk.counters.dropped_ip(frame.bytes(), Drop::HostPoliced);
             } else if send.fragment > 0 {
                 self.cut(port.home, label, frame.bytes(), send.fragment);
             } else {
@@ -359,6 +360,7 @@ impl Exits {
         self.scratch = scratch;
         if let Err(why) = done {
             self.desk.counters.dropped(label.from, why);
+            self.desk.counters.dropped_ip(bytes, why);
         }
     }
 
@@ -475,12 +477,14 @@ impl Exits {
         for routed in &batch.routed {
             let frame = &frames[usize::from(routed.frame)];
             let key = (routed.from, routed.to, routed.rewrite.six);
-            let run = routers.of(key, |key, run| counters.routed(key, run));
+            let run = routers.of(key, |key, run| counters.routed(key, run, *now));
             run.add(frame.bytes(), frame.len(), &frame.offload);
         }
-        routers.end(|key, run| counters.routed(key, run));
+        routers.end(|key, run| counters.routed(key, run, *now));
         for (at, why) in &batch.dropped {
-            counters.dropped(frames[usize::from(*at)].rx, *why);
+            let frame = &frames[usize::from(*at)];
+            counters.dropped(frame.rx, *why);
+            counters.dropped_ip(frame.bytes(), *why);
         }
     }
 

@@ -160,8 +160,10 @@ fn packets_are_rewritten_and_cross_between_workers_in_order() {
     let counted = |number| world.datapath.router_counters(vlan(number));
     let none = RouterCounters::default();
     until("all is counted", || (counted(20).out4 == count).then_some(()));
-    assert_eq!(counted(10), RouterCounters { in4: count, ..none });
-    assert_eq!(counted(20), RouterCounters { out4: count, ..none });
+    let (inward, outward, bytes) = (counted(10), counted(20), count * 142);
+    assert_eq!(inward, RouterCounters { in4: count, in_bytes: bytes, last_in: inward.last_in, ..none });
+    assert_eq!(outward, RouterCounters { out4: count, out_bytes: bytes, last_out: outward.last_out, ..none });
+    assert!(inward.last_in > 0 && outward.last_out > 0);
     let port = world.datapath.port_counters(PortId(1));
     assert_eq!((port.rx_frames, port.rx_bytes), (count, count * 142), "as it came in");
     assert_eq!(port.drops.iter().sum::<u64>(), 0);

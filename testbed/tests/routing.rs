@@ -233,3 +233,64 @@ fn routes_that_lead_nowhere_are_told_as_the_kernel_has_them() {
     let drops = bed.world.cli(&bed.switch, &["show platform drops"]);
     assert!(["blackhole_route", "reject_route", "prohibit_route"].iter().all(|why| drops.contains(why)), "{drops}");
 }
+
+/// The line of `text` that begins with these words, behind them.
+fn behind<'a>(text: &'a str, words: &str) -> &'a str {
+    text.lines().find_map(|line| line.trim().strip_prefix(words)).unwrap_or("").trim()
+}
+
+#[test]
+fn what_is_routed_is_counted() {
+    let bed = Bed::new("count", "packet");
+    bed.check_all();
+    let show = |line: &str| bed.world.cli(&bed.switch, &[line]);
+    let forwarded = |line: &str| -> u64 {
+        let text = show(line);
+        behind(&text, "Sent:").split(' ').next().and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{text}"))
+    };
+    let (four, six) = (forwarded("show ip traffic"), forwarded("show ipv6 traffic"));
+    assert!(four > 0 && six > 0);
+    bed.world.cli(&bed.switch, &["clear counters"]);
+    bed.world.exec(&bed.hosts[0], "ping -q -c 10 -i 0.05 -W 5 10.0.2.2; ping -q -c 10 -i 0.05 -W 5 2001:db8:2::2");
+    // Twenty echoes of 98 and 118 bytes, and their answers.
+    for (interface, own) in [("vlan 10", "Vlan10"), ("vlan 20", "Vlan20")] {
+        let all = "ucast: 20 pkt, 2160 bytes";
+        let text = show(&format!("show interfaces {interface}"));
+        assert!(text.starts_with(own), "{text}");
+        assert_eq!(behind(&text, "L3 in Switched:"), all, "{text}");
+        assert_eq!(behind(&text, "L3 out Switched:"), all, "{text}");
+        assert!(text.contains("Last input 00:0") && text.contains("counters 00:0"), "{text}");
+    }
+    assert_eq!((forwarded("show ip traffic"), forwarded("show ipv6 traffic")), (four + 20, six + 20));
+    // What is for the router itself comes in too, but is not routed.
+    bed.world.exec(&bed.hosts[2], "ping -q -c 10 -i 0.05 -W 5 10.0.3.1");
+    bed.world.exec(&bed.hosts[1], "ping -q -c 10 -i 0.05 -W 5 10.0.2.1");
+    let text = show("show interfaces vlan 20");
+    assert_eq!(behind(&text, "L3 in Switched:"), "ucast: 20 pkt, 2160 bytes", "{text}");
+    let packets = |text: &str, what: &str| -> u64 {
+        let line = text.lines().find(|line| line.contains(what)).unwrap_or("");
+        line.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{text}"))
+    };
+    assert!((30..60).contains(&packets(&text, " packets input")), "{text}");
+    assert!((30..60).contains(&packets(&text, " packets output")), "{text}");
+    // A routed port counts what it carries, and what of that was routed.
+    let text = show("show interfaces gi0/3");
+    assert_eq!(behind(&text, "L3 in Switched:"), "ucast: 0 pkt, 0 bytes", "{text}");
+    assert!(packets(&text, " packets input") >= 10, "{text}");
+    // Rates follow within some samples.
+    let rate = || behind(&show("show interfaces vlan 20"), "5 minute input rate").starts_with("0 ");
+    bed.world.exec(&bed.hosts[0], "ping -q -c 200 -i 0.01 -s 1400 -W 5 10.0.2.2");
+    assert!(wait(|| !rate()), "{}", show("show interfaces vlan 20"));
+    // Drops have reasons, by family.
+    bed.world
+        .attempt(&bed.hosts[0], "ping -c1 -W1 198.51.100.1; ping -c1 -W1 -t1 10.0.2.2; ping -c1 -W1 2001:db8:99::1");
+    let (ip, ip6) = (show("show ip traffic"), show("show ipv6 traffic"));
+    assert!(ip.contains(" 1 no route") && ip.contains(" 1 bad hop count"), "{ip}");
+    assert!(ip6.contains(" 1 no route") && ip6.contains(" 0 hop count exceeded"), "{ip6}");
+    assert!(ip.contains("1 time exceeded"), "{ip}");
+    // One interface alone begins anew.
+    bed.world.cli(&bed.switch, &["clear counters vlan 20"]);
+    let text = show("show interfaces vlan 20");
+    assert_eq!(behind(&text, "L3 in Switched:"), "ucast: 0 pkt, 0 bytes", "{text}");
+    assert_ne!(behind(&show("show interfaces vlan 10"), "L3 in Switched:"), "ucast: 0 pkt, 0 bytes");
+}

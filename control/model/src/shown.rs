@@ -189,6 +189,9 @@ pub struct Interface {
     /// Its IPv4 address.
     #[serde(default)]
     pub address: Option<Ipv4Net>,
+    /// `arp timeout`, seconds.
+    #[serde(default = "four_hours")]
+    pub arp_timeout_secs: u32,
     /// The VLAN identifier in its tag (sub-interfaces).
     #[serde(default)]
     pub encapsulation: Option<VlanId>,
@@ -216,6 +219,11 @@ pub struct Interface {
     pub block_multicast: bool,
     /// Counters since the last clear.
     pub counters: InterfaceCounters,
+}
+
+/// What IOS remembers ARP entries for unless something else is said.
+fn four_hours() -> u32 {
+    4 * 3600
 }
 
 /// Counters and rates of an interface.
@@ -259,6 +267,22 @@ pub struct InterfaceCounters {
     pub last_output_secs: Option<u64>,
     /// Seconds since the counters were cleared; `None` = never.
     pub last_clear_secs: Option<u64>,
+    /// What of that was routed, where there is a router.
+    #[serde(default)]
+    pub routed: Option<Routed>,
+}
+
+/// What the router's interface routed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routed {
+    /// Packets that came in here and were forwarded.
+    pub in_packets: u64,
+    /// Their bytes, frame headers included.
+    pub in_bytes: u64,
+    /// Packets that were forwarded to here.
+    pub out_packets: u64,
+    /// Their bytes.
+    pub out_bytes: u64,
 }
 
 /// A list of `show access-lists`.

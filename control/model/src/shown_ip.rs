@@ -188,8 +188,26 @@ impl IpInterface {
 pub struct Traffic {
     /// Of IPv6.
     pub six: bool,
-    /// Title, then lines of counters.
-    pub groups: Vec<(String, Vec<Count>)>,
+    /// IP, ICMP, ARP, …
+    pub sections: Vec<TrafficSection>,
+}
+
+/// What is counted about one protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrafficSection {
+    /// `IP statistics`
+    pub title: String,
+    /// Received, sent, dropped, …
+    pub groups: Vec<CountGroup>,
+}
+
+/// Counters of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountGroup {
+    /// `Rcvd`, `Sent`, `Drop`, …
+    pub title: String,
+    /// The counters.
+    pub counts: Vec<Count>,
 }
 
 /// A counter.

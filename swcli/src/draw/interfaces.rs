@@ -47,7 +47,7 @@ pub fn draw(i: &Interface) -> Vec<String> {
         lines.push("  input flow-control is off, output flow-control is unsupported".into());
     }
     if i.name.kind != InterfaceKind::Loopback {
-        lines.push("  ARP type: ARPA, ARP Timeout 04:00:00".into());
+        lines.push(format!("  ARP type: ARPA, ARP Timeout {}", ago(Some(i.arp_timeout_secs.into()))));
     }
     lines.extend(counters(c));
     lines
@@ -84,7 +84,7 @@ pub fn media(i: &Interface) -> String {
 }
 
 fn counters(c: &InterfaceCounters) -> Vec<String> {
-    vec![
+    let mut lines = vec![
         format!("  Last input {}, output {}, output hang never", ago(c.last_input_secs), ago(c.last_output_secs)),
         format!("  Last clearing of \"show interface\" counters {}", ago(c.last_clear_secs)),
         format!("  Input queue: 0/75/{}/0 (size/max/drops/flushes); Total output drops: {}", c.rx_drops, c.tx_drops),
@@ -92,6 +92,12 @@ fn counters(c: &InterfaceCounters) -> Vec<String> {
         "  Output queue: 0/40 (size/max)".into(),
         format!("  5 minute input rate {} bits/sec, {} packets/sec", c.rx_bps, c.rx_pps),
         format!("  5 minute output rate {} bits/sec, {} packets/sec", c.tx_bps, c.tx_pps),
+    ];
+    if let Some(routed) = &c.routed {
+        lines.push(format!("  L3 in Switched: ucast: {} pkt, {} bytes", routed.in_packets, routed.in_bytes));
+        lines.push(format!("  L3 out Switched: ucast: {} pkt, {} bytes", routed.out_packets, routed.out_bytes));
+    }
+    lines.extend([
         format!("     {} packets input, {} bytes, 0 no buffer", c.rx_frames, c.rx_bytes),
         format!("     Received {} broadcasts ({} multicasts)", c.rx_broadcast + c.rx_multicast, c.rx_multicast),
         format!("     {} runts, {} giants, 0 throttles", c.runts, c.giants),
@@ -104,5 +110,6 @@ fn counters(c: &InterfaceCounters) -> Vec<String> {
         "     0 babbles, 0 late collision, 0 deferred".into(),
         "     0 lost carrier, 0 no carrier, 0 pause output".into(),
         "     0 output buffer failures, 0 output buffers swapped out".into(),
-    ]
+    ]);
+    lines
 }

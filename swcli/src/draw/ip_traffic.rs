@@ -1,17 +1,26 @@
 //! `show ip traffic`, `show ipv6 traffic`.
 
-use mona_model::shown_ip::{Count, Traffic};
+use mona_model::shown_ip::{Count, CountGroup, Traffic};
 
 /// Columns of a line of counters.
-const WIDTH: usize = 66;
+const WIDTH: usize = 64;
 
-/// The counters, in groups.
+/// The counters, by protocol and kind.
 pub fn draw(traffic: &Traffic) -> Vec<String> {
-    let mut lines = vec![if traffic.six { "IPv6 statistics:" } else { "IP statistics:" }.to_string()];
-    for (title, counts) in &traffic.groups {
-        lines.push(format!("  {title}:"));
-        let items: Vec<String> = counts.iter().map(|Count { what, count }| format!("{count} {what}")).collect();
-        lines.extend(super::wrap(&items, ", ", WIDTH).into_iter().map(|part| format!("    {part}")));
+    let mut lines = Vec::new();
+    for (at, section) in traffic.sections.iter().enumerate() {
+        if at > 0 {
+            lines.push(String::new());
+        }
+        lines.push(format!("{}:", section.title));
+        for CountGroup { title, counts } in &section.groups {
+            let items: Vec<String> = counts.iter().map(|Count { what, count }| format!("{count} {what}")).collect();
+            let parts = super::wrap(&items, ", ", WIDTH).into_iter().enumerate();
+            lines.extend(parts.map(|(n, part)| match n {
+                0 => format!("  {:<7}{part}", format!("{title}:")),
+                _ => format!("{:9}{part}", ""),
+            }));
+        }
     }
     lines
 }
