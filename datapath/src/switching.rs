@@ -5,6 +5,7 @@
 mod opening;
 
 use crate::Fdb;
+use crate::io::flows::{FlowTable, SLOTS};
 use crate::io::packet::PacketPorts;
 use crate::io::set::{LOSSES, Own};
 use crate::io::xdp::XdpPorts;
@@ -154,6 +155,7 @@ pub struct Datapath {
     /// None in memory.
     packet: Option<PacketPorts>,
     xdp: Option<XdpPorts>,
+    flows: FlowTable,
     /// Frames of the switch itself that found the ring full or their port gone.
     inject_lost: u64,
 }
@@ -202,6 +204,7 @@ impl Datapath {
             ports: BTreeMap::new(),
             packet,
             xdp,
+            flows: FlowTable::in_memory(SLOTS).map_err(|error| OpenError(format!("memory for flows: {error}")))?,
             inject_lost: 0,
         };
         employ(&datapath.shared, &datapath.bell, ios, &options.name, &mut datapath.links)?;
@@ -213,9 +216,15 @@ impl Datapath {
         &self.current.fdb
     }
 
+    /// What the kernel remembers.
+    pub fn flows(&mut self) -> &mut FlowTable {
+        &mut self.flows
+    }
+
     /// Gives the device back as it was found. Fine if the device is gone, or if there is no such port.
     pub fn close(&mut self, port: PortId) {
         let Some(held) = self.ports.remove(&port) else { return };
+        self.flows.unset_port(port);
         if held.kind != Kind::Packet {
             held.workers.iter().for_each(|worker| self.take_back(*worker, port));
         }

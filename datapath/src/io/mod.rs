@@ -6,6 +6,7 @@
 
 pub mod backplane;
 mod features;
+pub mod flows;
 pub(crate) mod found;
 pub mod link;
 pub mod mem;
@@ -14,6 +15,7 @@ pub mod peer;
 pub mod raw;
 pub mod sched;
 pub mod set;
+mod slots;
 pub(crate) mod taken;
 pub mod tap;
 mod txring;

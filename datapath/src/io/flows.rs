@@ -1,0 +1,532 @@
+//! The flows that the kernel replays, as control holds them: what is where, whose it is, when it was used last.
+//!
+//! An outer key leads to a decision or to a look at more of the frame, whose inner key leads to a decision. A flow goes
+//! stale when anything it depends on is raised; a port may hold as many flows as it leaves free.
+
+use super::slots::{Content, Epoch, FREE, Key, Memory, RESTING, Slots, VIRGIN, generation};
+use crate::flow::{Action, Counted, Dep, Depth, Flow, Inner, Looked, Outer};
+use mona_wire::{Mac, PortId};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+/// Slots of a switch's table: 32 MiB.
+pub const SLOTS: u32 = 1 << 18;
+/// Of eight slots, so many are used at most: the others keep searches short.
+const USED: usize = 7;
+/// A slot is not used again before everybody who may have found it is done with it (nanoseconds).
+const REST: u64 = 10_000_000;
+/// When somebody did something who has no clock: the next one that has takes it for now.
+const UNKNOWN: u64 = u64::MAX;
+/// Flows that are looked at to find one that nobody uses.
+const TRIES: usize = 8;
+
+/// A flow that is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Which frames it is about,
+    pub outer: Outer,
+    /// by what of them;
+    pub looked: Looked,
+    /// the rest of that.
+    pub inner: Inner,
+    /// What is done with them.
+    pub action: Action,
+    /// What they count for.
+    pub counted: Counted,
+    /// Frames since it was inserted, as of the last [`FlowTable::fold`].
+    pub frames: u64,
+    /// Their bytes, without the tag.
+    pub bytes: u64,
+    /// When a frame was last seen to have gone by it; or when it was inserted.
+    pub used: u64,
+}
+
+/// Why a flow is not inserted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refused {
+    /// What it depends on was raised since it was decided.
+    Stale,
+    /// One of its ports is none that the kernel's programs reach.
+    Device,
+    /// Its port has as many flows as it leaves free, and all are in use just now; or the slots where it might lie are taken.
+    Full,
+}
+
+/// How a port is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The index of its device.
+    pub ifindex: u32,
+    /// Which count of frames on their way through userspace is its.
+    pub credit: u32,
+    /// Does its device take frames from XDP?
+    pub xdp: bool,
+}
+
+/// What a port holds, and what became of the flows of frames that came in there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowStats {
+    /// Flows that are remembered now.
+    pub flows: usize,
+    /// Frames that went by flows, as of the last [`FlowTable::fold`].
+    pub hits: u64,
+    /// Flows that were inserted.
+    pub inserted: u64,
+    /// Flows that made room for others of the port.
+    pub evictions: u64,
+    /// Flows for which there was no room.
+    pub refused: u64,
+}
+
+/// What is in a slot.
+enum Tenant {
+    /// More is looked at: for so many flows, under this id.
+    Deeper { outer: Outer, depth: Depth, flags: u8, id: u32, children: usize },
+    /// A decision.
+    Decided(Box<Decided>),
+}
+
+struct Decided {
+    entry: Entry,
+    /// The slot's counters at the last fold.
+    folded: (u64, u64),
+    /// Frames when room was looked for the last time.
+    passed: u64,
+    /// Of an inner key: where more is looked at, under which id.
+    parent: Option<(u32, u32)>,
+}
+
+#[derive(Default)]
+struct Share {
+    way: Option<Way>,
+    /// Slots of the port.
+    slots: usize,
+    /// Its flows, in the order they are looked at for room: slot and version.
+    order: VecDeque<(u32, u32)>,
+    stats: FlowStats,
+}
+
+/// All flows. One thread, control's, changes it; the kernel's programs read the memory.
+pub struct FlowTable {
+    slots: Arc<Slots>,
+    tenants: HashMap<u32, Tenant>,
+    ports: BTreeMap<PortId, Share>,
+    /// Slots that were emptied, and when.
+    resting: VecDeque<(u64, u32, Option<Box<Decided>>)>,
+    /// What went by flows that are no more, since the last fold.
+    parted: Vec<(Entry, u64, u64)>,
+    version: u32,
+    id: u32,
+}
+
+impl FlowTable {
+    /// One that no program reads.
+    pub fn in_memory(slots: u32) -> io::Result<FlowTable> {
+        Memory::anonymous(slots.next_power_of_two()).map(|memory| FlowTable::over(memory, slots))
+    }
+
+    pub(super) fn over(memory: Memory, slots: u32) -> FlowTable {
+        FlowTable {
+            slots: Slots::new(memory, slots),
+            tenants: HashMap::new(),
+            ports: BTreeMap::new(),
+            resting: VecDeque::new(),
+            parted: Vec::new(),
+            version: 0,
+            id: 0,
+        }
+    }
+
+    /// What was raised up to now.
+    pub fn epoch(&self) -> u64 {
+        self.slots.epoch()
+    }
+
+    /// The same for those who decide: it is read before.
+    pub fn view(&self) -> Epoch {
+        self.slots.view()
+    }
+
+    /// Flows between these ports are remembered from now on.
+    pub fn set_port(&mut self, port: PortId, way: Way) {
+        if self.ports.get(&port).is_some_and(|share| share.way.is_some_and(|old| old != way)) {
+            self.remove_port(port);
+        }
+        self.ports.entry(port).or_default().way = Some(way);
+    }
+
+    /// …and no longer.
+    pub fn unset_port(&mut self, port: PortId) {
+        self.remove_port(port);
+        self.ports.remove(&port);
+    }
+
+    /// The kernel's programs forget everything when this moment of CLOCK_MONOTONIC has passed (0: never).
+    pub fn hold(&mut self, until: u64) {
+        self.slots.hold(until);
+    }
+
+    /// Do the kernel's programs use it?
+    pub fn enable(&mut self, on: bool) {
+        self.slots.enable(on);
+    }
+
+    /// Everything that depends on these is stale before this returns.
+    pub fn raise(&mut self, what: impl IntoIterator<Item = Dep>) {
+        self.slots.raise(what.into_iter().map(|dep| generation(&dep)));
+    }
+
+    /// Remembers a flow, unless what it depends on was raised since it was decided.
+    pub fn insert(&mut self, flow: &Flow, now: u64) -> Result<(), Refused> {
+        self.settle(now);
+        let mut deps = [0; crate::flow::DEPS];
+        let mut count = 0;
+        for (to, dep) in deps.iter_mut().zip(flow.deps.iter().flatten()) {
+            (*to, count) = (generation(dep), count + 1);
+        }
+        let deps = &deps[..count];
+        if !self.slots.unchanged(deps.iter().copied(), flow.epoch) {
+            return Err(Refused::Stale);
+        }
+        let (way, to) = (self.way(flow.outer.rx)?, self.way(flow.action.to)?);
+        let outer = Key::outer(&flow.outer, way.ifindex);
+        let done = match flow.looked.depth {
+            Depth::L2 => self.decide(&outer, None, flow, way, to, deps, now),
+            _ => self.look_deeper(&outer, flow, now).and_then(|(at, id, depth, flags)| {
+                let inner = Key::inner(&flow.inner, depth, flags, id);
+                let done = self.decide(&inner, Some((at, id)), flow, way, to, deps, now);
+                self.release(at, now);
+                done
+            }),
+        };
+        let stats = &mut self.ports.entry(flow.outer.rx).or_default().stats;
+        match done {
+            Ok(()) => stats.inserted += 1,
+            Err(_) => stats.refused += 1,
+        }
+        done
+    }
+
+    fn way(&self, port: PortId) -> Result<Way, Refused> {
+        self.ports.get(&port).and_then(|share| share.way).ok_or(Refused::Device)
+    }
+
+    /// A decision goes into the slot of its key.
+    #[allow(clippy::too_many_arguments)]
+    fn decide(
+        &mut self,
+        key: &Key,
+        parent: Option<(u32, u32)>,
+        flow: &Flow,
+        way: Way,
+        to: Way,
+        deps: &[u32],
+        now: u64,
+    ) -> Result<(), Refused> {
+        let at = match self.slots.find(key) {
+            Some(at) => {
+                // Asked for again, as a frame that is out of the ordinary is: it stays as it is.
+                if let Some(Tenant::Decided(old)) = self.tenants.get(&at)
+                    && self.slots.is_fresh(at)
+                    && (old.entry.action, old.entry.counted, old.parent) == (flow.action, flow.counted, parent)
+                {
+                    return Ok(());
+                }
+                self.vacate(at);
+                at
+            }
+            None => self.room(key, flow.outer.rx, now)?,
+        };
+        let routed = flow.action.route.map_or(0, |_| if flow.counted.six == Some(true) { 6 } else { 4 });
+        let (dst, src) = flow.action.route.unwrap_or((Mac::ZERO, Mac::ZERO));
+        let content = Content::Decided {
+            ifindex: to.ifindex,
+            mtu: flow.action.mtu,
+            vid: flow.action.vid,
+            routed,
+            dst: dst.0,
+            src: src.0,
+            credit: way.credit,
+            xdp: to.xdp,
+        };
+        let version = self.next_version();
+        let folded = self.slots.counted(at);
+        self.slots.write(at, version, key, &content, flow.epoch, deps);
+        let Flow { outer, looked, inner, action, counted, .. } = *flow;
+        let entry = Entry { outer, looked, inner, action, counted, frames: 0, bytes: 0, used: now };
+        let decided = Decided { entry, folded, passed: 0, parent };
+        self.tenants.insert(at, Tenant::Decided(Box::new(decided)));
+        if let Some((parent, _)) = parent
+            && let Some(Tenant::Deeper { children, .. }) = self.tenants.get_mut(&parent)
+        {
+            *children += 1;
+        }
+        let share = self.ports.entry(outer.rx).or_default();
+        (share.slots, share.stats.flows) = (share.slots + 1, share.stats.flows + 1);
+        share.order.push_back((at, version));
+        Ok(())
+    }
+
+    /// Has the outer key look at as much as this flow needs: where, under which id, at what.
+    fn look_deeper(&mut self, key: &Key, flow: &Flow, now: u64) -> Result<(u32, u32, Depth, u8), Refused> {
+        let (mut depth, mut flags) = (flow.looked.depth, if flow.looked.flags { u8::MAX } else { 0 });
+        let at = self.slots.find(key);
+        if let Some(found) = at {
+            match self.tenants.get(&found) {
+                Some(Tenant::Deeper { depth: old, flags: seen, id, .. }) if *old >= depth && seen | flags == *seen => {
+                    let known = (found, *id, *old, *seen);
+                    self.retain(found);
+                    return Ok(known);
+                }
+                // What was found by less is found no more: its id is another. It goes with the next fold.
+                Some(Tenant::Deeper { depth: old, flags: seen, .. }) => {
+                    (depth, flags) = (depth.max(*old), flags | seen);
+                    self.vacate(found);
+                }
+                _ => self.vacate(found),
+            }
+        }
+        let place = match at {
+            Some(at) => at,
+            None => self.room(key, flow.outer.rx, now)?,
+        };
+        self.id = self.id.wrapping_add(1);
+        let (id, version) = (self.id, self.next_version());
+        self.slots.write(place, version, key, &Content::Deeper { depth, flags, id }, 0, &[]);
+        // One child too many as long as it is being asked for.
+        let tenant = Tenant::Deeper { outer: flow.outer, depth, flags, id, children: 1 };
+        self.tenants.insert(place, tenant);
+        self.ports.entry(flow.outer.rx).or_default().slots += 1;
+        Ok((place, id, depth, flags))
+    }
+
+    fn retain(&mut self, at: u32) {
+        if let Some(Tenant::Deeper { children, .. }) = self.tenants.get_mut(&at) {
+            *children += 1;
+        }
+    }
+
+    /// One child less; without any it looks no deeper.
+    fn release(&mut self, at: u32, now: u64) {
+        if let Some(Tenant::Deeper { children, .. }) = self.tenants.get_mut(&at) {
+            *children -= 1;
+            if *children == 0 {
+                self.remove(at, now);
+            }
+        }
+    }
+
+    /// A free slot for a key of this port, which may have to give another one up first.
+    fn room(&mut self, key: &Key, port: PortId, now: u64) -> Result<u32, Refused> {
+        let limit = self.slots.count() as usize * USED / 8;
+        let mine = self.ports.get(&port).map_or(0, |share| share.slots);
+        if mine > 0 && mine + self.tenants.len() >= limit {
+            self.evict(port, now);
+        }
+        let mut window = self.slots.window(key);
+        window.find(|at| matches!(self.slots.version(*at), VIRGIN | FREE)).ok_or(Refused::Full)
+    }
+
+    /// The port gives up the first of its flows that was not used since it was looked at last.
+    fn evict(&mut self, port: PortId, now: u64) {
+        for left in (0..TRIES).rev() {
+            let Some(share) = self.ports.get_mut(&port) else { return };
+            let Some((at, version)) = share.order.pop_front() else { return };
+            let frames = self.slots.counted(at).0;
+            match self.tenants.get_mut(&at) {
+                Some(Tenant::Decided(decided)) if self.slots.version(at) == version => {
+                    if decided.passed != frames && left > 0 {
+                        decided.passed = frames;
+                        share.order.push_back((at, version));
+                        continue;
+                    }
+                    share.stats.evictions += 1;
+                }
+                _ => continue,
+            }
+            return self.remove(at, now);
+        }
+    }
+
+    /// Takes a flow out; its slot rests.
+    fn remove(&mut self, at: u32, now: u64) {
+        self.slots.forget(at, RESTING);
+        let decided = self.leave(at);
+        if let Some((parent, id)) = decided.as_ref().and_then(|decided| decided.parent)
+            && self.looks_deeper(parent, id)
+        {
+            self.release(parent, now);
+        }
+        self.resting.push_back((now, at, decided));
+    }
+
+    fn looks_deeper(&self, at: u32, under: u32) -> bool {
+        matches!(self.tenants.get(&at), Some(Tenant::Deeper { id, .. }) if *id == under)
+    }
+
+    /// Makes a slot ready for what follows there at once, under the same key.
+    fn vacate(&mut self, at: u32) {
+        self.slots.forget(at, RESTING);
+        if let Some(decided) = self.leave(at) {
+            if let Some((parent, id)) = decided.parent
+                && self.looks_deeper(parent, id)
+                && let Some(Tenant::Deeper { children, .. }) = self.tenants.get_mut(&parent)
+            {
+                *children -= 1;
+            }
+            self.part(at, *decided);
+        }
+    }
+
+    /// Nobody has the slot any more.
+    fn leave(&mut self, at: u32) -> Option<Box<Decided>> {
+        let (port, decided) = match self.tenants.remove(&at)? {
+            Tenant::Deeper { outer, .. } => (outer.rx, None),
+            Tenant::Decided(decided) => (decided.entry.outer.rx, Some(decided)),
+        };
+        if let Some(share) = self.ports.get_mut(&port) {
+            share.slots -= 1;
+            share.stats.flows -= usize::from(decided.is_some());
+        }
+        decided
+    }
+
+    /// What went by a flow that is no more is told with the next fold.
+    fn part(&mut self, at: u32, mut decided: Decided) {
+        let (frames, bytes) = decided.fold(self.slots.counted(at));
+        if frames > 0 {
+            self.parted.push((decided.entry, frames, bytes));
+        }
+    }
+
+    /// Slots that have rested are free.
+    fn settle(&mut self, now: u64) {
+        self.resting.iter_mut().rev().take_while(|rest| rest.0 == UNKNOWN).for_each(|rest| rest.0 = now);
+        while self.resting.front().is_some_and(|rest| rest.0.saturating_add(REST) <= now) {
+            let Some((_, at, decided)) = self.resting.pop_front() else { return };
+            if let Some(decided) = decided {
+                self.part(at, *decided);
+            }
+            self.slots.forget(at, FREE);
+            // No search goes on behind the last slot that is used: those before it end there too.
+            let mask = self.slots.count() - 1;
+            let mut last = at;
+            while self.slots.version(last) == FREE && self.slots.version((last + 1) & mask) == VIRGIN {
+                self.slots.forget(last, VIRGIN);
+                last = last.wrapping_sub(1) & mask;
+            }
+        }
+    }
+
+    /// Forgets all flows of frames that come in or leave by this port.
+    pub fn remove_port(&mut self, port: PortId) {
+        self.remove_if(|tenant| match tenant {
+            Tenant::Deeper { outer, .. } => outer.rx == port,
+            Tenant::Decided(decided) => decided.entry.outer.rx == port || decided.entry.action.to == port,
+        });
+    }
+
+    /// Forgets everything.
+    pub fn flush(&mut self) {
+        self.remove_if(|_| true);
+    }
+
+    fn remove_if(&mut self, which: impl Fn(&Tenant) -> bool) {
+        let gone: Vec<u32> = self.tenants.iter().filter(|(_, tenant)| which(tenant)).map(|(at, _)| *at).collect();
+        self.remove_all(&gone, UNKNOWN);
+    }
+
+    /// Those that are still there: one may have gone with another.
+    fn remove_all(&mut self, gone: &[u32], now: u64) {
+        for at in gone {
+            if self.tenants.contains_key(at) {
+                self.remove(*at, now);
+            }
+        }
+    }
+
+    /// Tells what went by each flow since the last time, and forgets those that are stale, or that nobody has used for so
+    /// long.
+    pub fn fold(&mut self, now: u64, idle: u64, mut each: impl FnMut(&Entry, u64, u64)) {
+        self.settle(now);
+        let mut gone = Vec::new();
+        let deeper: HashMap<u32, u32> = self
+            .tenants
+            .iter()
+            .filter_map(|(at, tenant)| match tenant {
+                Tenant::Deeper { id, .. } => Some((*at, *id)),
+                Tenant::Decided(_) => None,
+            })
+            .collect();
+        for (at, tenant) in &mut self.tenants {
+            let Tenant::Decided(decided) = tenant else { continue };
+            let (frames, bytes) = decided.fold(self.slots.counted(*at));
+            if frames > 0 {
+                decided.entry.used = now;
+                each(&decided.entry, frames, bytes);
+                if let Some(share) = self.ports.get_mut(&decided.entry.outer.rx) {
+                    share.stats.hits += frames;
+                }
+            }
+            let orphan = decided.parent.is_some_and(|(parent, id)| deeper.get(&parent) != Some(&id));
+            if orphan || now.saturating_sub(decided.entry.used) > idle || !self.slots.is_fresh(*at) {
+                gone.push(*at);
+            }
+        }
+        for (entry, frames, bytes) in self.parted.drain(..) {
+            each(&entry, frames, bytes);
+            if let Some(share) = self.ports.get_mut(&entry.outer.rx) {
+                share.stats.hits += frames;
+            }
+        }
+        self.remove_all(&gone, now);
+    }
+
+    /// All flows, stale ones among them.
+    pub fn flows(&self) -> impl Iterator<Item = &Entry> {
+        self.tenants.values().filter_map(|tenant| match tenant {
+            Tenant::Deeper { .. } => None,
+            Tenant::Decided(decided) => Some(&decided.entry),
+        })
+    }
+
+    /// What each port holds.
+    pub fn stats(&self) -> impl Iterator<Item = (PortId, FlowStats)> {
+        self.ports.iter().map(|(port, share)| (*port, share.stats))
+    }
+
+    /// What a program would find for a frame, and do.
+    pub fn answer(&self, outer: &Outer, inner: &Inner) -> Option<&Entry> {
+        let way = self.way(outer.rx).ok()?;
+        let mut at = self.slots.find(&Key::outer(outer, way.ifindex))?;
+        if let Tenant::Deeper { depth, flags, id, .. } = self.tenants.get(&at)? {
+            at = self.slots.find(&Key::inner(inner, *depth, *flags, *id))?;
+        }
+        match self.tenants.get(&at)? {
+            Tenant::Decided(decided) if self.slots.is_fresh(at) => Some(&decided.entry),
+            _ => None,
+        }
+    }
+
+    /// Even, and never one that means something else.
+    fn next_version(&mut self) -> u32 {
+        self.version = self.version.wrapping_add(2).max(2);
+        self.version
+    }
+}
+
+impl Decided {
+    /// What went by since the last time.
+    fn fold(&mut self, counted: (u64, u64)) -> (u64, u64) {
+        let new = (counted.0.wrapping_sub(self.folded.0), counted.1.wrapping_sub(self.folded.1));
+        self.folded = counted;
+        self.entry.frames += new.0;
+        self.entry.bytes += new.1;
+        new
+    }
+}
+
+#[cfg(test)]
+#[path = "flows_tests.rs"]
+mod tests;

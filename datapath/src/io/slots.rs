@@ -1,0 +1,347 @@
+//! The memory that the flows share with the kernel's programs: their slots, what they depend on, generations and epoch.
+//! The same as in `flow.h`. Control alone writes slots (a seqlock: a version that is odd or zero means "not now"); programs
+//! add to counters, clear `waiting` and confirm the epoch.
+
+#![allow(unsafe_code)]
+
+use super::umem::Region;
+use crate::flow::{Depth, Inner, Outer};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::mem::size_of;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+
+/// A flow lies in one of so many slots from where its key belongs.
+pub(super) const WINDOW: u32 = 8;
+/// Generations there are; what shares one goes stale together.
+pub(super) const GENERATIONS: usize = 1 << 16;
+/// Dependencies a slot has room for.
+const DEPENDS: usize = 31;
+
+/// Versions of slots that hold no flow: none ever did (a search ends here), free, or not to be used for a moment.
+pub(super) const VIRGIN: u32 = 0;
+pub(super) const FREE: u32 = 1;
+pub(super) const RESTING: u32 = 3;
+
+/// What is done on a hit: the frame is sent on, or more of it is looked at.
+const FORWARD: u8 = 1;
+const LOOK_L3: u8 = 2;
+const LOOK_L4: u8 = 3;
+
+/// `struct flow`: a hit on port, tag and addresses touches the first cache line alone.
+#[repr(C, align(64))]
+pub(super) struct Slot {
+    version: AtomicU32,
+    /// The index of the device the frame came in by; of an inner key, the id of the outer flow.
+    from: AtomicU32,
+    /// Nothing it depends on was raised up to here.
+    epoch: AtomicU64,
+    key: [AtomicU64; 2],
+    frames: AtomicU64,
+    bytes: AtomicU64,
+    /// Index of the device it leaves by, MTU, tag (0: none).
+    out: AtomicU64,
+    /// Kind, waiting, how it is routed, flags of TCP that are looked at, the way out.
+    kind: AtomicU64,
+    rest: [AtomicU64; 4],
+    macs: [AtomicU32; 3],
+    /// Which count of frames on their way through userspace it waits for.
+    credit: AtomicU32,
+    mark: AtomicU64,
+    waited: AtomicU32,
+    id: AtomicU32,
+}
+
+/// `struct depends`.
+#[repr(C, align(64))]
+struct Depends {
+    count: AtomicU32,
+    on: [AtomicU32; DEPENDS],
+}
+
+/// `struct cache`.
+#[repr(C)]
+pub(super) struct Cache {
+    epoch: AtomicU64,
+    seed: AtomicU64,
+    hold_until: AtomicU64,
+    enabled: AtomicU64,
+}
+
+/// What a flow is found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    from: u32,
+    words: [u64; 6],
+}
+
+/// What stands in a slot beside its key.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Content {
+    /// Look deeper: at so much, for an inner key with this id.
+    Deeper { depth: Depth, flags: u8, id: u32 },
+    /// A decision.
+    Decided { ifindex: u32, mtu: u16, vid: Option<u16>, routed: u8, dst: [u8; 6], src: [u8; 6], credit: u32, xdp: bool },
+}
+
+/// The memory: the kernel's maps, or a process's own.
+pub(super) struct Memory {
+    pub(super) flows: Region,
+    pub(super) depends: Region,
+    pub(super) generations: Region,
+    pub(super) cache: Region,
+}
+
+/// Where the epoch is read before something is decided.
+#[derive(Clone)]
+pub struct Epoch {
+    memory: Arc<Slots>,
+}
+
+impl Epoch {
+    /// What was raised up to now counts for what is decided from now on.
+    #[inline]
+    pub fn get(&self) -> u64 {
+        self.memory.epoch()
+    }
+}
+
+/// The slots with all that belongs to them.
+pub(super) struct Slots {
+    memory: Memory,
+    count: u32,
+}
+
+impl Key {
+    pub(super) fn outer(outer: &Outer, ifindex: u32) -> Key {
+        let (dst, src) = (outer.dst.0, outer.src.0);
+        let first = [dst[0], dst[1], dst[2], dst[3], dst[4], dst[5], src[0], src[1]];
+        let tag = outer.vid.map_or(0, |vid| 0x1000 | u64::from(vid));
+        let last = u64::from(u32::from_ne_bytes([src[2], src[3], src[4], src[5]]));
+        Key { from: ifindex, words: [u64::from_ne_bytes(first), last | tag << 32, 0, 0, 0, 0] }
+    }
+
+    pub(super) fn inner(inner: &Inner, depth: Depth, flags: u8, id: u32) -> Key {
+        let mut words = [0; 6];
+        let addresses = inner.addresses.as_chunks::<8>().0;
+        for (at, bytes) in [0, 2, 3, 4].into_iter().zip(addresses) {
+            words[at] = u64::from_ne_bytes(*bytes);
+        }
+        words[1] = u64::from(inner.ethertype) << 32 | 0xffff << 48;
+        words[5] = u64::from(inner.protocol) << 32 | u64::from(inner.tos) << 40;
+        if depth == Depth::L4 {
+            words[5] |= u64::from(u32::from_ne_bytes(inner.ports)) | u64::from(inner.flags & flags) << 48;
+        }
+        Key { from: id, words }
+    }
+
+    fn is_inner(&self) -> bool {
+        self.words[1] >> 48 == 0xffff
+    }
+
+    /// As `hash()` in flow.h.
+    fn home(&self, seed: u64) -> u32 {
+        let words = if self.is_inner() { &self.words[..] } else { &self.words[..2] };
+        let mixed = words.iter().fold(seed ^ u64::from(self.from), |mixed, word| {
+            let product = (mixed ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            product ^ product >> 32
+        });
+        mixed as u32
+    }
+}
+
+impl Memory {
+    /// Nobody else's, for so many slots.
+    pub(super) fn anonymous(slots: u32) -> io::Result<Memory> {
+        let [flows, depends, generations, cache] = Memory::sizes(slots).map(Region::anonymous);
+        Ok(Memory { flows: flows?, depends: depends?, generations: generations?, cache: cache? })
+    }
+
+    /// What the maps of so many slots are long.
+    pub(super) fn sizes(slots: u32) -> [usize; 4] {
+        let slots = slots as usize;
+        [slots * size_of::<Slot>(), slots * size_of::<Depends>(), GENERATIONS * 8, size_of::<Cache>()]
+    }
+}
+
+impl Slots {
+    /// `count` is a power of two, and the memory is of this size.
+    pub(super) fn new(memory: Memory, count: u32) -> Arc<Slots> {
+        let slots = Slots { memory, count: count.next_power_of_two() };
+        let cache = slots.cache();
+        // Of a table that others used before, everything stands as it is.
+        if cache.seed.load(Relaxed) == 0 {
+            // Keys drawn for a HashMap are as good as any.
+            let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0u8) | 1;
+            cache.seed.store(seed, Relaxed);
+            cache.epoch.store(1, Relaxed);
+        }
+        cache.enabled.store(1, Relaxed);
+        Arc::new(slots)
+    }
+
+    pub(super) fn view(self: &Arc<Slots>) -> Epoch {
+        Epoch { memory: Arc::clone(self) }
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.cache().epoch.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    pub(super) fn hold(&self, until: u64) {
+        self.cache().hold_until.store(until, Relaxed);
+    }
+
+    pub(super) fn enable(&self, on: bool) {
+        self.cache().enabled.store(u64::from(on), Release);
+    }
+
+    /// Generations first, then the epoch: whoever sees the epoch sees why.
+    pub(super) fn raise(&self, what: impl Iterator<Item = u32>) {
+        let epoch = self.epoch() + 1;
+        what.for_each(|index| self.generation(index).store(epoch, Relaxed));
+        self.cache().epoch.store(epoch, Release);
+    }
+
+    /// Was none of these raised after this epoch?
+    pub(super) fn unchanged(&self, what: impl IntoIterator<Item = u32>, since: u64) -> bool {
+        what.into_iter().all(|index| self.generation(index).load(Relaxed) <= since)
+    }
+
+    /// Is the flow of this slot still what would be decided?
+    pub(super) fn is_fresh(&self, at: u32) -> bool {
+        let (epoch, slot) = (self.epoch(), self.slot(at));
+        let since = slot.epoch.load(Relaxed);
+        if since == epoch {
+            return true;
+        }
+        let depends = self.depends(at);
+        let count = depends.count.load(Relaxed) as usize;
+        let fresh = self.unchanged(depends.on.iter().take(count).map(|on| on.load(Relaxed)), since);
+        if fresh {
+            slot.epoch.store(epoch, Relaxed);
+        }
+        fresh
+    }
+
+    /// The slots where the key may be.
+    pub(super) fn window(&self, key: &Key) -> impl Iterator<Item = u32> + use<> {
+        let (home, mask) = (key.home(self.cache().seed.load(Relaxed)), self.count - 1);
+        (0..WINDOW.min(self.count)).map(move |step| home.wrapping_add(step) & mask)
+    }
+
+    /// Where it is.
+    pub(super) fn find(&self, key: &Key) -> Option<u32> {
+        self.window(key).take_while(|at| self.version(*at) != VIRGIN).find(|at| self.key(*at) == Some(*key))
+    }
+
+    /// What stands there; of an inner key, as it was written.
+    fn key(&self, at: u32) -> Option<Key> {
+        let slot = self.slot(at);
+        if slot.version.load(Relaxed) & 1 != 0 {
+            return None;
+        }
+        let word = |word: &AtomicU64| word.load(Relaxed);
+        let mut key = Key { from: slot.from.load(Relaxed), words: [0; 6] };
+        (key.words[0], key.words[1]) = (word(&slot.key[0]), word(&slot.key[1]));
+        if key.is_inner() {
+            key.words.iter_mut().skip(2).zip(&slot.rest).for_each(|(to, from)| *to = word(from));
+        }
+        Some(key)
+    }
+
+    pub(super) fn version(&self, at: u32) -> u32 {
+        self.slot(at).version.load(Relaxed)
+    }
+
+    /// Frames and bytes that went by it, since ever.
+    pub(super) fn counted(&self, at: u32) -> (u64, u64) {
+        let slot = self.slot(at);
+        (slot.frames.load(Relaxed), slot.bytes.load(Relaxed))
+    }
+
+    /// As a program does it.
+    #[cfg(test)]
+    pub(super) fn count_up(&self, at: u32, frames: u64, bytes: u64) {
+        self.slot(at).frames.fetch_add(frames, Relaxed);
+        self.slot(at).bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Programs no longer find what was here.
+    pub(super) fn forget(&self, at: u32, version: u32) {
+        self.slot(at).version.store(version, Release);
+    }
+
+    /// Writes a slot, to be found from here on under this version.
+    pub(super) fn write(&self, at: u32, version: u32, key: &Key, content: &Content, epoch: u64, deps: &[u32]) {
+        let slot = self.slot(at);
+        slot.version.store(RESTING, Relaxed);
+        fence(Release);
+        let depends = self.depends(at);
+        depends.count.store(deps.len().min(DEPENDS) as u32, Relaxed);
+        depends.on.iter().zip(deps).for_each(|(on, dep)| on.store(*dep, Relaxed));
+        slot.from.store(key.from, Relaxed);
+        slot.epoch.store(epoch, Relaxed);
+        slot.key.iter().chain(&slot.rest).zip(key.words).for_each(|(to, word)| to.store(word, Relaxed));
+        // Nobody knows yet which of its frames is the last on its way through userspace.
+        slot.mark.store(u64::MAX, Relaxed);
+        slot.waited.store(0, Relaxed);
+        match *content {
+            Content::Deeper { depth, flags, id } => {
+                let kind = if depth == Depth::L4 { LOOK_L4 } else { LOOK_L3 };
+                slot.kind.store(u64::from_ne_bytes([kind, 0, 0, flags, 0, 0, 0, 0]), Relaxed);
+                slot.id.store(id, Relaxed);
+            }
+            Content::Decided { ifindex, mtu, vid, routed, dst, src, credit, xdp } => {
+                let tag = vid.map_or(0, |vid| 0x1000 | vid);
+                slot.out.store(u64::from(ifindex) | u64::from(mtu) << 32 | u64::from(tag) << 48, Relaxed);
+                slot.kind.store(u64::from_ne_bytes([FORWARD, 1, routed, 0, u8::from(xdp), 0, 0, 0]), Relaxed);
+                slot.credit.store(credit, Relaxed);
+                let both = [dst, src].concat();
+                for (to, bytes) in slot.macs.iter().zip(both.as_chunks::<4>().0) {
+                    to.store(u32::from_ne_bytes(*bytes), Relaxed);
+                }
+            }
+        }
+        slot.version.store(version, Release);
+    }
+
+    fn slot(&self, at: u32) -> &Slot {
+        self.array(&self.memory.flows, at as usize, self.count as usize)
+    }
+
+    fn depends(&self, at: u32) -> &Depends {
+        self.array(&self.memory.depends, at as usize, self.count as usize)
+    }
+
+    fn generation(&self, at: u32) -> &AtomicU64 {
+        self.array(&self.memory.generations, at as usize, GENERATIONS)
+    }
+
+    fn cache(&self) -> &Cache {
+        self.array(&self.memory.cache, 0, 1)
+    }
+
+    fn array<T>(&self, region: &Region, at: usize, count: usize) -> &T {
+        assert!(at < count);
+        let first: NonNull<T> = region.at().cast();
+        // SAFETY: the region holds `count` of them (see `Memory::sizes`), page-aligned, of nothing but atomics, for which
+        // any bits are a value; it lives as long as `self`.
+        unsafe { first.add(at).as_ref() }
+    }
+}
+
+/// The generation by which something that was depended on is known.
+pub(super) fn generation(of: &impl Hash) -> u32 {
+    // Without keys: a table that is handed on is read by the next process too.
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    (hasher.finish() as usize % GENERATIONS) as u32
+}
