@@ -192,3 +192,89 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A message about a route: family, length of the prefix, kind, and attributes.
+    fn message(family: u8, length: u8, kind: u8, attributes: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER];
+        bytes[4..6].copy_from_slice(&RTM_NEWROUTE.to_ne_bytes());
+        bytes.extend([family, length, 0, 0, MAIN as u8, 186, 0, kind, 0, 0, 0, 0]);
+        for (kind, value) in attributes {
+            bytes.extend(((4 + value.len()) as u16).to_ne_bytes());
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(*value);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        bytes
+    }
+
+    fn said(message: &[u8]) -> String {
+        let mut hops = Vec::new();
+        let Some(told) = read(message, &mut hops) else { return "nothing".into() };
+        let hops: Vec<String> = hops
+            .iter()
+            .map(|hop| format!("{} {}", hop.index, hop.gateway.map_or("-".into(), |gateway| gateway.to_string())))
+            .collect();
+        format!("{} {:?} [{}]", told.prefix, told.kind, hops.join(", "))
+    }
+
+    #[test]
+    fn what_is_wrong_is_nothing() {
+        let (ten, out, via) = ((1, &[10, 0, 0, 0][..]), (4, &[7, 0, 0, 0][..]), (5, &[10, 9, 0, 1][..]));
+        for (family, length, kind, attributes, expect) in [
+            (INET, 8, 1, &[ten, out, via][..], "10.0.0.0/8 Unicast [7 10.9.0.1]"),
+            (INET, 0, 1, &[out, via], "0.0.0.0/0 Unicast [7 10.9.0.1]"),
+            (INET, 8, 6, &[ten], "10.0.0.0/8 Null(Silent) []"),
+            (INET, 8, 7, &[ten], "10.0.0.0/8 Null(Unreachable) []"),
+            (INET, 8, 8, &[ten], "10.0.0.0/8 Null(Prohibited) []"),
+            (INET6, 0, 7, &[], "::/0 Null(Unreachable) []"),
+            (INET, 8, 200, &[ten], "10.0.0.0/8 Other []"),
+            // A length that no address has, a family that is none, an address of neither.
+            (INET, 33, 1, &[ten, out], "nothing"),
+            (INET6, 129, 1, &[], "nothing"),
+            (9, 8, 1, &[ten, out], "nothing"),
+            (INET, 8, 1, &[(1, &[10, 0, 0]), out], "nothing"),
+            // A metric and a table that are cut short.
+            (INET, 8, 1, &[ten, (6, &[1, 2])], "nothing"),
+            (INET, 8, 1, &[ten, (15, &[254])], "nothing"),
+            // Of another table.
+            (INET, 8, 1, &[ten, out, (15, &[100, 0, 0, 0])], "nothing"),
+            // Ways that say to be longer than there are, or shorter than one is.
+            (INET, 8, 1, &[ten, (9, &[16, 0, 0, 0, 7, 0, 0, 0])], "nothing"),
+            (INET, 8, 1, &[ten, (9, &[4, 0, 0, 0])], "nothing"),
+            (INET, 8, 1, &[ten, (9, &[8, 0, 0, 0, 7, 0, 0, 0])], "10.0.0.0/8 Unicast [7 -]"),
+            // A gateway that is no address is none.
+            (INET, 8, 1, &[ten, out, (5, &[1, 2, 3, 4, 5])], "10.0.0.0/8 Unicast [7 -]"),
+        ] {
+            assert_eq!(
+                said(&message(family, length, kind, attributes)),
+                expect,
+                "{family} {length} {kind} {attributes:?}"
+            );
+        }
+        // An attribute that is longer than the message ends it.
+        let mut long = message(INET, 8, 1, &[ten, out]);
+        let at = long.len() - 8;
+        long[at] = 200;
+        assert_eq!(said(&long), "10.0.0.0/8 Unicast []");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_fall(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 0usize..80) {
+            said(&bytes);
+            let whole = message(INET, 8, 1, &[(1, &[10, 0, 0, 0]), (9, &[16, 0, 0, 0, 7, 0, 0, 0, 8, 0, 5, 0, 10, 9, 0, 1])]);
+            said(&whole[..cut.min(whole.len())]);
+            let mut spoilt = whole;
+            for (at, byte) in bytes.iter().enumerate().take(40) {
+                let at = (HEADER + at * 2).min(spoilt.len() - 1);
+                spoilt[at] = *byte;
+            }
+            said(&spoilt);
+        }
+    }
+}

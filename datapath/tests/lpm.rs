@@ -155,3 +155,45 @@ fn the_limit() {
     assert_eq!(writer.insert(prefix(4), Leaf(4)), Ok(None));
     assert_eq!(seen(&writer), [Some(Leaf(7)), None, Some(Leaf(3)), Some(Leaf(4)), None]);
 }
+
+/// What is no prefix, or none that is there: the nearest sense is made of it, and nothing else happens.
+#[test]
+fn bad_input() {
+    let table = [
+        // Host bits are none of the prefix; a length beyond the address is the address.
+        (0x0a01_0203, 8, "10.0.0.0/8"),
+        (0x0a01_0203, 0, "0.0.0.0/0"),
+        (0x0a01_0203, 32, "10.1.2.3/32"),
+        (0x0a01_0203, 33, "10.1.2.3/32"),
+        (u32::MAX, 255, "255.255.255.255/32"),
+        (0, 255, "0.0.0.0/32"),
+    ];
+    for (address, length, expect) in table {
+        let prefix = Prefix::new(address, length);
+        assert_eq!(format!("{}/{}", std::net::Ipv4Addr::from(prefix.address()), prefix.length()), expect);
+    }
+    assert_eq!(Prefix::new(1_u128, 200), Prefix::new(1_u128, 128));
+    let mut writer = Writer::<u32>::new(2);
+    let (eight, nine) = (Prefix::new(0x0a00_0000, 8), Prefix::new(0x0a00_0000, 9));
+    assert_eq!(writer.remove(eight), None, "of an empty table");
+    assert_eq!(writer.load([]), Ok(()));
+    assert_eq!(writer.insert(eight, Leaf(1)), Ok(None));
+    assert_eq!(writer.remove(nine), None, "another prefix of the same address");
+    // The same prefix more than once counts once, and the last word counts.
+    assert_eq!(writer.load([(eight, Leaf(2)), (nine, Leaf(3)), (eight, Leaf(4))]), Ok(()));
+    assert_eq!(writer.routes().iter().collect::<Vec<_>>(), [(eight, Leaf(4)), (nine, Leaf(3))]);
+    assert_eq!(writer.insert(Prefix::new(0, 0), Leaf(5)), Err(TableFull));
+    assert_eq!(writer.table().lookup(0x0b00_0000), None, "what was refused is not there");
+    assert_eq!((writer.remove(eight), writer.remove(eight)), (Some(Leaf(4)), None));
+    // No room at all.
+    let mut none = Writer::<u128>::new(0);
+    assert_eq!(none.insert(Prefix::new(0, 0), Leaf(0)), Err(TableFull));
+    assert_eq!(none.load([(Prefix::new(0, 0), Leaf(0))]), Err(TableFull));
+    assert_eq!(none.table().lookup(0), None);
+}
+
+#[test]
+#[should_panic(expected = "is no index of a next hop")]
+fn a_leaf_that_cannot_be() {
+    let _ = Writer::<u32>::new(1).insert(Prefix::new(0, 0), Leaf(Leaf::COUNT as u32));
+}

@@ -20,6 +20,8 @@ pub fn text(error: &LineError, indent: usize, line: &str) -> Vec<String> {
         LineError::Unknown => {
             vec!["% Unknown command or computer name, or unable to find computer address".into()]
         }
+        // Where IOS has no blank behind the sign, the text brings it along.
+        LineError::Rejected { text } if text.starts_with('%') => vec![text.clone()],
         LineError::Rejected { text } | LineError::Denied { text } | LineError::Protocol { text } => {
             vec![format!("% {text}")]
         }
@@ -31,7 +33,7 @@ pub fn sentence(error: Option<&LineError>) -> String {
     match error {
         None => "switchd refused without a reason".into(),
         Some(LineError::Invalid { at }) => format!("invalid input at character {}", at + 1),
-        Some(error) => text(error, 0, "").concat().trim_start_matches("% ").to_owned(),
+        Some(error) => text(error, 0, "").concat().trim_start_matches(['%', ' ']).to_owned(),
     }
 }
 
@@ -47,5 +49,6 @@ mod tests {
         check(LineError::Incomplete, "show", "% Incomplete command.\n");
         check(LineError::Ambiguous { line: "sh v".into() }, "sh v", "% Ambiguous command:  \"sh v\"");
         check(LineError::Rejected { text: "VLAN 1 cannot be deleted".into() }, "", "% VLAN 1 cannot be deleted");
+        check(LineError::Rejected { text: "%No matching route to delete".into() }, "", "%No matching route to delete");
     }
 }

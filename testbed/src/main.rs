@@ -1,6 +1,7 @@
 //! `testbed`: what demo and bug reports need of the testbed, as a program.
 
 use clap::{Parser, Subcommand};
+use mona_control::fib::Limits;
 use mona_testbed::{replay, wire};
 use std::path::PathBuf;
 
@@ -32,7 +33,7 @@ fn main() {
         What::Wire { a, b } => wire::wire(&a, &b),
         What::Replay { file } => std::fs::read_to_string(&file)
             .map_err(|e| e.to_string())
-            .and_then(|text| replay::replay(&text))
+            .and_then(|text| replay::replay(&text, Limits::ROUTER))
             .map(|out| print!("{out}"))
             .map_err(|e| format!("{}: {e}", file.display())),
     };

@@ -10,14 +10,14 @@ use mona_datapath::switching::IoChoice;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// The outputs of a record, one line each with the time of its input. An error names the line that cannot be read.
-pub fn replay(text: &str) -> Result<String, String> {
+/// The outputs of a record, one line each with the time of its input; with tables for so many routes. An error names the line that cannot be read.
+pub fn replay(text: &str, limits: Limits) -> Result<String, String> {
     let mut out = String::new();
-    let mut switch = new(131_072, IoChoice::Auto);
+    let mut switch = new(131_072, limits, IoChoice::Auto);
     for entry in read(text)? {
         match entry {
             Entry::Start { stations, io } => {
-                switch = new(stations, io);
+                switch = new(stations, limits, io);
             }
             Entry::Input { now, input } => {
                 for output in switch.step(now, input) {
@@ -84,6 +84,6 @@ pub fn describe(output: &Output) -> String {
     }
 }
 
-fn new(stations: usize, io: IoChoice) -> Switch {
-    Switch::new(Arc::new(Fdb::with_capacity_and_seed(stations, [1, 2])), Fib::new(Limits::ROUTER), io)
+fn new(stations: usize, limits: Limits, io: IoChoice) -> Switch {
+    Switch::new(Arc::new(Fdb::with_capacity_and_seed(stations, [1, 2])), Fib::new(limits), io)
 }

@@ -13,6 +13,7 @@
 //! frame veth0 10/5 a>b => veth1:10     as in cases; copies by netdev and tag; => drop REASON; => nothing
 //! packet veth0 a>b 10.0.0.1>10.0.1.1   a frame that carries IP or ARP, as speech.rs says; => as above
 //! route 10.0.0.0/8 ospf 20 via vlan10 10.0.0.2   a routing daemon enters one (without `via` it drops: blackhole, unreachable, prohibit), or `gone`
+//! routes 1200 bgp 0 via vlan10 10.0.0.2             so many of them at once: 20.0.0.0/24, 20.0.1.0/24 and so on
 //! hold   deliver                       reports of sources wait   and arrive
 //! expect log TEXT                      logged since the last that was expected; expect no log TEXT
 //! expect out TEXT                      the same of what the switch asked of the outside
@@ -30,6 +31,7 @@ use mona_control::input::{Input, KernelHop, KernelRoute};
 use mona_control::rib::{self, Refusal};
 use mona_control::switch::sentence;
 use mona_wire::{Instant, Mac};
+use std::net::Ipv4Addr;
 use world::World;
 
 /// Runs the scenarios of a file; what went wrong, a line each.
@@ -128,6 +130,7 @@ impl<'a> Scenario<'a> {
             "frame" => return frame(world, rest),
             "packet" => return packet(world, rest),
             "route" => return route(world, rest),
+            "routes" => return routes(world, rest),
             "hold" => world.held = Some(Vec::new()),
             "deliver" => {
                 let held = world.held.take().ok_or("nothing is held")?;
@@ -314,6 +317,13 @@ fn route(world: &mut World, text: &str) -> Result<(), String> {
         refusal,
     }]));
     Ok(())
+}
+
+/// `1200 bgp 0 via vlan10 10.0.10.2`
+fn routes(world: &mut World, text: &str) -> Result<(), String> {
+    let (count, rest) = text.split_once(' ').ok_or("routes N PROTOCOL METRIC …")?;
+    let count: u32 = count.parse().map_err(|_| format!("{count} is no number"))?;
+    (0..count).try_for_each(|n| route(world, &format!("{}/24 {rest}", Ipv4Addr::from(0x1400_0000 + (n << 8)))))
 }
 
 /// `veth0 10/5 a>b => veth1`

@@ -130,7 +130,7 @@ impl World {
             text.push_str(&line);
             text.push('\n');
         }
-        let again = replay(&text)?;
+        let again = replay(&text, Limits::SMALL)?;
         let other = self.did.lines().zip(again.lines()).find(|(did, again)| did != again);
         match other {
             Some((did, again)) => Err(format!("replayed, it did otherwise:\n  first  {did}\n  then   {again}")),
