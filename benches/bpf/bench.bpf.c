@@ -14,8 +14,9 @@ struct stream {
 	__u32 ifindex; // the frames leave by it
 	__u32 flows;   // so many UDP source ports, one after the other
 	__u32 smacs;   // so many source addresses, one after the other
-	__u32 dmacs;   // so many destination addresses, pseudo-randomly
-	__u32 vlan;    // 0: untagged; else the TCI
+	__u32 dmacs;   // so many destination addresses, pseudo-randomly…
+	__u16 vlan;    // 0: untagged; else the TCI
+	__u16 sweep;   // …or, if 1, one after the other
 	__u32 stamp;   // 1: write the time into the frame
 	__u32 ethertype; // 0: IPv4/UDP; else this
 	__u8 smac[6];
@@ -89,7 +90,7 @@ static __always_inline int generate(struct xdp_md *ctx, __u32 id)
 	__builtin_memcpy(at, stream->dmac, 6);
 	__builtin_memcpy(at + 6, stream->smac, 6);
 	if (stream->dmacs > 1)
-		add(at, (__u32)(sequence * 2654435761u) % stream->dmacs);
+		add(at, (stream->sweep ? (__u32)sequence : (__u32)(sequence * 2654435761u)) % stream->dmacs);
 	if (stream->smacs > 1)
 		add(at + 6, sequence % stream->smacs);
 	at += 12;

@@ -2,14 +2,15 @@
 //! itself and removes again.
 //!
 //! ```text
-//!   traffic    generator and sink (live XDP frames)        measure   rate, RFC 2544, round trips, TCP, learning, …
+//!   traffic    generator and sink (live XDP frames)        measure   rate, RFC 2544, round trips, TCP, …
 //!   rig        generator ─ device ─ sink                   compare   all devices in one run, table, JSON, plot
 //!   micro      forward() alone                           lpm       longest prefix match alone
-//!   acl        forward() with access lists
+//!   acl        forward() with access lists             learning  RFC 2889 5.7, 5.8
 //! ```
 
 mod acl;
 mod compare;
+mod learning;
 mod lpm;
 mod measure;
 mod micro;
@@ -51,10 +52,31 @@ enum What {
         #[arg(long, value_enum, default_value = "mona-packet")]
         device: Under,
     },
-    /// How long Mona takes to learn addresses sent at full speed.
+    /// RFC 2889 5.7: how many addresses are learned.
+    Capacity {
+        /// The device under test.
+        #[arg(long, value_enum, default_value = "mona-packet")]
+        device: Under,
+        /// Learning frames a second.
+        #[arg(long, default_value_t = 100_000.0)]
+        rate: f64,
+        /// Look no further than this.
+        #[arg(long, default_value_t = 1 << 20)]
+        most: u32,
+    },
+    /// RFC 2889 5.8: how fast addresses are learned.
     Learning {
+        /// The device under test.
+        #[arg(long, value_enum, default_value = "mona-packet")]
+        device: Under,
         /// How many.
         #[arg(long, default_value_t = 65_536)]
+        stations: u32,
+    },
+    /// How soon after its first frame a station is known, beside a port at its maximum.
+    Effect {
+        /// How many stations appear.
+        #[arg(long, default_value_t = 1000)]
         stations: u32,
     },
     /// The share of a 10 kpps stream that is lost beside a port at its maximum.
@@ -111,7 +133,7 @@ struct Load {
     stations: u32,
     /// A tag.
     #[arg(long, default_value_t = 0)]
-    vlan: u32,
+    vlan: u16,
     /// Seconds a run lasts.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
@@ -191,10 +213,32 @@ fn run(arguments: Arguments) -> Result<(), String> {
             let text = format!("{}: median {:.1} us, p99 {:.1} us", rig.device.name(), trip.median_us, trip.p99_us);
             print(text, serde_json::json!(trip));
         }
-        What::Learning { stations } => {
-            let (ms, known) = measure::learning(&Rig::new(Device::MonaPacket)?, stations)?;
-            let text = format!("{known} of {stations} addresses learned in {ms:.0} ms");
-            print(text, serde_json::json!({ "stations": known, "ms": ms }));
+        What::Capacity { device, rate, most } => {
+            let rig = learning::monitored(Rig::new(device.into())?)?;
+            let found = learning::capacity(&rig, rate, most)?;
+            let best = found.best.map_or(0, |trial| trial.stations);
+            let text = format!("{}{}: {best} addresses are learned", found.table(), rig.device.name());
+            print(text, serde_json::json!(found));
+        }
+        What::Learning { device, stations } => {
+            let rig = learning::monitored(Rig::new(device.into())?)?;
+            let found = learning::rate(&rig, stations)?;
+            let (rate, ms) = found.best.map_or((0.0, 0.0), |trial| (trial.offered, trial.ms));
+            let (table, name) = (found.table(), rig.device.name());
+            let text = format!("{table}{name}: {stations} addresses are learned at {rate:.0} a second, in {ms:.0} ms");
+            print(text, serde_json::json!(found));
+        }
+        What::Effect { stations } => {
+            let effect = learning::effect(&mut Rig::new(Device::MonaPacket)?, stations)?;
+            let us = |us: Option<f64>| us.map_or("later".into(), |us| format!("{us:.0} us"));
+            let text = format!(
+                "{} stations appeared beside a port at its maximum: known after {} (median), {} (p99), {} not at all",
+                effect.stations,
+                us(effect.median_us),
+                us(effect.p99_us),
+                effect.unknown
+            );
+            print(text, serde_json::json!(effect));
         }
         What::Fairness => {
             let loss = measure::fairness(&mut Rig::new(Device::MonaPacket)?, Duration::from_secs(3))?;

@@ -1,10 +1,11 @@
-//! What is measured of a rig: rate, RFC 2544 throughput, latency, round trips, TCP, learning, fairness.
+//! What is measured of a rig: rate, RFC 2544 throughput, latency, round trips, TCP, fairness, hooks.
 
 use crate::rig::{Rig, last_cpu, pin};
 use crate::traffic::Stream;
-use mona_testbed::netns::{inside, wait};
+use mona_testbed::netns::wait;
 use serde::Serialize;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A rate at full load.
@@ -155,53 +156,11 @@ impl Drop for Guard {
     }
 }
 
-/// Sends from `stations` addresses at full speed until the switch knows them all (RFC 2889 5.8, the time instead of the
-/// rate). Returns milliseconds from the first frame, and how many it knew at the end.
-pub fn learning(rig: &Rig, stations: u32) -> Result<(f64, usize), String> {
-    let switch = rig.switch.as_ref().ok_or("only Mona can be asked what it has learned")?;
-    let base = Stream { smacs: stations, smac: [2, 0, 0, 0x10, 0, 0], ..Stream::default() };
-    let known = || {
-        let text = rig.world.cli(switch, &["show mac address-table count | json"]);
-        let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        sum_of(&value, "dynamic")
-    };
-    let before = known();
-    std::thread::scope(|scope| {
-        let start = Instant::now();
-        let sender = scope.spawn(|| rig.flood(base, 64, Duration::from_secs(2)));
-        let mut now = 0;
-        while start.elapsed() < Duration::from_secs(5) {
-            now = known() - before;
-            if now >= stations as usize {
-                break;
-            }
-        }
-        let took = start.elapsed();
-        sender.join().map_err(|_| "the sender failed")??;
-        Ok((took.as_secs_f64() * 1e3, now))
-    })
-}
-
-fn sum_of(value: &serde_json::Value, field: &str) -> usize {
-    match value {
-        serde_json::Value::Array(all) => all.iter().map(|v| sum_of(v, field)).sum(),
-        serde_json::Value::Object(map) => map
-            .iter()
-            .map(|(key, v)| if key == field { v.as_u64().unwrap_or(0) as usize } else { sum_of(v, field) })
-            .sum(),
-        _ => 0,
-    }
-}
-
 /// A port at its maximum (p1) beside one that offers 10 kpps (p3 → p2): the share of the latter's frames that is lost.
 pub fn fairness(rig: &mut Rig, time: Duration) -> Result<f64, String> {
     let quiet = rig.world.namespace("quiet");
-    rig.world.cable((&quiet, "q0"), (&rig.sw_ns, "p3"));
-    rig.world.cable((&quiet, "q4"), (&rig.sw_ns, "p4"));
-    let switch = rig.switch.as_ref().ok_or("only Mona is asked for fairness")?;
-    let lines = ["configure terminal", "interface gi0/3", "device p3", "interface gi0/4", "device p4", "end"];
-    rig.world.cli(switch, &lines);
-    wait(|| rig.world.cli(switch, &["show interfaces status"]).matches("connected").count() >= 4);
+    rig.add_port(3, (&quiet, "q0"))?;
+    rig.add_port(4, (&quiet, "q4"))?;
     let (target, source) = ([2, 0, 0, 3, 0, 1], [2, 0, 0, 3, 0, 2]);
     let receiver = rig.world.raw(&rig.sink_ns, "s0");
     let mut frame = [0u8; 60];
@@ -217,20 +176,9 @@ pub fn fairness(rig: &mut Rig, time: Duration) -> Result<f64, String> {
     rig.world.raw(&quiet, "q4").send(&frame).map_err(|e| e.to_string())?;
     frame[..6].copy_from_slice(&target);
     frame[6..12].copy_from_slice(&source);
-    let gen_ns = rig.gen_ns.clone();
+    let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let loud = scope.spawn(move || {
-            inside(&gen_ns, || {
-                pin(0)?;
-                let ifindex = nix::net::if_::if_nametoindex("g0").map_err(|e| e.to_string())?;
-                let mut generator = crate::traffic::Generator::new(Stream { ifindex, ..flood }, 64)?;
-                let until = Instant::now() + time + Duration::from_millis(500);
-                while Instant::now() < until {
-                    generator.send(400_000)?;
-                }
-                Ok::<_, String>(())
-            })
-        });
+        let loud = scope.spawn(|| rig.flood(flood, &ended));
         let counter = scope.spawn(move || {
             let mut buffer = vec![0u8; 2048];
             let (mut count, mut idle) = (0u64, 0);
@@ -257,6 +205,7 @@ pub fn fairness(rig: &mut Rig, time: Duration) -> Result<f64, String> {
             }
             std::thread::sleep(Duration::from_micros(100));
         }
+        ended.store(true, Ordering::Relaxed);
         loud.join().map_err(|_| "the flood failed")??;
         let got = counter.join().map_err(|_| "the counter failed")?;
         Ok(1.0 - got as f64 / sent.max(1) as f64)

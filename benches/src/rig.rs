@@ -10,6 +10,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What stands between generator and sink.
@@ -74,6 +75,8 @@ pub struct Rig {
     pub sink_ns: String,
     /// Namespace of the device under test; its ports are `p1` and `p2`.
     pub sw_ns: String,
+    /// Namespace of `m0`, behind port `p3`, where there is one.
+    pub monitor_ns: String,
     /// Mona, if it is what is measured.
     pub switch: Option<Switch>,
 }
@@ -88,11 +91,11 @@ impl Rig {
         let (gen_ns, sw_ns, sink_ns) = (world.namespace("gen"), world.namespace("sw"), world.namespace("sink"));
         let mut rig = if device == Device::Nothing {
             world.cable((&gen_ns, "g0"), (&sink_ns, "s0"));
-            Rig { world, device, gen_ns, sink_ns, sw_ns, switch: None }
+            Rig { world, device, gen_ns, sink_ns, sw_ns, monitor_ns: String::new(), switch: None }
         } else {
             world.cable((&gen_ns, "g0"), (&sw_ns, "p1"));
             world.cable((&sw_ns, "p2"), (&sink_ns, "s0"));
-            Rig { world, device, gen_ns, sink_ns, sw_ns, switch: None }
+            Rig { world, device, gen_ns, sink_ns, sw_ns, monitor_ns: String::new(), switch: None }
         };
         if !device.has_xdp() {
             // Live frames enter a veth only through NAPI, which GRO (or an XDP program) turns on.
@@ -136,6 +139,45 @@ impl Rig {
         self.sw("ip link add br0 type bridge && ip link set br0 up");
         self.sw("ip link set p1 master br0 && ip link set p2 master br0");
         wait(|| self.sw("bridge link").matches("state forwarding").count() == 2);
+    }
+
+    /// One more port, `p` and this number, on a cable to `far` in `namespace`.
+    pub fn add_port(&self, number: u8, (namespace, far): (&str, &str)) -> Result<(), String> {
+        let port = format!("p{number}");
+        self.world.cable((namespace, far), (&self.sw_ns, &port));
+        match (self.device, &self.switch) {
+            (_, Some(switch)) => {
+                let lines =
+                    ["configure terminal", &format!("interface gi0/{number}"), &format!("device {port}"), "end"];
+                self.world.cli(switch, &lines);
+                let ports = usize::from(number);
+                wait(|| self.world.cli(switch, &["show interfaces status"]).matches("connected").count() >= ports);
+            }
+            (Device::Bridge | Device::BridgeTuned, _) => {
+                self.sw(&format!("ip link set {port} master br0"));
+                wait(|| self.sw("bridge link").matches("state forwarding").count() >= usize::from(number));
+            }
+            (Device::Ovs, _) => {
+                let database = format!("--db=unix:{}/db.sock", self.world.dir.display());
+                let interface = format!("add-port br0 {port} -- set interface {port} type=afxdp");
+                self.sw(&format!("ovs-vsctl --timeout=10 {database} {interface}"));
+            }
+            _ => return Err(format!("{} has two ports", self.device.name())),
+        }
+        Ok(())
+    }
+
+    /// The device forgets all addresses it has learned.
+    pub fn forget(&self) -> Result<(), String> {
+        match (self.device, &self.switch) {
+            (_, Some(switch)) => drop(self.world.cli(switch, &["clear mac address-table dynamic"])),
+            (Device::Bridge | Device::BridgeTuned, _) => drop(self.sw("ip link set br0 type bridge fdb_flush")),
+            (Device::Ovs, _) => {
+                drop(self.sw(&format!("ovs-appctl -t {}/vswitchd.ctl fdb/flush br0", self.world.dir.display())));
+            }
+            _ => return Err(format!("{} learns nothing", self.device.name())),
+        }
+        Ok(())
     }
 
     fn ovs(&mut self) -> Result<(), String> {
@@ -228,23 +270,28 @@ impl Rig {
     /// Sends `stream` for about `time` and returns what the sink saw, what was sent, and how long sending took.
     pub fn blast(&self, stream: Stream, size: usize, time: Duration) -> Result<(Seen, u64, Duration), String> {
         let _first = RealTime::begin(self.world.processes())?;
-        self.send(stream, size, time, true)
+        self.send(stream, size, time)
     }
 
-    /// The same at ordinary priority: where control has work to do beside the workers, it must get its share.
-    pub fn flood(&self, stream: Stream, size: usize, time: Duration) -> Result<(Seen, u64, Duration), String> {
-        self.send(stream, size, time, false)
+    /// Sends `stream` at full speed and ordinary priority until it is ended: what else the switch has to do must get its
+    /// share.
+    pub fn flood(&self, stream: Stream, ended: &AtomicBool) -> Result<(), String> {
+        inside(&self.gen_ns, || {
+            pin(0)?;
+            let mut generator = Generator::new(Stream { ifindex: index_of("g0")?, ..stream }, 64)?;
+            while !ended.load(Ordering::Relaxed) {
+                generator.send(400_000)?;
+            }
+            Ok(())
+        })
     }
 
-    fn send(&self, stream: Stream, size: usize, time: Duration, first: bool) -> Result<(Seen, u64, Duration), String> {
+    fn send(&self, stream: Stream, size: usize, time: Duration) -> Result<(Seen, u64, Duration), String> {
         let sink = inside(&self.sink_ns, || Sink::new("s0"))?;
         inside(&self.gen_ns, || {
             pin(0)?;
-            if first {
-                chrt(&["-f"], PRIORITY, nix::unistd::gettid().as_raw() as u32)?;
-            }
-            let ifindex = nix::net::if_::if_nametoindex("g0").map_err(|e| format!("g0: {e}"))?;
-            let mut generator = Generator::new(Stream { ifindex, ..stream }, size)?;
+            first_in_line()?;
+            let mut generator = Generator::new(Stream { ifindex: index_of("g0")?, ..stream }, size)?;
             // A call has a cost of its own, so the run is one call: a short one tells how long it must be.
             let frames = match stream.gap {
                 0 => {
@@ -260,6 +307,11 @@ impl Rig {
             Ok((sink.settled().since(&before), u64::from(frames.max(1)), took))
         })
     }
+}
+
+/// A netdev of the namespace the thread is in.
+pub fn index_of(device: &str) -> Result<u32, String> {
+    nix::net::if_::if_nametoindex(device).map_err(|e| format!("{device}: {e}"))
 }
 
 /// Station number `n` counted from `base`, as the generator counts.
@@ -288,6 +340,11 @@ impl Drop for RealTime {
         // A process that has ended needs nothing.
         self.0.iter().for_each(|process| chrt(&["-a", "-o"], 0, *process).unwrap_or(()));
     }
+}
+
+/// Gives the calling thread real-time priority.
+pub fn first_in_line() -> Result<(), String> {
+    chrt(&["-f"], PRIORITY, nix::unistd::gettid().as_raw() as u32)
 }
 
 /// Sets the scheduling class and priority of a thread or (`-a`) of all threads of its process.

@@ -23,10 +23,12 @@ pub struct Stream {
     pub flows: u32,
     /// So many source addresses, one after the other.
     pub smacs: u32,
-    /// So many destination addresses, scattered.
+    /// So many destination addresses, scattered…
     pub dmacs: u32,
     /// The tag; 0 = none.
-    pub vlan: u32,
+    pub vlan: u16,
+    /// …or, if 1, one after the other.
+    pub sweep: u16,
     /// 1: the sink measures latency (frames of 64 bytes and more behind the tag).
     pub stamp: u32,
     /// 0 = IPv4.
@@ -90,6 +92,7 @@ impl Default for Stream {
             smacs: 1,
             dmacs: 1,
             vlan: 0,
+            sweep: 0,
             stamp: 0,
             ethertype: 0,
             smac: [2, 0, 0, 0, 0, 1],
