@@ -58,9 +58,9 @@ pub struct Found {
 
 impl Found {
     /// Tries, and remembers.
-    fn passes(&mut self, rig: &Rig, stations: u32, rate: f64) -> Result<bool, String> {
+    fn passes(&mut self, rig: &Rig, stations: u32, rate: f64, to: [u8; 6]) -> Result<bool, String> {
         for _ in 0..ATTEMPTS {
-            let trial = trial(rig, stations, rate)?;
+            let trial = trial(rig, stations, rate, to)?;
             self.trials.push(trial);
             if trial.is_passed() {
                 self.best = Some(trial);
@@ -92,15 +92,25 @@ pub fn monitored(mut rig: Rig) -> Result<Rig, String> {
 }
 
 /// Teaches a device that knows nothing `stations` addresses, and asks for each of them.
-fn trial(rig: &Rig, stations: u32, rate: f64) -> Result<Trial, String> {
+fn trial(rig: &Rig, stations: u32, rate: f64, to: [u8; 6]) -> Result<Trial, String> {
     rig.forget()?;
     rig.teach(&Stream { dmac: TARGET, ..Stream::default() });
+    let _first = rig.first()?;
     let gap = ((1e9 / rate) as u64).max(1);
     let took = inside(&rig.gen_ns, || {
         pin(0)?;
-        let stream = Stream { smacs: stations, smac: LEARNED, dmac: TARGET, gap, ..Stream::default() };
-        Generator::new(Stream { ifindex: index_of("g0")?, ..stream }, 64)?.send(stations)
+        first_in_line()?;
+        let stream = Stream { smacs: stations, smac: LEARNED, dmac: to, gap, ..Stream::default() };
+        let mut generator = Generator::new(Stream { ifindex: index_of("g0")?, ..stream }, 64)?;
+        // A call takes its time whatever it sends.
+        let call = generator.send(1)?;
+        Ok::<_, String>(generator.send(stations)?.saturating_sub(call))
     })?;
+    if std::env::var("DBG").is_ok()
+        && let Some(switch) = &rig.switch
+    {
+        eprintln!("{}", rig.world.cli(switch, &["show platform drops", "clear counters"]));
+    }
     // What is in effect only later than that is not learned at this rate.
     std::thread::sleep(Duration::from_millis(100));
     let sinks = [(&rig.gen_ns, "g0"), (&rig.monitor_ns, "m0")];
@@ -108,6 +118,7 @@ fn trial(rig: &Rig, stations: u32, rate: f64) -> Result<Trial, String> {
     let (asked, flooded) = (asked?, flooded?);
     inside(&rig.sink_ns, || {
         pin(0)?;
+        first_in_line()?;
         let stream =
             Stream { dmacs: stations, sweep: 1, smac: TARGET, dmac: LEARNED, gap: TEST_GAP, ..Stream::default() };
         Generator::new(Stream { ifindex: index_of("s0")?, ..stream }, 64)?.send(stations)
@@ -115,7 +126,7 @@ fn trial(rig: &Rig, stations: u32, rate: f64) -> Result<Trial, String> {
     let (arrived, flooded) = (asked.settled().frames, flooded.settled().frames);
     Ok(Trial {
         stations,
-        offered: 1e9 / gap as f64,
+        offered: f64::from(stations) / took.as_secs_f64(),
         ms: took.as_secs_f64() * 1e3,
         learned: arrived.saturating_sub(flooded),
         flooded,
@@ -128,7 +139,7 @@ fn trial(rig: &Rig, stations: u32, rate: f64) -> Result<Trial, String> {
 pub fn capacity(rig: &Rig, rate: f64, most: u32) -> Result<Found, String> {
     let mut found = Found { best: None, trials: Vec::new() };
     let (mut low, mut high) = (0, 1024.min(most));
-    while found.passes(rig, high, rate)? {
+    while found.passes(rig, high, rate, TARGET)? {
         low = high;
         if high == most {
             return Ok(found);
@@ -137,7 +148,7 @@ pub fn capacity(rig: &Rig, rate: f64, most: u32) -> Result<Found, String> {
     }
     while high - low > 1 {
         let middle = low + (high - low) / 2;
-        if found.passes(rig, middle, rate)? {
+        if found.passes(rig, middle, rate, TARGET)? {
             low = middle;
         } else {
             high = middle;
@@ -146,13 +157,15 @@ pub fn capacity(rig: &Rig, rate: f64, most: u32) -> Result<Found, String> {
     Ok(found)
 }
 
-/// RFC 2889 5.8: the highest rate at which all addresses are learned, to 2 %.
-pub fn rate(rig: &Rig, stations: u32) -> Result<Found, String> {
+/// RFC 2889 5.8: the highest rate at which all addresses are learned, to 2 %. If `filtered`, the learning frames' destination
+/// is behind the port they come in by, so that nothing is forwarded: what learning can do by itself.
+pub fn rate(rig: &Rig, stations: u32, filtered: bool) -> Result<Found, String> {
+    let to = if filtered { LEARNED } else { TARGET };
     let mut found = Found { best: None, trials: Vec::new() };
     let (mut low, mut high) = (0.0, 2e6);
     while high - low > high * 0.02 {
         let middle = (low + high) / 2.0;
-        if found.passes(rig, stations, middle)? {
+        if found.passes(rig, stations, middle, to)? {
             low = middle;
         } else {
             high = middle;

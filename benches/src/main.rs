@@ -72,6 +72,9 @@ enum What {
         /// How many.
         #[arg(long, default_value_t = 65_536)]
         stations: u32,
+        /// Learning frames go to a station behind the port they come in by: nothing is forwarded.
+        #[arg(long)]
+        filtered: bool,
     },
     /// How soon after its first frame a station is known, beside a port at its maximum.
     Effect {
@@ -220,9 +223,9 @@ fn run(arguments: Arguments) -> Result<(), String> {
             let text = format!("{}{}: {best} addresses are learned", found.table(), rig.device.name());
             print(text, serde_json::json!(found));
         }
-        What::Learning { device, stations } => {
+        What::Learning { device, stations, filtered } => {
             let rig = learning::monitored(Rig::new(device.into())?)?;
-            let found = learning::rate(&rig, stations)?;
+            let found = learning::rate(&rig, stations, filtered)?;
             let (rate, ms) = found.best.map_or((0.0, 0.0), |trial| (trial.offered, trial.ms));
             let (table, name) = (found.table(), rig.device.name());
             let text = format!("{table}{name}: {stations} addresses are learned at {rate:.0} a second, in {ms:.0} ms");

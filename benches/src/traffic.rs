@@ -108,7 +108,7 @@ impl Default for Stream {
 pub struct Generator {
     ebpf: Ebpf,
     frame: Vec<u8>,
-    paced: bool,
+    burst: u32,
 }
 
 impl Generator {
@@ -118,7 +118,7 @@ impl Generator {
         let program: &mut Xdp =
             ebpf.program_mut("generate_0").expect("it is in the object").try_into().map_err(text)?;
         program.load().map_err(text)?;
-        let mut generator = Generator { ebpf, frame: vec![0; size.max(64) - 4], paced: false };
+        let mut generator = Generator { ebpf, frame: vec![0; size.max(64) - 4], burst: BURST };
         generator.set(stream)?;
         Ok(generator)
     }
@@ -126,7 +126,8 @@ impl Generator {
     /// Sends this from now on.
     pub fn set(&mut self, stream: Stream) -> Result<(), String> {
         let map = self.ebpf.map_mut("streams").expect("it is in the object");
-        self.paced = stream.gap > 0;
+        // A paced frame leaves at once, or with those that are due in the same 10 microseconds; at full speed they go in bulk.
+        self.burst = 10_000u64.checked_div(stream.gap).map_or(BURST, |due| due.clamp(1, BURST.into()) as u32);
         Array::<&mut MapData, StreamPod>::try_from(map).map_err(text)?.set(0, StreamPod(stream), 0).map_err(text)
     }
 
@@ -137,8 +138,7 @@ impl Generator {
         let options = TestRunOptions {
             data_in: Some(&self.frame),
             repeat: frames,
-            // A paced frame leaves at once; at full speed they go in bulk.
-            attrs: TestRunAttrs::new().xdp_live_frames(if self.paced { 1 } else { BURST }),
+            attrs: TestRunAttrs::new().xdp_live_frames(self.burst),
             ..TestRunOptions::new()
         };
         program.test_run(options).map_err(|e| format!("live frames: {e}"))?;

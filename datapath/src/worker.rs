@@ -272,7 +272,7 @@ impl Worker {
     #[cold]
     fn rest(&mut self) {
         if self.idle_since.get_or_insert_with(Instant::now).elapsed() < SPIN {
-            let _ = nix::sched::sched_yield();
+            std::hint::spin_loop();
             return;
         }
         let bell = Arc::clone(&self.exits.desk.bell);
