@@ -1,10 +1,48 @@
 //! An IPv4 packet cut where it leaves by an interface it is too large for (RFC 791 3.2). Pure: bytes in, bytes out, no
 //! allocation.
 
-use crate::offload::MAX_SEGMENTS;
+use crate::Drop;
+use crate::io::Offload;
+use crate::offload::{Leaving, MAX_SEGMENTS};
 use mona_wire::Eth;
 use mona_wire::checksum::Sum;
 use mona_wire::eth::IPV4;
+
+/// The longest packet and its frame's header.
+const LARGEST: usize = 65535 + 14 + 8;
+
+/// Room for a packet and for a fragment of it.
+pub const SCRATCH: usize = 2 * LARGEST;
+
+/// Shows all fragments of the packet in a frame, for packets of at most `mtu` bytes; of a super-frame, those of each segment.
+pub fn each(
+    frame: &[u8],
+    offload: &Offload,
+    mtu: u16,
+    scratch: &mut [u8],
+    mut show: impl FnMut(&[u8]),
+) -> Result<(), Drop> {
+    let (whole, part) = scratch.split_at_mut(scratch.len() / 2);
+    let mut cut = |packet: &[u8]| {
+        let fragments = Fragments::of(packet, mtu).ok_or(Drop::Unfragmentable)?;
+        for index in 0..fragments.count() {
+            let len = fragments.write(index, part).ok_or(Drop::Unfragmentable)?;
+            show(&part[..len]);
+        }
+        Ok(())
+    };
+    let leaving = Leaving::new(frame, offload, Eth::parse(frame).and_then(|eth| eth.tag))?;
+    if offload.gso.is_none() {
+        let len = leaving.write_complete(whole)?;
+        return cut(&whole[..len]);
+    }
+    let segments = leaving.segments()?;
+    for index in 0..segments.count() {
+        let len = segments.write(index, whole).ok_or(Drop::Unfragmentable)?;
+        cut(&whole[..len])?;
+    }
+    Ok(())
+}
 
 /// The fragments of a packet, which may be a fragment itself.
 #[derive(Clone, Copy, Debug)]

@@ -39,6 +39,7 @@ pub mod packet;
 pub mod policer;
 mod prefetch;
 pub mod program;
+mod punt;
 pub mod recorder;
 pub mod rewrite;
 pub mod ring;

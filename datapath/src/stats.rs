@@ -1,7 +1,8 @@
 //! Counters: written by one worker each (plain relaxed stores, added up once per batch), read by control and summed.
 
 use crate::Drop;
-use crate::io::Offload;
+use crate::batch::Batch;
+use crate::io::{Offload, RxFrame};
 use crate::offload::header_len;
 use crossbeam::utils::CachePadded;
 use mona_wire::eth::{IPV4, IPV6};
@@ -293,9 +294,46 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Worker: these came in by `port`.
+    /// Worker: these came in, and this was decided about them.
     #[inline]
-    pub fn received(&self, port: PortId, run: &Run, now: u64) {
+    pub fn decided(&self, batch: &Batch, frames: &[RxFrame], now: u64) {
+        let mut ports = Runs::NONE;
+        for frame in frames {
+            let run = ports.of(frame.rx, |port, run| self.received(port, run, now));
+            run.add(frame.bytes(), frame.len(), &frame.offload);
+        }
+        ports.end(|port, run| self.received(port, run, now));
+        let mut vlans = Runs::NONE;
+        for (at, vlan) in &batch.admitted {
+            let frame = &frames[usize::from(*at)];
+            let run = vlans.of(*vlan, |vlan, run| self.admitted(vlan, run));
+            run.add(frame.bytes(), frame.len(), &frame.offload);
+        }
+        vlans.end(|vlan, run| self.admitted(vlan, run));
+        let mut lines = Runs::NONE;
+        for (at, slot) in &batch.matched {
+            let frame = &frames[usize::from(*at)];
+            let run = lines.of(*slot, |slot, run| self.matched(slot, run));
+            run.add(frame.bytes(), frame.len(), &frame.offload);
+        }
+        lines.end(|slot, run| self.matched(slot, run));
+        let mut routers = Runs::NONE;
+        for routed in &batch.routed {
+            let frame = &frames[usize::from(routed.frame)];
+            let key = (routed.from, routed.to, routed.rewrite.six);
+            let run = routers.of(key, |key, run| self.routed(key, run, now));
+            run.add(frame.bytes(), frame.len(), &frame.offload);
+        }
+        routers.end(|key, run| self.routed(key, run, now));
+        for (at, why) in &batch.dropped {
+            let frame = &frames[usize::from(*at)];
+            self.dropped(frame.rx, *why);
+            self.dropped_ip(frame.bytes(), *why);
+        }
+    }
+
+    #[inline]
+    fn received(&self, port: PortId, run: &Run, now: u64) {
         if let Some(cells) = self.ports.get(port.index()) {
             cells.rx.add(run, now);
         }

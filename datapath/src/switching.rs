@@ -3,14 +3,13 @@
 //! Nothing here blocks for longer than opening a device takes.
 
 mod opening;
+mod report;
 
 use crate::Fdb;
 use crate::io::flows::{FlowTable, SLOTS};
 use crate::io::packet::PacketPorts;
 use crate::io::set::{LOSSES, Own};
 use crate::io::xdp::XdpPorts;
-use crate::offload::Leaving;
-use crate::out::{Seen, Told};
 use crate::ring::{Bell, Label};
 use crate::snapshot::{Home, Snapshot};
 use crate::stats::{PortCounters, RouterCounters, VlanCounters};
@@ -27,6 +26,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+pub use report::Report;
+use report::punted;
 
 /// Workers there may be at most: each has a ring to each other one.
 const WORKERS: usize = 32;
@@ -100,26 +102,6 @@ impl From<OpenError> for Refused {
     fn from(why: OpenError) -> Refused {
         Refused { why, busy: false }
     }
-}
-
-/// What workers report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// A source address unknown or elsewhere.
-    Seen(Seen),
-    /// A frame for the switch itself (a reserved address), with the port it came in on.
-    Frame(PortId, Vec<u8>),
-    /// A frame that control is shown as it came in: dropped, or heard on its way.
-    Exception {
-        /// The port it came in on.
-        port: PortId,
-        /// The VLAN it came in.
-        vlan: VlanId,
-        /// Why it is shown.
-        why: Told,
-        /// All of it.
-        frame: Vec<u8>,
-    },
 }
 
 /// How an open port is held.
@@ -486,26 +468,6 @@ impl std::error::Error for OpenError {}
 
 fn in_memory_only() -> OpenError {
     OpenError("this datapath was started in memory: it has no ports on devices".into())
-}
-
-/// What a frame in the ring to control means.
-fn punted(label: Label, frame: &[u8]) -> Report {
-    match (label.told, label.vlan) {
-        (Some(why), Some(vlan)) => Report::Exception { port: label.from, vlan, why, frame: completed(label, frame) },
-        _ => Report::Frame(label.from, frame.to_vec()),
-    }
-}
-
-/// The frame as its sender's device would have sent it: nothing is left to be done. One that is not what its metadata says
-/// stays as it is.
-fn completed(label: Label, frame: &[u8]) -> Vec<u8> {
-    let Ok(leaving) = Leaving::new(frame, &label.offload, own_tag(frame)) else { return frame.to_vec() };
-    let mut bytes = vec![0; leaving.len()];
-    let written = match leaving.segments() {
-        Ok(segments) => segments.write(0, &mut bytes),
-        Err(_) => leaving.write_complete(&mut bytes).ok(),
-    };
-    written.map_or_else(|| frame.to_vec(), |len| bytes[..len].to_vec())
 }
 
 /// The tag a frame already has.

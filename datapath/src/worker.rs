@@ -9,12 +9,13 @@
 //! allocates nothing.
 
 use crate::batch::{BATCH, Batch};
-use crate::fragments::Fragments;
+use crate::fragments;
 use crate::io::RxFrame;
 use crate::io::set::{Egress, IoSet, LOSSES, Own};
-use crate::offload::{Leaving, MIN_FRAME, header_len};
+use crate::offload::{MIN_FRAME, header_len};
 use crate::out::Told;
 use crate::policer::Policer;
+use crate::punt::Punts;
 use crate::ring::{Bell, FrameReader, FrameWriter, Label};
 use crate::snapshot::{Home, Snapshot};
 use crate::stats::{Counter, Counters, Runs};
@@ -22,7 +23,7 @@ use crate::{Drop, Seen};
 use arc_swap::ArcSwap;
 use crossbeam::utils::CachePadded;
 use mona_wire::eth::{TAG, TPID_C};
-use mona_wire::{Eth, PortId, Tci, VlanId};
+use mona_wire::{PortId, Tci, VlanId};
 use rtrb::{Consumer, Producer};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -34,15 +35,6 @@ use std::time::{Duration, Instant};
 const SPIN: Duration = Duration::from_micros(50);
 /// Frames taken from one colleague per round.
 const CARRY: usize = 4 * BATCH;
-/// Frames for the switch itself that one port may report per tick of the coarse clock (1 to 10 ms), of each class: many
-/// times what spanning tree and LACP send, and little enough that one port cannot fill the ring.
-const PUNTS: u16 = 32;
-/// Reserved addresses; neighbour discovery; what went wrong; what is logged. A scan of empty subnets must not cost an ARP reply.
-const CLASSES: usize = 4;
-
-/// The longest packet and its frame's header.
-const LARGEST: usize = 65535 + 14 + 8;
-
 /// How often a worker asks the kernel what was lost, in nanoseconds.
 const ASK: u64 = 100_000_000;
 
@@ -143,7 +135,7 @@ struct Exits {
     desk: Arc<Desk>,
     io: IoSet,
     crossing: Vec<Option<Crossing>>,
-    punts: FrameWriter,
+    punts: Punts,
     policer: Policer,
     /// Room for a packet and for a fragment of it.
     scratch: Box<[u8]>,
@@ -153,8 +145,6 @@ struct Exits {
     reported: bool,
     /// Copies sent but not yet counted.
     tx: Runs<(PortId, Option<VlanId>)>,
-    /// Per port: the tick, and how many frames of each class it punted in it.
-    punted: Box<[(u64, [u16; CLASSES])]>,
     /// The coarse clock at this round.
     now: u64,
     /// When the kernel was asked for losses.
@@ -165,20 +155,18 @@ impl Worker {
     /// A worker that has not begun. Its first round takes the snapshot that is current then.
     pub fn new(shared: Arc<Shared>, desk: Arc<Desk>, io: IoSet, ends: Ends) -> Worker {
         let Ends { arriving, crossing, punts, seen, orders, returned, control } = ends;
-        let punted = vec![(0, [0; CLASSES]); PortId::COUNT].into_boxed_slice();
         let snapshot = shared.snapshot.load_full();
         let exits = Exits {
             desk,
             io,
             crossing,
-            punts,
+            punts: Punts::new(punts),
             policer: Policer::default(),
-            scratch: vec![0; 2 * LARGEST].into_boxed_slice(),
+            scratch: vec![0; fragments::SCRATCH].into_boxed_slice(),
             seen,
             control,
             reported: false,
             tx: Runs::NONE,
-            punted,
             now: 0,
             asked: 0,
         };
@@ -210,7 +198,7 @@ impl Worker {
             while !rest.is_empty() {
                 let (frames, later) = rest.split_at_mut(self.batch.decide(&self.snapshot, rest));
                 // What came in is counted as it came in.
-                self.exits.count(&self.batch, frames);
+                self.exits.desk.counters.decided(&self.batch, frames, self.exits.now);
                 self.exits.send(&self.snapshot, &self.batch, frames);
                 self.exits.report(&mut self.batch);
                 rest = later;
@@ -272,7 +260,7 @@ impl Worker {
     #[cold]
     fn rest(&mut self) {
         if self.idle_since.get_or_insert_with(Instant::now).elapsed() < SPIN {
-            std::hint::spin_loop();
+            let _ = nix::sched::sched_yield();
             return;
         }
         let bell = Arc::clone(&self.exits.desk.bell);
@@ -335,28 +323,9 @@ impl Exits {
     #[cold]
     fn cut(&mut self, home: Home, label: Label, bytes: &[u8], mtu: u16) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let (whole, part) = scratch.split_at_mut(scratch.len() / 2);
         let complete = Label { offload: Default::default(), ..label };
-        let mut each = |packet: &[u8]| {
-            let fragments = Fragments::of(packet, mtu).ok_or(Drop::Unfragmentable)?;
-            for index in 0..fragments.count() {
-                let len = fragments.write(index, part).ok_or(Drop::Unfragmentable)?;
-                self.exit(home, complete, &part[..len], None);
-            }
-            Ok(())
-        };
-        let done = Leaving::new(bytes, &label.offload, own_tag(bytes)).and_then(|leaving| {
-            if label.offload.gso.is_none() {
-                let len = leaving.write_complete(whole)?;
-                return each(&whole[..len]);
-            }
-            let segments = leaving.segments()?;
-            for index in 0..segments.count() {
-                let len = segments.write(index, whole).ok_or(Drop::Unfragmentable)?;
-                each(&whole[..len])?;
-            }
-            Ok(())
-        });
+        let done =
+            fragments::each(bytes, &label.offload, mtu, &mut scratch, |part| self.exit(home, complete, part, None));
         self.scratch = scratch;
         if let Err(why) = done {
             self.desk.counters.dropped(label.from, why);
@@ -407,15 +376,7 @@ impl Exits {
 
     /// To the switch itself, as it came in.
     fn punt(&mut self, label: Label, bytes: &[u8]) {
-        let (tick, counts) = &mut self.punted[label.from.index()];
-        if *tick != self.now {
-            (*tick, *counts) = (self.now, [0; CLASSES]);
-        }
-        let count = &mut counts[class(label.told)];
-        *count = count.saturating_add(1);
-        // Reserved addresses have half of the ring for themselves.
-        let room = label.told.is_none() || self.punts.is_half_free();
-        if *count <= PUNTS && room && self.punts.push(label, bytes) {
+        if self.punts.push(label, bytes, self.now) {
             self.reported = true;
             return;
         }
@@ -448,46 +409,6 @@ impl Exits {
         batch.budget = Batch::share(self.seen.slots(), self.seen.buffer().capacity());
     }
 
-    /// Adds the batch to the counters.
-    #[inline]
-    fn count(&mut self, batch: &Batch, frames: &[RxFrame]) {
-        let Exits { desk, now, .. } = self;
-        let counters = &desk.counters;
-        let mut ports = Runs::NONE;
-        for frame in frames {
-            let run = ports.of(frame.rx, |port, run| counters.received(port, run, *now));
-            run.add(frame.bytes(), frame.len(), &frame.offload);
-        }
-        ports.end(|port, run| counters.received(port, run, *now));
-        let mut vlans = Runs::NONE;
-        for (at, vlan) in &batch.admitted {
-            let frame = &frames[usize::from(*at)];
-            let run = vlans.of(*vlan, |vlan, run| counters.admitted(vlan, run));
-            run.add(frame.bytes(), frame.len(), &frame.offload);
-        }
-        vlans.end(|vlan, run| counters.admitted(vlan, run));
-        let mut lines = Runs::NONE;
-        for (at, slot) in &batch.matched {
-            let frame = &frames[usize::from(*at)];
-            let run = lines.of(*slot, |slot, run| counters.matched(slot, run));
-            run.add(frame.bytes(), frame.len(), &frame.offload);
-        }
-        lines.end(|slot, run| counters.matched(slot, run));
-        let mut routers = Runs::NONE;
-        for routed in &batch.routed {
-            let frame = &frames[usize::from(routed.frame)];
-            let key = (routed.from, routed.to, routed.rewrite.six);
-            let run = routers.of(key, |key, run| counters.routed(key, run, *now));
-            run.add(frame.bytes(), frame.len(), &frame.offload);
-        }
-        routers.end(|key, run| counters.routed(key, run, *now));
-        for (at, why) in &batch.dropped {
-            let frame = &frames[usize::from(*at)];
-            counters.dropped(frame.rx, *why);
-            counters.dropped_ip(frame.bytes(), *why);
-        }
-    }
-
     /// The end of a round that moved something: kernels are kicked, memory is given back, sleepers are woken.
     #[inline]
     fn flush(&mut self) {
@@ -513,21 +434,6 @@ impl Exits {
         self.asked = self.now;
         self.io.losses(&self.desk.losses);
     }
-}
-
-/// What a frame for the switch itself competes with.
-fn class(told: Option<Told>) -> usize {
-    match told {
-        None => 0,
-        Some(Told::Neighbour) => 1,
-        Some(Told::Dropped(_) | Told::Redirect) => 2,
-        Some(Told::Listed { .. }) => 3,
-    }
-}
-
-/// The tag a frame has in memory.
-fn own_tag(bytes: &[u8]) -> Option<Tci> {
-    Eth::parse(bytes).and_then(|eth| eth.tag)
 }
 
 /// How long a frame is with the tag it leaves with; a runt that a removed tag leaves behind is padded.
