@@ -416,6 +416,7 @@ fn why_lost(name: &str) -> &'static str {
         "urgent_backlog" => "the CPU's backlog before the ring of reserved addresses was full",
         "urgent_tx_queue_full" | "urgent_tx_error" => "the ring of reserved addresses sends nothing",
         "report_ring_full" => "more new source addresses than control could take; the next frame reports them again",
+        "exception_ring_full" => "frames that control was not shown, there were so many: neighbours, errors, redirects",
         "inject_failed" => "the switch's own frame found the ring full or its port gone",
         "rx_dropped" => "the kernel dropped it before the switch saw it: the CPU's backlog was full",
         "rx_missed" => "the device had no buffer for what came in",

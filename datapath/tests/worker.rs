@@ -330,6 +330,35 @@ fn a_super_frame_counts_as_its_segments_and_crosses_whole() {
 }
 
 #[test]
+fn sources_that_control_does_not_fetch_in_time_are_counted_and_reported_again() {
+    let mut world = World::new(1, 2);
+    let lost = |world: &World| {
+        let losses = world.datapath.losses();
+        losses.iter().find(|(_, name, _)| *name == "report_ring_full").map(|(_, _, lost)| *lost)
+    };
+    assert_eq!(lost(&world), Some(0));
+    let mut sent = 0u32;
+    until("it is counted", || {
+        let mut frame = numbered(0, mac(9).0, sent);
+        frame[8..12].copy_from_slice(&sent.to_be_bytes());
+        world.send(1, frame);
+        world.host(2).receive();
+        sent += 1;
+        lost(&world).filter(|lost| *lost > 0)
+    });
+    let reported = world.reports(usize::MAX).len();
+    assert!(reported > 4096 && reported < sent as usize, "{reported} of {sent}");
+    // Its next frame is as good as its first.
+    let mut last = numbered(0, mac(9).0, sent);
+    last[8..12].copy_from_slice(&(sent - 1).to_be_bytes());
+    let seen = |report: &Report| matches!(report, Report::Seen(seen) if seen.mac.0[..] == last[6..12]);
+    until("the last one is reported", || {
+        world.send(1, last.clone());
+        world.reports(100).iter().any(seen).then_some(())
+    });
+}
+
+#[test]
 fn the_switch_sends_frames_of_its_own() {
     let mut world = World::new(2, 2);
     for port in [1, 2] {

@@ -101,6 +101,96 @@ fn what_the_kernel_loses_is_shown() {
 }
 
 #[test]
+fn what_never_reaches_a_ring_and_what_cannot_leave_is_shown() {
+    let (mut world, space, hosts) = world("way", 3);
+    let config: String = (1..=3).map(|port| format!("interface GigabitEthernet0/{port}\n device p{port}\n")).collect();
+    let switch = world.switch(&space, &config, &["--workers", "1"]);
+    let one = world.raw(&hosts, "h1");
+    let shown = || world.cli(&switch, &["show platform drops"]);
+    // A row's count is above nothing at last, if this is done again and again.
+    let appears = |reason: &str, who: &str, again: &dyn Fn()| {
+        assert_eq!(lost(&world, &switch, reason, who), 0, "{reason}: {}", shown());
+        let there = wait(|| {
+            again();
+            lost(&world, &switch, reason, who) > 0
+        });
+        assert!(there, "{reason}: {}", shown());
+    };
+    // Longer than the port's device may receive: the kernel drops it as it drops what finds its backlog full.
+    world.exec(&hosts, "ip link set h1 mtu 9000");
+    let mut long = frame(BROADCAST);
+    long.resize(3000, 0);
+    appears("rx_dropped", "Gi0/1", &|| send(&one, &long, 1));
+    // Between ports and rings nothing but a CPU's backlog is in the way, and what is dropped there is counted at the pair's
+    // ends. With an end that is down the kernel drops at the same places, always.
+    for (reason, far, to) in [("backlog", "s-w0", BROADCAST), ("urgent_backlog", "s-wu", BPDU)] {
+        world.exec(&space, &format!("ip link set {far} down"));
+        appears(reason, "-", &|| send(&one, &frame(to), 3));
+        world.exec(&space, &format!("ip link set {far} up"));
+    }
+    // They come through again as if nothing had been.
+    let two = world.raw(&hosts, "h2");
+    let hears = |to: [u8; 6]| {
+        let sent = frame(to);
+        wait(|| {
+            send(&one, &sent, 1);
+            two.receive(Duration::from_millis(20)).ok().flatten().is_some_and(|heard| heard == sent)
+        })
+    };
+    assert!(hears(BROADCAST), "{}", shown());
+    assert!(
+        wait(|| {
+            send(&one, &frame(BPDU), 1);
+            lost(&world, &switch, "reserved_address", "Gi0/1") > 0
+        }),
+        "{}",
+        shown()
+    );
+    // A queue of the operator's own that is full, by the ring of small frames.
+    world.exec(&space, "tc qdisc add dev p2 root tbf rate 8kbit burst 1600 limit 3000");
+    appears("tx_queue_full", "-", &|| send(&one, &frame(BROADCAST), 200));
+    world.exec(&space, "tc qdisc del dev p2 root");
+    // A device that goes down is sent to until control has heard of it.
+    appears("tx_error", "-", &|| {
+        wait(|| world.cli(&switch, &["show interfaces status"]).matches(" connected").count() == 3);
+        stopped(&world, &switch, || {
+            send(&one, &frame(BROADCAST), 100);
+            world.exec(&space, "ip link set p2 down; ip link set p3 down");
+        });
+        world.exec(&space, "ip link set p2 up; ip link set p3 up");
+    });
+}
+
+#[test]
+fn what_control_is_not_shown_is_shown() {
+    let (mut world, space, hosts) = world("told", 1);
+    let config = "ip access-list extended ALL\n permit ip any any log\ninterface GigabitEthernet0/1\n device p1\n \
+        ip access-group ALL in\ninterface Vlan1\n ip address 192.0.2.1 255.255.255.0\n no shutdown\n";
+    let switch = world.switch(&space, config, &["--workers", "1"]);
+    let one = world.raw(&hosts, "h1");
+    let ip = {
+        // From 192.0.2.2 to 192.0.2.3, nothing in it.
+        let mut packet = vec![0x45, 0, 0, 20, 0, 0, 0, 0, 64, 253, 0xf6, 0xe6, 192, 0, 2, 2, 192, 0, 2, 3];
+        packet.resize(46, 0);
+        [&BROADCAST[..], &[2, 0, 0, 0, 0, 1], &[8, 0], &packet].concat()
+    };
+    let arp = {
+        let mut request = vec![0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 192, 0, 2, 2];
+        request.extend([0, 0, 0, 0, 0, 0, 192, 0, 2, 3]);
+        request.resize(46, 0);
+        [&BROADCAST[..], &[2, 0, 0, 0, 0, 1], &[8, 6], &request].concat()
+    };
+    for (reason, sent) in [("acl_log_limited", ip), ("exception_ring_full", arp)] {
+        assert_eq!(lost(&world, &switch, reason, "-"), 0, "{reason}");
+        let there = wait(|| {
+            send(&one, &sent, 2000);
+            lost(&world, &switch, reason, "-") > 0
+        });
+        assert!(there, "{reason}: {}", world.cli(&switch, &["show platform drops", "show access-lists"]));
+    }
+}
+
+#[test]
 fn bridge_protocols_pass_beside_any_flood() {
     let (mut world, space, hosts) = world("flood", 3);
     let config: String = (1..=3).map(|port| format!("interface GigabitEthernet0/{port}\n device p{port}\n")).collect();
