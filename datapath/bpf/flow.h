@@ -1,91 +1,99 @@
-// The flow cache, as the programs of both kinds of ports read it: finds the flow of a frame, and says whether what it says
-// still holds. Written by control alone (datapath/src/io/flows.rs), but for the counters, `epoch` and `waiting`.
+// The flows that userspace decided about, and how a frame's is found. The same memory as in io/slots.rs, where it is said
+// who writes what. Loads keep their order on x86; other processors would need acquire loads of `version`.
 #pragma once
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include <stdbool.h>
 
-// A flow lies in one of so many slots from its home.
+#define PORTS 4096
 #define WINDOW 8
-#define GENERATIONS 65536
 #define DEPENDS 31
+// How many bytes of a frame are looked at: Ethernet, tag, IPv6, TCP up to its flags.
+#define DEEPEST (ETH_HLEN + 4 + 40 + 14)
+// Frames of a flow that go up while it waits, at most.
+#define PATIENCE 4096
+#define UNKNOWN (~0ull)
+#define once(x) (*(volatile typeof(x) *)&(x))
 
-enum kind { FORWARD = 1, LOOK_L3 = 2, LOOK_L4 = 3 };
+enum { FORWARD = 1, LOOK_L3, LOOK_L4 };
+enum { VIRGIN = 0 };
 
-// Two cache lines; what does not look beyond Ethernet needs only the first.
-struct flow {
-	__u32 version; // odd: free, or being written
-	__u32 epoch;   // the last one in which its dependencies were found to be as they were
-	__u64 key0, key1;
-	__u64 frames, bytes; // as on the wire, without the tag that travels beside the frame
-	__u32 ifindex;
-	__u16 mtu;
-	__u16 tag;  // 0, or TAGGED | VID
-	__u64 mark; // what was admitted when the port ran out of credit for it while it waited
-	__u8 kind, waiting, routed, flags;
-	__u32 spare;
-	__u64 key2, key3, key4, key5;
-	__u8 dst[6], src[6];
-	__u8 rest[20];
-};
-
-struct depends {
-	__u32 index[DEPENDS]; // of generations; 0 ends the list
-	__u32 sum;
-};
-
-struct cache {
-	__u64 epoch;
-	__u64 seed;
-	__u64 hold; // CLOCK_MONOTONIC until when flows are replayed, in nanoseconds
-	__u64 mask; // slots less one
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct flow);
-} flows SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct depends);
-} depends SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, GENERATIONS);
-	__type(key, __u32);
-	__type(value, __u64);
-} generations SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct cache);
-} cache SEC(".maps");
-
-#define TAGGED 0x1000
-#define INNER ((__u64)0xffff << 48)
-#define MIN_FRAME 60
-
-struct key {
-	__u64 word[6];
-};
-
-// What a flow says is to be done.
+// What is done, as two words.
 struct action {
 	__u32 ifindex;
-	__u16 mtu, tag;
-	__u8 routed;
+	__u16 mtu;
+	__u16 tag; // 0: none, else 0x1000 | VID
+	__u8 kind;
+	__u8 waiting; // frames may still be on their way through userspace
+	__u8 routed;  // 0, 4 or 6
+	__u8 flags;   // of TCP, to look at
+	__u8 xdp;     // the device takes frames from XDP
+	__u8 spare[3];
+};
+
+struct flow {
+	__u32 version; // odd: being written, or free
+	__u32 from;    // ifindex; of an inner key the id of the outer flow
+	__u64 epoch;
+	__u64 key0, key1;
+	__u64 frames, bytes;
+	struct action action;
+	__u64 rest[4]; // of the key
 	__u8 macs[12];
+	__u32 credit; // index of what was admitted and consumed
+	__u64 mark;   // how many were admitted with the flow's last frame
+	__u32 waited;
+	__u32 id;
+} __attribute__((aligned(64)));
+
+struct depends {
+	__u32 count;
+	__u32 on[DEPENDS];
+} __attribute__((aligned(64)));
+
+struct cache {
+	__u64 epoch, seed, hold_until, enabled;
+};
+
+#define ARRAY(name, entries, key_t, value_t)        \
+	struct {                                        \
+		__uint(type, BPF_MAP_TYPE_ARRAY);           \
+		__uint(map_flags, BPF_F_MMAPABLE);          \
+		__uint(max_entries, entries);               \
+		__type(key, key_t);                         \
+		__type(value, value_t);                     \
+	} name SEC(".maps")
+
+ARRAY(flows, 1 << 18, __u32, struct flow);
+ARRAY(depends, 1 << 18, __u32, struct depends);
+ARRAY(generations, 1 << 16, __u32, __u64);
+ARRAY(cache, 1, __u32, struct cache);
+// Frames that went towards a worker, by worker * PORTS + port; entry 0 of a worker is their sum. Written here.
+ARRAY(admitted, PORTS, __u32, __u64);
+// Those of them that were sent on or are known to be lost. Written by the worker.
+ARRAY(consumed, PORTS, __u32, __u64);
+
+// Slots less one.
+volatile const __u32 flow_mask = (1 << 18) - 1;
+
+// A frame, as far as a key holds it.
+struct frame {
+	__u8 *data, *end;
+	__u8 *ip;        // behind Ethernet header and tag
+	__u32 len;       // from `ip` to the frame's end
+	__u32 from;      // ifindex
+	__u16 tag;       // 0: none, else 0x1000 | VID
+	__u16 pcp;
+	__u16 ethertype; // in host order
+};
+
+// What was found.
+struct hit {
+	struct flow *flow;
+	__u32 at, version;
+	struct action action;
 };
 
 static __always_inline __u64 mix(__u64 hash, __u64 word)
@@ -94,57 +102,193 @@ static __always_inline __u64 mix(__u64 hash, __u64 word)
 	return hash ^ hash >> 32;
 }
 
-// Loads before it are not moved behind it. (Among loads x86 keeps their order.)
-#define barrier() asm volatile("" ::: "memory")
-
-// The slot of a key; `words` of it are given, the others are zero.
-static __always_inline struct flow *find(const struct cache *table, const struct key *key, int words, __u32 *at,
-					 __u32 *version)
+static __always_inline bool find(__u64 seed, __u32 from, const __u64 *key, bool inner, struct hit *hit)
 {
-	__u64 hash = table->seed;
-#pragma unroll
-	for (int i = 0; i < words; i++)
-		hash = mix(hash, key->word[i]);
-#pragma unroll
-	for (__u32 i = 0; i < WINDOW; i++) {
-		__u32 index = (__u32)(hash + i) & table->mask;
-		struct flow *flow = bpf_map_lookup_elem(&flows, &index);
+	__u64 hash = mix(mix(seed ^ from, key[0]), key[1]);
+	if (inner)
+		for (int i = 2; i < 6; i++)
+			hash = mix(hash, key[i]);
+	for (int i = 0; i < WINDOW; i++) {
+		__u32 at = ((__u32)hash + i) & flow_mask;
+		struct flow *flow = bpf_map_lookup_elem(&flows, &at);
 		if (!flow)
-			return 0;
-		*version = *(volatile __u32 *)&flow->version;
-		barrier();
-		if (flow->key0 != key->word[0] || flow->key1 != key->word[1] || *version & 1)
+			return false;
+		__u32 version = once(flow->version);
+		if (version == VIRGIN)
+			return false;
+		if (flow->key0 != key[0] || flow->key1 != key[1] || flow->from != from || version & 1)
 			continue;
-		if (words > 2 && (flow->key2 != key->word[2] || flow->key3 != key->word[3] || flow->key4 != key->word[4] ||
-				  flow->key5 != key->word[5]))
+		if (inner && (flow->rest[0] != key[2] || flow->rest[1] != key[3] || flow->rest[2] != key[4] ||
+			      flow->rest[3] != key[5]))
 			continue;
-		*at = index;
-		return flow;
+		hit->flow = flow, hit->at = at, hit->version = version;
+		((__u64 *)&hit->action)[0] = once(((__u64 *)&flow->action)[0]);
+		((__u64 *)&hit->action)[1] = once(((__u64 *)&flow->action)[1]);
+		return true;
 	}
-	return 0;
+	return false;
 }
 
-// Is everything that the flow depended on as it was? In an epoch in which that was found, one comparison says so. Control
-// raises generations before the epoch: an old epoch read here may only cause another look.
-static __always_inline int holds(struct flow *flow, __u32 at, const struct cache *table)
+// All that may be looked at beyond; not of fragments, options, extension headers, packets that end early.
+static __always_inline bool inner_key(const struct frame *frame, bool deep, __u8 flags, __u64 *key)
 {
-	__u32 epoch = *(volatile __u64 *)&table->epoch, sum = 0;
-	if (flow->epoch == epoch)
-		return 1;
-	struct depends *depend = bpf_map_lookup_elem(&depends, &at);
-	if (!depend)
-		return 0;
-	for (int i = 0; i < DEPENDS; i++) {
-		__u32 index = depend->index[i];
-		if (!index)
-			break;
-		__u64 *generation = bpf_map_lookup_elem(&generations, &index);
-		if (!generation)
-			return 0;
-		sum += *(volatile __u64 *)generation;
+	__u8 *ip = frame->ip, *end = frame->end, *upper, protocol;
+	__u32 rest;
+	key[0] = key[2] = key[3] = key[4] = key[5] = 0;
+	key[1] = (__u64)frame->ethertype << 32 | 0xffffull << 48;
+	if (frame->ethertype == ETH_P_IP) {
+		if (ip + 20 > end)
+			return false;
+		__u32 total = bpf_ntohs(*(__be16 *)(ip + 2));
+		if (ip[0] != 0x45 || *(__be16 *)(ip + 6) & bpf_htons(0x3fff) || total > frame->len || total < 20)
+			return false;
+		key[0] = *(__u32 *)(ip + 12) | (__u64)*(__u32 *)(ip + 16) << 32;
+		protocol = ip[9], rest = total - 20, upper = ip + 20;
+		key[5] = (__u64)protocol << 32 | (__u64)ip[1] << 40;
+	} else if (frame->ethertype == ETH_P_IPV6) {
+		if (ip + 40 > end)
+			return false;
+		__u32 total = 40 + bpf_ntohs(*(__be16 *)(ip + 4));
+		if (ip[0] >> 4 != 6 || total > frame->len)
+			return false;
+		__u64 words[4];
+		__builtin_memcpy(words, ip + 8, 32);
+		key[0] = words[0], key[2] = words[1], key[3] = words[2], key[4] = words[3];
+		protocol = ip[6], rest = total - 40, upper = ip + 40;
+		key[5] = (__u64)protocol << 32 | (__u64)(__u8)(ip[0] << 4 | ip[1] >> 4) << 40;
+	} else {
+		key[5] = (__u64)frame->pcp << 40;
+		return true;
 	}
-	if (sum != depend->sum)
+	if (!deep)
+		return true;
+	switch (protocol) {
+	case 6: // TCP
+		if (rest < 14 || upper + 14 > end)
+			return false;
+		key[5] |= *(__u32 *)upper | (__u64)(upper[13] & flags) << 48;
+		return true;
+	case 17: case 33: case 132: case 136: // UDP, DCCP, SCTP, UDP-Lite
+		if (rest < 8 || upper + 8 > end)
+			return false;
+		key[5] |= *(__u32 *)upper;
+		return true;
+	case 1: case 58: // ICMP: type and code
+		if ((protocol == 1) != (frame->ethertype == ETH_P_IP))
+			return true;
+		if (rest < 2 || upper + 2 > end)
+			return false;
+		key[5] |= *(__u16 *)upper;
+		return true;
+	}
+	return true;
+}
+
+// Was nothing that the flow depends on raised since it was confirmed last?
+static __noinline bool confirm(__u32 at, __u64 since)
+{
+	struct depends *list = bpf_map_lookup_elem(&depends, &at);
+	if (!list)
+		return false;
+	for (__u32 i = 0; i < DEPENDS && i < list->count; i++) {
+		__u32 index = list->on[i];
+		__u64 *generation = bpf_map_lookup_elem(&generations, &index);
+		if (!generation || once(*generation) > since)
+			return false;
+	}
+	return true;
+}
+
+// Does what was found still hold: was nothing raised, is the slot still the same?
+static __always_inline bool holds(struct hit *hit, const struct cache *cache)
+{
+	struct flow *flow = hit->flow;
+	__u64 since = once(flow->epoch), epoch = once(cache->epoch);
+	if (since != epoch) {
+		if (!confirm(hit->at, since) || once(flow->version) != hit->version)
+			return false;
+		flow->epoch = epoch;
+	}
+	return once(flow->version) == hit->version;
+}
+
+// May the cache be used just now?
+static __always_inline struct cache *in_use(void)
+{
+	__u32 zero = 0;
+	struct cache *found = bpf_map_lookup_elem(&cache, &zero);
+	if (!found || !found->enabled || (found->hold_until && bpf_ktime_get_coarse_ns() > found->hold_until))
 		return 0;
-	flow->epoch = epoch;
-	return 1;
+	return found;
+}
+
+static __always_inline bool find_outer(const struct cache *cache, const struct frame *frame, struct hit *hit)
+{
+	__u16 *word = (__u16 *)frame->data;
+	__u64 key[2] = {
+		word[0] | (__u64)word[1] << 16 | (__u64)word[2] << 32 | (__u64)word[3] << 48,
+		word[4] | (__u64)word[5] << 16 | (__u64)frame->tag << 32,
+	};
+	return find(cache->seed, frame->from, key, false, hit);
+}
+
+// More has to be looked at, as the slot that was found says.
+static __always_inline bool find_inner(const struct cache *cache, const struct frame *frame, struct hit *hit)
+{
+	__u64 key[6];
+	__u32 id = once(hit->flow->id);
+	if (once(hit->flow->version) != hit->version)
+		return false;
+	if (!inner_key(frame, hit->action.kind == LOOK_L4, hit->action.flags, key))
+		return false;
+	return find(cache->seed, id, key, true, hit) && hit->action.kind == FORWARD;
+}
+
+// What forward() looks at in each packet, and not only in the first of a flow: it lives on, its checksum is right, and
+// nothing behind it would have to be cut off. (That it has no options and is no fragment, its inner key says.)
+static __always_inline bool routable(const struct frame *frame, __u8 routed, bool super)
+{
+	__u8 *ip = frame->ip;
+	if (ip + (routed == 4 ? 20 : 40) > frame->end)
+		return false;
+	__u32 total = routed == 4 ? bpf_ntohs(*(__be16 *)(ip + 2)) : 40 + bpf_ntohs(*(__be16 *)(ip + 4));
+	__u32 shortest = ETH_ZLEN - ETH_HLEN - (frame->tag ? 4 : 0);
+	if (!super && frame->len > total && frame->len > shortest)
+		return false;
+	if (routed == 6)
+		return ip[7] > 1;
+	__u32 sum = 0;
+	for (int i = 0; i < 20; i += 2)
+		sum += *(__u16 *)(ip + i);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum == 0xffff && ip[8] > 1;
+}
+
+// One less to live; the checksum by the difference (RFC 1624 equation 3), as rewrite.rs does it.
+static __always_inline void age(__u8 *ip, __u8 routed)
+{
+	if (routed == 6) {
+		ip[7]--;
+		return;
+	}
+	ip[8]--;
+	__u32 sum = (__u16)~bpf_ntohs(*(__be16 *)(ip + 10)) + 0xfeff;
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	*(__be16 *)(ip + 10) = bpf_htons(~sum);
+}
+
+static __always_inline void count(struct flow *flow, __u64 frames, __u64 bytes)
+{
+	__sync_fetch_and_add(&flow->frames, frames);
+	__sync_fetch_and_add(&flow->bytes, bytes);
+}
+
+// Has all that went up before the last of the flow's frames that did been sent on? Then nothing is overtaken.
+static __always_inline bool is_drained(struct flow *flow)
+{
+	__u32 index = flow->credit;
+	__u64 *out = bpf_map_lookup_elem(&consumed, &index);
+	return out && flow->mark != UNKNOWN && (__s64)(once(*out) - flow->mark) >= 0;
 }

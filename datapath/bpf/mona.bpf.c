@@ -1,16 +1,13 @@
 // The backplane's three programs. A port's ingress replays what is known of a frame's flow, or steers the frame, tagged with
 // the port's number, to its worker; the ingress of the pair's ends stops what the raw socket took its copy of; a port's
 // egress passes what workers send and what is replayed, and nothing else.
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
+#include "flow.h"
 #include <linux/pkt_cls.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-#include "packet.h"
 
-#define PORTS 4096
-// What workers mark frames with; the port's egress takes the mark off again.
+// What is sent on is marked with; the port's egress takes the mark off again.
 #define MARK 0x4d6f6e61
+// No verdict: userspace decides.
+#define UP -2
 
 struct port {
 	__u32 near;   // ifindex of its worker's near end…
@@ -28,24 +25,6 @@ struct {
 	__type(value, struct port);
 } ports SEC(".maps");
 
-// Frames that went towards the ring, by worker * PORTS + port; entry 0 of a worker is their sum. Written here.
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, PORTS);
-	__type(key, __u32);
-	__type(value, __u64);
-} admitted SEC(".maps");
-
-// Those of them that came out of the ring or are known to be lost. Written by the worker.
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, PORTS);
-	__type(key, __u32);
-	__type(value, __u64);
-} consumed SEC(".maps");
-
 // By port number: frames refused for want of credit.
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -58,198 +37,180 @@ struct {
 // Slots of a worker's ring.
 volatile const __u32 slots = 512;
 
-// What a port has at its worker: frames admitted to its ring, and those of them that are through.
-struct at_worker {
-	__u64 *all, *own;
-	__u64 all_out, own_out;
-};
-
-static __always_inline int at_worker(const struct port *port, struct at_worker *at)
+static __always_inline __s64 in_flight(__u32 index, __u64 **count)
 {
-	__u32 base = port->worker * PORTS, own = base + port->number;
-	__u64 *all_out = bpf_map_lookup_elem(&consumed, &base), *own_out = bpf_map_lookup_elem(&consumed, &own);
-	at->all = bpf_map_lookup_elem(&admitted, &base);
-	at->own = bpf_map_lookup_elem(&admitted, &own);
-	if (!at->all || !at->own || !all_out || !own_out)
-		return 0;
-	at->all_out = *(volatile __u64 *)all_out, at->own_out = *(volatile __u64 *)own_out;
-	return 1;
+	__u64 *in = bpf_map_lookup_elem(&admitted, &index);
+	__u64 *out = bpf_map_lookup_elem(&consumed, &index);
+	if (!in || !out)
+		return 1 << 30;
+	*count = in;
+	return (__s64)(*in - once(*out));
 }
 
-// A port may hold as many slots as it leaves free: one port half of the ring, n ports n/(n+1).
-static __always_inline int has_credit(const struct at_worker *at)
+// The frame with its tag beside it, as the kernel has it wherever it came from.
+static __always_inline bool view(struct __sk_buff *skb, struct frame *frame)
 {
-	__s64 total = *at->all - at->all_out, mine = *at->own - at->own_out;
-	return mine <= 0 || mine + (total > 0 ? total : 0) < (__s64)slots;
+	frame->data = (void *)(long)skb->data, frame->end = (void *)(long)skb->data_end;
+	frame->ip = frame->data + ETH_HLEN;
+	return frame->ip <= frame->end;
 }
 
-static __always_inline int refuse(const struct port *port)
+// Of a super-frame: the headers that each segment has. 0: unknown, as those of tunnels are.
+static __always_inline __u32 headers(const struct frame *frame)
 {
-	__u32 number = port->number;
+	__u8 *ip = frame->ip, *end = frame->end;
+	if (frame->ethertype == ETH_P_IP && ip + 33 <= end && ip[0] == 0x45 && ip[9] == 6)
+		return ETH_HLEN + 20 + (ip[20 + 12] >> 4) * 4;
+	if (frame->ethertype == ETH_P_IPV6 && ip + 53 <= end && ip[6] == 6)
+		return ETH_HLEN + 40 + (ip[40 + 12] >> 4) * 4;
+	return 0;
+}
+
+// Changes the tag where it differs; priority and DEI stay.
+static __always_inline bool tag(struct __sk_buff *skb, __u16 from, __u16 to)
+{
+	__u16 tci = from ? skb->vlan_tci & 0xf000 : 0;
+	if (from == to)
+		return true;
+	if (from && bpf_skb_vlan_pop(skb))
+		return false;
+	return !to || !bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), tci | (to & 0xfff));
+}
+
+static __always_inline bool route(struct __sk_buff *skb, const struct frame *frame, const struct flow *flow, __u8 routed)
+{
+	__u8 header[ETH_HLEN + 12];
+	if (frame->data + sizeof(header) > frame->end)
+		return false;
+	__builtin_memcpy(header, flow->macs, 12);
+	__builtin_memcpy(header + 12, frame->data + 12, sizeof(header) - 12);
+	age(header + ETH_HLEN, routed);
+	// A sum of the whole packet, if the device made one, knows of the hop limit; an IPv4 header's sum stays what it is.
+	if (routed == 6)
+		bpf_csum_update(skb, ~(__u32)bpf_htons(1));
+	return !bpf_skb_store_bytes(skb, 0, header, sizeof(header), 0);
+}
+
+// Sends the frame on as it was decided before, if it was. Anything out of the ordinary is for userspace.
+static __always_inline int replay(struct __sk_buff *skb, struct hit *hit)
+{
+	struct cache *cache = in_use();
+	struct frame frame = { .from = skb->ifindex, .len = skb->len - ETH_HLEN };
+	if (!cache || !view(skb, &frame))
+		return UP;
+	if (skb->vlan_present) {
+		if (skb->vlan_proto != bpf_htons(ETH_P_8021Q))
+			return UP;
+		frame.tag = 0x1000 | (skb->vlan_tci & 0xfff), frame.pcp = skb->vlan_tci >> 13;
+	}
+	if (!find_outer(cache, &frame, hit))
+		return UP;
+	bool super = skb->gso_size, deeper = hit->action.kind != FORWARD;
+	if (super || deeper) {
+		if (frame.data + DEEPEST > frame.end && frame.len > frame.end - frame.ip) {
+			bpf_skb_pull_data(skb, skb->len < DEEPEST ? skb->len : DEEPEST);
+			if (!view(skb, &frame))
+				return UP;
+		}
+		frame.ethertype = bpf_ntohs(*(__be16 *)(frame.data + 12));
+		if (deeper && !find_inner(cache, &frame, hit))
+			return UP;
+	}
+	struct flow *flow = hit->flow;
+	const struct action *action = &hit->action;
+	if (!holds(hit, cache))
+		return UP;
+	__u32 frames = 1, bytes = skb->len, payload = frame.len;
+	if (super) {
+		__u32 header = headers(&frame);
+		if (!header || header >= skb->len)
+			return UP;
+		frames = (skb->len - header + skb->gso_size - 1) / skb->gso_size;
+		bytes += (frames - 1) * header;
+		payload = header + skb->gso_size - ETH_HLEN;
+	}
+	// A runt that a removed tag leaves behind is padded, what is too large is dropped.
+	if (payload > action->mtu || (frame.tag && !action->tag && skb->len < ETH_ZLEN))
+		return UP;
+	if (action->routed && !routable(&frame, action->routed, super))
+		return UP;
+	if (action->waiting) {
+		if (!is_drained(flow))
+			return UP;
+		flow->action.waiting = 0;
+	}
+	count(flow, frames, bytes);
+	if (action->routed && !route(skb, &frame, flow, action->routed))
+		return TC_ACT_SHOT;
+	if (!tag(skb, frame.tag, action->tag))
+		return TC_ACT_SHOT;
+	skb->mark = MARK;
+	return bpf_redirect(action->ifindex, 0);
+}
+
+static __always_inline int refuse(__u32 number)
+{
 	__u64 *lost = bpf_map_lookup_elem(&refused, &number);
 	if (lost)
 		__sync_fetch_and_add(lost, 1);
 	return TC_ACT_SHOT;
 }
 
-// The frame is not replayed: its worker gets it.
-#define UP (-1)
-
-// Frames of the flow that went to the worker must leave before those that are replayed. It waits until all that the port has
-// there are through; where the port is out of credit, which loses frames in any case, its own stop until then.
-static __always_inline int wait(struct flow *flow, const struct port *port)
+// Steers a frame to the port's worker. `waiting` is its flow, if that is to be replayed once this frame was sent on.
+static __always_inline int up(struct __sk_buff *skb, struct flow *waiting)
 {
-	struct at_worker at;
-	if (!at_worker(port, &at))
-		return UP;
-	__u64 mark = flow->mark;
-	if ((__s64)(at.own_out - (mark ? mark : *at.own)) >= 0) {
-		flow->waiting = 0;
-		return 0;
-	}
-	if (!mark && !has_credit(&at))
-		mark = flow->mark = *at.own;
-	return mark ? refuse(port) : UP;
-}
-
-// The flow of a frame, if there is one that holds, and what it does.
-static __always_inline struct flow *recall(struct __sk_buff *skb, const struct port *port, __u16 tci, struct packet *packet,
-					   struct action *action)
-{
-	__u32 zero = 0, at, version;
-	const struct cache *table = bpf_map_lookup_elem(&cache, &zero);
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	if (!table || bpf_ktime_get_coarse_ns() > table->hold || data + ETH_HLEN > end)
-		return 0;
-	struct key key = {};
-	__u64 tag = skb->vlan_present ? TAGGED | (tci & 0xfff) : 0;
-	__builtin_memcpy(&key.word[0], data, 8);
-	key.word[1] = *(__u32 *)(data + 8) | tag << 32 | (__u64)port->number << 48;
-	struct flow *flow = find(table, &key, 2, &at, &version);
-	if (!flow)
-		return 0;
-	__u8 kind = flow->kind;
-	if (kind != FORWARD) {
-		__u16 type = *(__u16 *)(data + 12);
-		void *ip = data + ETH_HLEN;
-		__builtin_memset(&key, 0, sizeof(key));
-		if (!read_packet(ip, end, type, packet, &key) || packet->length > skb->len - ETH_HLEN)
-			return 0;
-		__u64 tos = packet->header ? packet->tos : tci >> 13;
-		key.word[1] = (at | version >> 1 << 18) | (__u64)type << 32 | INNER;
-		key.word[5] = (__u64)packet->protocol << 32 | tos << 40;
-		if (kind == LOOK_L4 && packet->header &&
-		    !read_upper(ip + packet->header, end, packet, flow->flags, &key.word[5]))
-			return 0;
-		flow = find(table, &key, 6, &at, &version);
-		if (!flow || flow->kind != FORWARD)
-			return 0;
-	}
-	if (!holds(flow, at, table))
-		return 0;
-	action->ifindex = flow->ifindex, action->mtu = flow->mtu, action->tag = flow->tag, action->routed = flow->routed;
-	__builtin_memcpy(action->macs, flow->dst, sizeof(action->macs));
-	// What was read is of one flow.
-	barrier();
-	return *(volatile __u32 *)&flow->version == version ? flow : 0;
-}
-
-// Replays the flow of a frame, if it is known; what is not plain goes up.
-static __always_inline int replay(struct __sk_buff *skb, const struct port *port)
-{
-	if (skb->vlan_present && skb->vlan_proto != bpf_htons(ETH_P_8021Q))
-		return UP;
-	__u16 tci = skb->vlan_present ? skb->vlan_tci : 0, tag = skb->vlan_present ? TAGGED | (tci & 0xfff) : 0;
-	struct packet packet = {};
-	struct action action;
-	struct flow *flow = recall(skb, port, tci, &packet, &action);
-	if (!flow)
-		return UP;
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end, *ip = data + ETH_HLEN;
-	if (ip > end)
-		return UP;
-	__u32 payload = skb->len - ETH_HLEN, segments = 1, bytes = skb->len, size = skb->gso_size;
-	if (size) {
-		__u32 headers = segment_headers(ip, end, *(__u16 *)(data + 12));
-		if (!headers || headers >= payload)
-			return UP;
-		segments = (payload - headers + size - 1) / size;
-		bytes += (segments - 1) * (ETH_HLEN + headers);
-		payload = headers + size;
-	}
-	// A frame that is too short without its tag is padded.
-	if (payload > action.mtu || (tag && !action.tag && skb->len < MIN_FRAME))
-		return UP;
-	if (action.routed) {
-		if (packet.ttl <= 1 || (packet.header == 20 && !checks(ip, end)))
-			return UP;
-		// Padding does not go further than its link (RFC 1812 5.2.2).
-		__u32 whole = tag ? MIN_FRAME - 4 : MIN_FRAME;
-		if (!size && skb->len > whole && skb->len > ETH_HLEN + packet.length)
-			return UP;
-	}
-	if (flow->waiting) {
-		int waits = wait(flow, port);
-		if (waits)
-			return waits;
-	}
-	__sync_fetch_and_add(&flow->frames, segments);
-	__sync_fetch_and_add(&flow->bytes, bytes);
-	if (action.routed) {
-		if (ip + 20 > end)
-			return TC_ACT_SHOT;
-		__builtin_memcpy(data, action.macs, sizeof(action.macs));
-		live_less(ip, packet.header);
-	}
-	if (tag != action.tag) {
-		if (tag && bpf_skb_vlan_pop(skb))
-			return TC_ACT_SHOT;
-		if (action.tag && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), (tci & 0xf000) | (action.tag & 0xfff)))
-			return TC_ACT_SHOT;
-	}
-	skb->mark = MARK;
-	return bpf_redirect(action.ifindex, 0);
-}
-
-// To its worker.
-static __always_inline int steer(struct __sk_buff *skb, const struct port *port)
-{
-	__u32 number = port->number, near = port->near, far = port->far;
-	struct at_worker at;
-	if (!at_worker(port, &at))
+	__u32 ifindex = skb->ifindex;
+	struct port *port = bpf_map_lookup_elem(&ports, &ifindex);
+	if (!port)
 		return TC_ACT_SHOT;
-	if (!has_credit(&at))
-		return refuse(port);
-	__sync_fetch_and_add(at.all, 1);
-	__sync_fetch_and_add(at.own, 1);
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	if (data + ETH_HLEN > end)
+		return TC_ACT_SHOT;
+	__u32 number = port->number, near = port->near, far = port->far;
+	__u16 *d = data;
+	// 802.1Q-2018 table 8-1: bridge protocols must not wait behind data.
+	if (d[0] == bpf_htons(0x0180) && d[1] == bpf_htons(0xc200) && (d[2] & bpf_htons(0xfff0)) == 0) {
+		near = port->urgent, far = 0;
+	} else {
+		__u32 base = port->worker * PORTS;
+		__u64 *all = 0, *own = 0;
+		__s64 total = in_flight(base, &all), mine = in_flight(base + number, &own);
+		if (!all || !own)
+			return TC_ACT_SHOT;
+		// A flow of which there is always a frame on its way would wait for ever: it loses what comes in that time.
+		if (waiting && waiting->waited >= PATIENCE)
+			return refuse(number);
+		// A port may hold as many slots as it leaves free: one port half of the ring, n ports n/(n+1).
+		if (mine > 0 && mine + (total > 0 ? total : 0) >= (__s64)slots) {
+			if (waiting) {
+				waiting->waited = PATIENCE;
+				if (waiting->mark == UNKNOWN)
+					waiting->mark = *own;
+			}
+			return refuse(number);
+		}
+		__sync_fetch_and_add(all, 1);
+		__u64 before = __sync_fetch_and_add(own, 1);
+		if (waiting)
+			waiting->mark = before + 1, waiting->waited++;
+	}
 	if (bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021AD), number))
 		return TC_ACT_SHOT;
 	// Straight in at the far end saves a hop. A super-frame goes by the near end, whose features say which ones the
 	// kernel must cut because the virtio header cannot describe them.
-	return skb->gso_size ? bpf_redirect(near, 0) : bpf_redirect(far, BPF_F_INGRESS);
-}
-
-// 802.1Q-2018 table 8-1: bridge protocols must not wait behind data.
-static __always_inline int is_reserved(const __u16 *dst)
-{
-	return dst[0] == bpf_htons(0x0180) && dst[1] == bpf_htons(0xc200) && (dst[2] & bpf_htons(0xfff0)) == 0;
+	if (far && !skb->gso_size)
+		return bpf_redirect(far, BPF_F_INGRESS);
+	return bpf_redirect(near, 0);
 }
 
 SEC("classifier")
 int port_in(struct __sk_buff *skb)
 {
-	__u32 ifindex = skb->ifindex;
-	struct port *port = bpf_map_lookup_elem(&ports, &ifindex);
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	if (!port || data + ETH_HLEN > end)
-		return TC_ACT_SHOT;
-	if (is_reserved(data)) {
-		if (bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021AD), port->number))
-			return TC_ACT_SHOT;
-		return bpf_redirect(port->urgent, 0);
-	}
-	int replayed = replay(skb, port);
-	return replayed == UP ? steer(skb, port) : replayed;
+	struct hit hit = {};
+	int verdict = replay(skb, &hit);
+	if (verdict != UP)
+		return verdict;
+	return up(skb, hit.flow && hit.action.kind == FORWARD && hit.action.waiting ? hit.flow : 0);
 }
 
 SEC("classifier")

@@ -149,15 +149,17 @@ impl Datapath {
         let workers = options.workers.clamp(1, WORKERS);
         let (packet, backplanes, urgent) = PacketPorts::start(&options.name, workers)?;
         let xdp = XdpPorts::start()?;
+        let flows = packet.flows()?;
         let urgent = once(Some(urgent)).chain(repeat_with(|| None));
         let ios = backplanes.into_iter().map(Some).zip(urgent).collect();
-        Datapath::employing(options, ios, Some(packet), Some(xdp))
+        Datapath::employing(options, ios, Some(packet), Some(xdp), flows)
     }
 
     /// Only the workers, which needs no privilege: ports are those of [`Datapath::open_in_memory`].
     pub fn start_in_memory(options: Options) -> Result<Datapath, OpenError> {
         let workers = options.workers.clamp(1, WORKERS);
-        Datapath::employing(options, (0..workers).map(|_| (None, None)).collect(), None, None)
+        let flows = FlowTable::in_memory(SLOTS).map_err(|error| OpenError(format!("memory for flows: {error}")))?;
+        Datapath::employing(options, (0..workers).map(|_| (None, None)).collect(), None, None, flows)
     }
 
     fn employing(
@@ -165,6 +167,7 @@ impl Datapath {
         ios: Vec<Start>,
         packet: Option<PacketPorts>,
         xdp: Option<XdpPorts>,
+        flows: FlowTable,
     ) -> Result<Datapath, OpenError> {
         let fdb = Arc::new(Fdb::with_capacity(options.stations));
         let current = Arc::new(Snapshot::empty(fdb));
@@ -186,7 +189,7 @@ impl Datapath {
             ports: BTreeMap::new(),
             packet,
             xdp,
-            flows: FlowTable::in_memory(SLOTS).map_err(|error| OpenError(format!("memory for flows: {error}")))?,
+            flows,
             inject_lost: 0,
         };
         employ(&datapath.shared, &datapath.bell, ios, &options.name, &mut datapath.links)?;

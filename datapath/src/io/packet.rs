@@ -6,8 +6,10 @@
 
 pub use super::backplane::Backplane;
 use super::backplane::{Credit, Devices, PORTS, Promiscuous, Shape};
+use super::flows::{FlowTable, SLOTS, Way};
 use super::found::Records;
 use super::link::{Link, Links};
+use super::slots::Memory;
 use super::taken::{Taken, candidate, give_back_left, quiet, sentence};
 use super::umem::Region;
 use crate::switching::OpenError;
@@ -54,6 +56,8 @@ pub type Urgent = Backplane;
 pub struct Opened {
     /// The device's index.
     pub ifindex: u32,
+    /// How flows reach it.
+    pub way: Way,
 }
 
 struct Open {
@@ -94,6 +98,9 @@ impl PacketPorts {
         let (slots, entries) = (Shape::DATA.slots() as u32, (PORTS * workers) as u32);
         let mut bpf = EbpfLoader::new()
             .override_global("slots", &slots, true)
+            .override_global("flow_mask", &(SLOTS - 1), true)
+            .map_max_entries("flows", SLOTS)
+            .map_max_entries("depends", SLOTS)
             .map_max_entries("admitted", entries)
             .map_max_entries("consumed", entries)
             .load(OBJECT)
@@ -125,6 +132,19 @@ impl PacketPorts {
             backplanes.push(ports.pair(&near, &far, Shape::DATA, Some(credit))?);
         }
         Ok((ports, backplanes, urgent))
+    }
+
+    /// The table of flows that the programs read.
+    pub fn flows(&self) -> Result<FlowTable, OpenError> {
+        let [flows, depends, generations, cache] = Memory::sizes(SLOTS);
+        let map = |name: &str, len: usize| mapped(&self.bpf, name, len);
+        let memory = Memory {
+            flows: map("flows", flows)?,
+            depends: map("depends", depends)?,
+            generations: map("generations", generations)?,
+            cache: map("cache", cache)?,
+        };
+        Ok(FlowTable::over(memory, SLOTS))
     }
 
     /// Makes one pair and opens its far end.
@@ -173,7 +193,8 @@ impl PacketPorts {
             Ok(open) => {
                 let ifindex = link.index;
                 self.open.insert(port, open);
-                Ok(Opened { ifindex })
+                let credit = (usize::from(worker) * PORTS + port.index()) as u32;
+                Ok(Opened { ifindex, way: Way { ifindex, credit, xdp: false } })
             }
             Err(error) => {
                 self.forget(port, link.index);
@@ -291,17 +312,19 @@ pub(super) fn attach(
 }
 
 fn credit(bpf: &Ebpf, worker: usize, entries: u32) -> Result<Credit, OpenError> {
-    let map = |name: &str| -> Result<Region, OpenError> {
-        let Some(aya::maps::Map::Array(data)) = bpf.map(name) else {
-            return Err(OpenError(format!("the BPF object has no array {name}")));
-        };
-        Region::of(data.fd().as_fd().as_raw_fd(), entries as usize * 8, 0).map_err(|e| sentence(name, e))
-    };
     Ok(Credit {
-        admitted: map("admitted")?,
-        consumed: map("consumed")?,
+        admitted: mapped(bpf, "admitted", entries as usize * 8)?,
+        consumed: mapped(bpf, "consumed", entries as usize * 8)?,
         base: worker * PORTS,
         mark: vec![0; PORTS],
         since: 0,
     })
+}
+
+/// An array of the programs', as memory.
+fn mapped(bpf: &Ebpf, name: &str, len: usize) -> Result<Region, OpenError> {
+    let Some(aya::maps::Map::Array(data)) = bpf.map(name) else {
+        return Err(OpenError(format!("the BPF object has no array {name}")));
+    };
+    Region::of(data.fd().as_fd().as_raw_fd(), len, 0).map_err(|e| sentence(name, e))
 }

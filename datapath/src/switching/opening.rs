@@ -45,8 +45,9 @@ impl Datapath {
     fn open_packet(&mut self, port: PortId, device: &str) -> Result<Opened, OpenError> {
         let worker = self.least_busy();
         let packet = self.packet.as_mut().ok_or_else(in_memory_only)?;
-        packet.open(port, device, worker)?;
+        let way = packet.open(port, device, worker)?.way;
         self.hold(port, Kind::Packet, vec![worker]);
+        self.flows.set_port(port, way);
         Ok(Opened {
             io: "packet".into(),
             attach: "tcx".into(),
