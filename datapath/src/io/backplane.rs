@@ -20,6 +20,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// What is sent is marked with, so that the port's egress lets it pass, as in mona.bpf.c.
 const MARK: u32 = 0x4d6f_6e61;
@@ -27,6 +28,9 @@ const MARK: u32 = 0x4d6f_6e61;
 const LARGEST: usize = 65535 + 14 + 8;
 /// Entries of a worker in the tables of credit, as in mona.bpf.c.
 pub(super) const PORTS: usize = 4096;
+
+/// Longer than a frame is on its way from a port to the ring of a worker that waits for it.
+const LONG: Duration = Duration::from_millis(10);
 
 /// The shape of a ring.
 #[derive(Clone, Copy)]
@@ -82,6 +86,7 @@ pub(super) struct Credit {
     /// `admitted` as it was when the ring was at `since`.
     pub mark: Vec<u64>,
     pub since: u64,
+    pub reconciled: Instant,
 }
 
 impl Credit {
@@ -93,24 +98,29 @@ impl Credit {
     /// Only this worker writes `consumed`.
     fn add(&self, port: usize, frames: u64) {
         let word = Credit::word(&self.consumed, self.base + port);
-        word.store(word.load(Ordering::Relaxed) + frames, Ordering::Relaxed);
+        word.store(word.load(Ordering::Relaxed).wrapping_add(frames), Ordering::Relaxed);
     }
 
     /// What was admitted a whole turn of the ring (and the kernel's queue before it) ago has come out since or is lost:
-    /// its credit is given back.
+    /// its credit is given back. What came out after it was given up is not counted twice.
     fn reconcile(&mut self, received: u64) {
-        let mut total = 0;
+        let mut total = 0u64;
         for port in 1..PORTS {
             let word = Credit::word(&self.consumed, self.base + port);
             let (out, past) = (word.load(Ordering::Relaxed), self.mark[port]);
             if out < past {
                 word.store(past, Ordering::Relaxed);
-                total += past - out;
+                total = total.wrapping_add(past - out);
             }
-            self.mark[port] = Credit::word(&self.admitted, self.base + port).load(Ordering::Relaxed);
+            let now = Credit::word(&self.admitted, self.base + port).load(Ordering::Relaxed);
+            if out > now {
+                word.store(now, Ordering::Relaxed);
+                total = total.wrapping_sub(out - now);
+            }
+            self.mark[port] = now;
         }
         self.add(0, total);
-        self.since = received;
+        (self.since, self.reconciled) = (received, Instant::now());
     }
 }
 
@@ -238,9 +248,11 @@ impl Backplane {
         into.len() - before
     }
 
-    /// Nothing came for a while (the caller is about to sleep): whatever was admitted before is lost.
+    /// Nothing came for a while (the caller is about to sleep): whatever was admitted long before is lost.
     pub fn idle(&mut self) {
-        if let Some(credit) = &mut self.credit {
+        if let Some(credit) = &mut self.credit
+            && credit.reconciled.elapsed() > LONG
+        {
             credit.reconcile(self.received);
         }
     }

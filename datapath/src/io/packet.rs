@@ -26,6 +26,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 const OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/mona.bpf.o");
 /// What the pairs are marked with, so that those a killed switch left are known.
@@ -318,6 +319,7 @@ fn credit(bpf: &Ebpf, worker: usize, entries: u32) -> Result<Credit, OpenError> 
         base: worker * PORTS,
         mark: vec![0; PORTS],
         since: 0,
+        reconciled: Instant::now(),
     })
 }
 
