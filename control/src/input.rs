@@ -41,6 +41,8 @@ pub enum Input {
     Startup(String),
     /// The ports that hooks had added before a restart (text of the `/run` file): applied after [`Input::Startup`].
     Restore(String),
+    /// The neighbours that were known before a restart (text of the `/run` file).
+    Neighbours(String),
     /// A line from a client.
     Line {
         /// Who asked.
@@ -291,6 +293,8 @@ pub enum Output {
     },
     /// Keep the ports that hooks added (the `/run` file's text; whole every time).
     Keep(String),
+    /// Keep the neighbours that are known (the `/run` file's text; whole every time).
+    KeepNeighbours(String),
     /// The session wants log lines, or no more.
     Monitor {
         /// Which.

@@ -13,6 +13,7 @@ pub mod identity;
 pub mod import;
 pub mod input;
 pub mod journal;
+mod known;
 pub mod learn;
 pub mod log;
 mod neighbours;

@@ -173,6 +173,7 @@ impl Switch {
         }
         if self.next_ask.is_some_and(|at| at <= now) {
             self.outputs.push(Output::ScanNeighbours);
+            self.keep_known(now);
             self.next_ask = (!self.snapshot.routing.neighbours.is_empty()).then(|| now + ASK);
         }
     }
@@ -207,10 +208,13 @@ impl Switch {
                 Out::Add { vlan, ip, mac } => {
                     // A full table leaves him unresolved: his frames are told again, and the machine bounds itself below.
                     let _ = self.snapshot.routing.neighbours.insert(vlan, ip, mac);
+                    self.known.changed = true;
                     self.next_ask.get_or_insert(now + ASK);
                 }
                 Out::Remove { vlan, ip } => {
                     self.snapshot.routing.neighbours.remove(vlan, ip);
+                    self.known.changed = true;
+                    self.next_ask.get_or_insert(now + ASK);
                 }
                 Out::Log { tag, text } => self.log.add(now, tag, &text),
             }

@@ -51,6 +51,7 @@ pub struct Rim {
     name: String,
     config: PathBuf,
     kept: PathBuf,
+    neighbours: PathBuf,
     workers: usize,
     next_sample: Instant,
     /// Ports whose queues were busy.
@@ -109,6 +110,7 @@ impl Rim {
             counters: Counters::default(),
             signals,
             zero: monotonic(),
+            neighbours: arguments.run.join(format!("{}.neighbours", arguments.name)),
             name: arguments.name,
             config: arguments.config,
             kept: arguments.run.join("ports"),
@@ -141,6 +143,9 @@ impl Rim {
         if let Some(text) = kept(&self.kept) {
             self.feed(Input::Restore(text));
         }
+        if let Some(text) = kept(&self.neighbours) {
+            self.feed(Input::Neighbours(text));
+        }
         self.datapath.give_back_left();
         self.synchronise();
         Ok(())
@@ -155,7 +160,8 @@ impl Rim {
             if let Ok(Some(signal)) = self.signals.read_signal()
                 && signal.ssi_signo != Signal::SIGHUP as u32
             {
-                return;
+                let known = self.switch.known(self.now());
+                return self.keep_neighbours(&known);
             }
             let inputs = self.netlink.events();
             self.feed_all(inputs);
@@ -313,9 +319,10 @@ impl Rim {
             Output::Save { session, id, text } => self.saver.save(Job { session, id, text }),
             Output::Keep(text) => {
                 if let Err(why) = keep(&self.kept, &text) {
-                    self.stderr.say(format!("switchd: {why}"));
+                    self.stderr.say(format!("switchd: the ports that hooks added are not kept: {why}"));
                 }
             }
+            Output::KeepNeighbours(text) => self.keep_neighbours(&text),
             Output::Monitor { session, on } => self.server.monitor(session, on),
             Output::ClearCounters(whose) => {
                 let raw = match whose {
@@ -362,6 +369,12 @@ impl Rim {
                 self.counters.forget(Counted::Port(port));
                 Some(Input::Opened { port, device, result: result.map_err(|refused| refused.why.0) })
             }
+        }
+    }
+
+    fn keep_neighbours(&mut self, text: &str) {
+        if let Err(why) = keep(&self.neighbours, text) {
+            self.stderr.say(format!("switchd: neighbours are not kept: {why}"));
         }
     }
 

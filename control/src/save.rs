@@ -104,7 +104,7 @@ pub fn keep(path: &Path, text: &str) -> Result<(), String> {
     fs::create_dir_all(dir)
         .and_then(|()| fs::write(&temporary, text))
         .and_then(|()| fs::rename(&temporary, path))
-        .map_err(|e| format!("the ports that hooks added are not kept: {}: {e}", path.display()))
+        .map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// What was kept since the machine booted: after that hypervisors call their hooks anew.

@@ -12,6 +12,7 @@ use crate::counters::Counted;
 use crate::fib::Fib;
 use crate::hooks::Waiting;
 use crate::input::{Device, Input, Output, Session};
+use crate::known::Known;
 use crate::learn::Learn;
 use crate::log::Log;
 use crate::router::Routes;
@@ -54,6 +55,8 @@ pub struct Switch {
     pub fib: Fib,
     /// ARP, ND and ICMP errors.
     pub neigh: Neigh,
+    /// Neighbours over a restart.
+    pub(crate) known: Known,
     /// When workers are to be asked to whom they sent.
     pub(crate) next_ask: Option<Instant>,
     /// What `io auto` means.
@@ -85,6 +88,7 @@ impl Switch {
             routes: Routes::default(),
             fib,
             neigh: Neigh::default(),
+            known: Known::default(),
             next_ask: None,
             default_io,
             outputs: Vec::new(),
@@ -104,6 +108,7 @@ impl Switch {
             Input::Wall(micros) => self.log.wall = micros,
             Input::Startup(text) => self.load(now, &text, "startup-config"),
             Input::Restore(text) => self.restore(now, &text),
+            Input::Neighbours(text) => self.recall(&text),
             Input::Line { session, id, context, line } => self.line(now, session, id, context, &line),
             Input::Device(device) => {
                 // Renamed, or another of the same name whose going nobody told: what was before is gone.
@@ -169,6 +174,7 @@ impl Switch {
         if std::mem::take(&mut self.routes.changed) {
             self.route(now);
             self.configure_neigh(now);
+            self.recall_those_behind(now);
         }
         if std::mem::take(&mut self.rekeep) {
             let kept = self.kept();

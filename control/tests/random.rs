@@ -219,6 +219,7 @@ impl Rig {
                 | Output::SetMtu { .. }
                 | Output::Log(_)
                 | Output::Monitor { .. }
+                | Output::KeepNeighbours(_)
                 | Output::ClearCounters(_)
                 | Output::ClearMatches(_)
                 | Output::Scan { .. } => {}

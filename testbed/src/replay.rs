@@ -69,6 +69,7 @@ pub fn describe(output: &Output) -> String {
         Output::Inject { port, frame } => format!("inject by {port}: {}", speech::describe(frame)),
         Output::Log(line) => format!("log {line}"),
         Output::Save { text, .. } => format!("save {} bytes", text.len()),
+        Output::KeepNeighbours(text) => format!("keep {} neighbours", text.lines().count()),
         Output::Keep(text) => format!("keep {} bytes", text.len()),
         Output::Monitor { session, on } => format!("monitor {session} {on}"),
         Output::ClearCounters(port) => format!("clear counters of {port}"),

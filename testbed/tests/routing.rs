@@ -294,3 +294,29 @@ fn what_is_routed_is_counted() {
     assert_eq!(behind(&text, "L3 in Switched:"), "ucast: 0 pkt, 0 bytes", "{text}");
     assert_ne!(behind(&show("show interfaces vlan 10"), "L3 in Switched:"), "ucast: 0 pkt, 0 bytes");
 }
+
+#[test]
+fn who_was_known_before_a_crash_is_known_after_it() {
+    let mut bed = Bed::new("known", "packet");
+    bed.check_all();
+    let lines = |bed: &Bed| {
+        let path = bed.switch.config.with_file_name("r.neighbours");
+        std::fs::read_to_string(path).unwrap_or_default()
+    };
+    assert!(wait(|| lines(&bed).contains("Vlan20 10.0.2.2 ") && lines(&bed).contains("Vlan20 2001:db8:2::2 ")));
+    // Nobody answers from now on: h1 is told who the router is, and h2 is silent.
+    let router = bed.world.exec(&bed.switch.namespace, "cat /sys/class/net/vlan10/address");
+    for (host, gateway) in [(0, "10.0.1.1"), (1, "10.0.2.1")] {
+        let line = format!("ip neigh replace {gateway} lladdr {} dev eth0 nud permanent", router.trim());
+        bed.world.exec(&bed.hosts[host], &format!("{line}; sysctl -qw net.ipv4.conf.all.arp_ignore=8"));
+    }
+    bed.world.crash(&mut bed.switch);
+    // The first packet that finds the router goes through.
+    assert!(wait(|| bed.world.attempt(&bed.hosts[0], "ping -q -c1 -W1 10.0.2.2").status.success()), "{}", bed.report());
+    // Who does not answer is forgotten.
+    assert!(wait(|| !bed
+        .world
+        .cli(&bed.switch, &["show ip arp"])
+        .lines()
+        .any(|l| l.contains("10.0.2.2 ") && l.contains("ARPA"))));
+}

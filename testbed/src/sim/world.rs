@@ -44,6 +44,8 @@ pub struct World {
     pub saved: String,
     /// What hooks had added.
     pub kept: String,
+    /// Who was known.
+    pub known: String,
     /// What the switch did and logged, one line each.
     pub lines: Vec<String>,
     /// The error of the last line, if it was not carried out.
@@ -77,6 +79,7 @@ impl Default for World {
             slow: BTreeSet::new(),
             saved: String::new(),
             kept: String::new(),
+            known: String::new(),
             lines: Vec::new(),
             error: None,
             printed: None,
@@ -119,6 +122,7 @@ impl World {
         self.boot();
         self.feed(Input::Startup(self.saved.clone()));
         self.feed(Input::Restore(self.kept.clone()));
+        self.feed(Input::Neighbours(self.known.clone()));
         Ok(())
     }
 
@@ -227,6 +231,10 @@ impl World {
             }
             Output::Keep(text) => {
                 self.kept = text;
+                None
+            }
+            Output::KeepNeighbours(text) => {
+                self.known = text;
                 None
             }
             Output::ScanNeighbours => {
