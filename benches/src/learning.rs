@@ -106,11 +106,6 @@ fn trial(rig: &Rig, stations: u32, rate: f64, to: [u8; 6]) -> Result<Trial, Stri
         let call = generator.send(1)?;
         Ok::<_, String>(generator.send(stations)?.saturating_sub(call))
     })?;
-    if std::env::var("DBG").is_ok()
-        && let Some(switch) = &rig.switch
-    {
-        eprintln!("{}", rig.world.cli(switch, &["show platform drops", "clear counters"]));
-    }
     // What is in effect only later than that is not learned at this rate.
     std::thread::sleep(Duration::from_millis(100));
     let sinks = [(&rig.gen_ns, "g0"), (&rig.monitor_ns, "m0")];

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A connection, with nothing clever in between.
 struct Raw {
@@ -39,11 +39,10 @@ impl Raw {
         line
     }
 
-    /// Carries out a line, and returns the whole answer as text; how long it took is the second.
-    fn ask(&mut self, line: &str) -> (String, Duration) {
-        let begin = Instant::now();
+    /// Carries out a line, and returns the whole answer as text.
+    fn ask(&mut self, line: &str) -> String {
         self.send(request(line).as_bytes());
-        (self.line(), begin.elapsed())
+        self.line()
     }
 }
 
@@ -101,7 +100,7 @@ fn a_wrong_request_ends_its_client_with_a_sentence_and_nobody_else() {
         let answer = client.line();
         assert!(answer.contains("\"protocol\"") && answer.contains(expect), "{what}: {answer}");
         assert_eq!(client.line(), "", "{what}: the connection ends");
-        let (answer, _) = bystander.ask("show privilege");
+        let answer = bystander.ask("show privilege");
         assert!(answer.contains("\"rows\":15"), "{what}: a bystander hears {answer}");
     }
     // A line may come in pieces, and several in one.
@@ -143,23 +142,22 @@ fn who_does_not_read_costs_the_others_nothing() {
         client.send(request("show vlan").repeat(4000).as_bytes());
     }
     rude[1].stream.shutdown(Shutdown::Write).expect("half a connection");
-    let mut slowest = Duration::ZERO;
+    // Beside those who do not read, not behind them: they still have not read a byte. (That each turn takes one request of
+    // each client is a test of the server's own.)
     for _ in 0..100 {
-        let (answer, took) = bystander.ask("show privilege");
+        let answer = bystander.ask("show privilege");
         assert!(answer.contains("\"rows\":15"), "{answer}");
-        slowest = slowest.max(took);
     }
-    // Beside those who do not read, not behind them.
-    assert!(slowest < Duration::from_secs(5), "a bystander waited {slowest:?}");
     let memory = status(Path::new(&format!("/proc/{pid}")), "VmRSS");
     let kib: u64 = memory.trim_end_matches(" kB").parse().expect("a number");
     assert!(kib < 256 << 10, "it grew to {memory}");
     // They are waited for without trying again and again.
-    let before = cpu(pid);
-    std::thread::sleep(Duration::from_secs(1));
-    let used = cpu(pid) - before;
-    println!("bystander's slowest answer {slowest:?}, {memory}, {used:?} of CPU in a second of waiting");
-    assert!(used < Duration::from_millis(300), "it is busy with clients that do nothing: {used:?} in a second");
+    let rests = wait(|| {
+        let before = cpu(pid);
+        std::thread::sleep(Duration::from_millis(500));
+        cpu(pid) - before <= Duration::from_millis(10)
+    });
+    assert!(rests, "it is busy with clients that do nothing");
 }
 
 #[test]
@@ -375,26 +373,25 @@ fn sigterm_gives_everything_back() {
 }
 
 #[test]
-fn add_port_takes_less_than_100_ms() {
-    let (mut world, space) = world("time", 1);
-    let switch = world.switch(&space, "vlan 20\n", &[]);
-    let mut took = Vec::new();
-    let (mut added, mut removed) = (Vec::new(), Vec::new());
-    for _ in 0..50 {
-        for (verb, times) in [("add-port", &mut added), ("remove-port", &mut removed)] {
-            let begin = Instant::now();
-            let (done, text) = world.ctl(&switch, &[verb, "p1"]);
-            times.push(begin.elapsed());
-            assert!(done, "{text}");
+fn add_port_returns_when_frames_pass() {
+    let (mut world, space) = world("passes", 2);
+    let hosts = space.replace("-s", "-h");
+    let switch = world.switch(&space, "interface GigabitEthernet0/1\n device p2\n", &[]);
+    let [one, two] = ["h1", "h2"].map(|device| world.raw(&hosts, device));
+    for round in 0..50u8 {
+        let added = world.ctl(&switch, &["add-port", "p1"]);
+        assert_eq!(added, (true, "GigabitEthernet1/1".into()), "round {round}");
+        // One frame each way, and no second chance.
+        for (from, to) in [(&one, &two), (&two, &one)] {
+            let mut frame = vec![0xff; 60];
+            frame[6..15].copy_from_slice(&[2, 0, 0, 0, 0, 9, 0x88, 0xb5, round]);
+            from.send(&frame).expect("sent");
+            let heard = to.receive(PATIENCE).expect("a socket").expect("it arrives");
+            assert_eq!(heard, frame, "round {round}");
         }
+        let removed = world.ctl(&switch, &["remove-port", "p1"]);
+        assert!(removed.0, "{}", removed.1);
     }
-    for (verb, times) in [("add-port", &mut added), ("remove-port", &mut removed)] {
-        times.sort();
-        println!("{verb}: median {:?}, p99 {:?} of {}", times[times.len() / 2], times[times.len() - 1], times.len());
-        took.push(times[times.len() / 2]);
-    }
-    // The figure that is promised is the benchmark's; here other tests run beside, in a debug build.
-    assert!(took.iter().all(|median| *median < Duration::from_secs(1)), "{took:?}");
 }
 
 #[test]
@@ -486,7 +483,7 @@ fn stderr_that_nobody_reads_does_not_stop_it() {
         if closed {
             child.stderr = None;
         }
-        let answered = listens && Raw::connect(&socket).ask("show privilege").0.contains("\"rows\":15");
+        let answered = listens && Raw::connect(&socket).ask("show privilege").contains("\"rows\":15");
         let pid = nix::unistd::Pid::from_raw(child.id() as i32);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it runs");
         let ended = wait(|| matches!(child.try_wait(), Ok(Some(_))));
@@ -537,7 +534,7 @@ fn messages_are_those_of_the_protocol() {
     let mut client = Raw { lines: BufReader::new(stream.try_clone().expect("a second handle")), stream };
     let hello: Message = serde_json::from_str(&client.line()).expect("a message");
     assert_eq!(hello, Message::Hello { v: VERSION, hostname: "sw1".into(), privilege: 15 });
-    let (answer, _) = client.ask("show privilege");
+    let answer = client.ask("show privilege");
     let Ok(Message::Reply(reply)) = serde_json::from_str(&answer) else { panic!("{answer}") };
     assert_eq!((reply.id, reply.hostname.as_str(), reply.error), (7, "sw1", None));
     client.ask("terminal monitor");
