@@ -45,7 +45,10 @@ impl Switch {
         let millis = |ms: Option<u32>, default| ms.map_or(default, |ms| Duration::from_millis(ms.into()));
         let usual = Interface::default();
         let statics4 = self.config.routing.arp.iter().map(|(ip, mac)| (IpAddr::V4(*ip), *mac));
-        let here = interface.l3.ips().collect::<Vec<_>>();
+        // Here are its own subnets, and those that a route without a gateway says are here.
+        let routes = self.config.routing.routes.keys();
+        let on_link = routes.filter(|route| route.interface == Some(name) && route.gateway.is_none());
+        let here = interface.l3.ips().chain(on_link.map(|route| route.prefix)).collect::<Vec<_>>();
         let statics4 =
             statics4.filter(|(ip, _)| matches!(ip, IpAddr::V4(ip) if here.iter().any(|net| net.contains(ip))));
         let statics6 = self.config.routing.neighbors.iter().filter(|((other, _), _)| *other == name);

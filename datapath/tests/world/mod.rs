@@ -12,7 +12,6 @@
 //! What makes a switch a router is in `router.rs`. Port options: `tagged-only`, `protected`, `block-unicast`, `block-multicast`, `no-learning`, `down`, `mtu N`.
 #![allow(dead_code)]
 
-pub mod random;
 pub mod router;
 
 use mona_datapath::fdb::Origin;
