@@ -14,19 +14,21 @@ struct stream {
 	__u32 ifindex; // the frames leave by it
 	__u32 flows;   // so many UDP source ports, one after the other
 	__u32 smacs;   // so many source addresses, one after the other
-	__u32 dmacs;   // so many destination addresses, pseudo-randomly…
-	__u16 vlan;    // 0: untagged; else the TCI
-	__u16 sweep;   // …or, if 1, one after the other
+	__u32 dmacs;   // so many destination addresses, scattered: each once in a pass
+	__u32 vlan;    // 0: untagged; else the TCI
 	__u32 stamp;   // 1: write the time into the frame
 	__u32 ethertype; // 0: IPv4/UDP; else this
+	__u32 targets; // so many IPv4 destinations of the map, one after the other; 0: always 198.19.0.1
+	__u32 fresh;   // 1: no flow comes twice: smacs and the source address step once a pass through dmacs or targets
 	__u8 smac[6];
 	__u8 dmac[6];
 	__u64 gap;      // nanoseconds from frame to frame; 0: as fast as it goes
 	__u64 sequence; // counts up: the generator's own
 	__u64 next;     // when the next frame is due: the generator's own
+	__u64 spun;     // nanoseconds it waited for that: the generator's own
 };
 
-// What the sink saw; per CPU.
+// What the sink saw. One for all CPUs: the one queue of a veth is polled by one of them at a time.
 struct seen {
 	__u64 frames;
 	__u64 bytes;
@@ -34,6 +36,8 @@ struct seen {
 	__u64 reordered; // a sequence number below the last one
 	__u64 duplicate; // the same as the last one
 	__u64 last;      // the last sequence number plus one
+	__u64 silence;   // the longest time between two stamped frames, nanoseconds
+	__u64 when;      // the last of them
 	__u64 latency[64 * 8]; // by log2 and three more bits, nanoseconds
 };
 
@@ -45,11 +49,19 @@ struct {
 } streams SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct seen);
 } sink SEC(".maps");
+
+// Destinations, in network byte order; as many as the stream says.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __be32);
+} targets SEC(".maps");
 
 static __always_inline void add(__u8 *mac, __u32 by)
 {
@@ -75,8 +87,10 @@ static __always_inline int generate(struct xdp_md *ctx, __u32 id)
 		__u64 now = bpf_ktime_get_ns(), next = stream->next;
 		if (next + 1000000 < now)
 			next = now; // late by a millisecond: what was missed is not made up for
-		else if (next > now)
+		else if (next > now) {
+			stream->spun += next - now;
 			bpf_loop(1 << 16, not_due, &next, 0);
+		}
 		stream->next = next + stream->gap;
 	}
 	__u64 sequence = stream->sequence++;
@@ -90,9 +104,9 @@ static __always_inline int generate(struct xdp_md *ctx, __u32 id)
 	__builtin_memcpy(at, stream->dmac, 6);
 	__builtin_memcpy(at + 6, stream->smac, 6);
 	if (stream->dmacs > 1)
-		add(at, (stream->sweep ? (__u32)sequence : (__u32)(sequence * 2654435761u)) % stream->dmacs);
+		add(at, sequence * 2654435761u % stream->dmacs); // a prime: a permutation
 	if (stream->smacs > 1)
-		add(at + 6, sequence % stream->smacs);
+		add(at + 6, (stream->fresh && stream->dmacs ? sequence / stream->dmacs : sequence) % stream->smacs);
 	at += 12;
 	__u32 used = 14;
 	if (stream->vlan) {
@@ -110,8 +124,18 @@ static __always_inline int generate(struct xdp_md *ctx, __u32 id)
 	*(__u32 *)(ip + 4) = 0;
 	ip[8] = 64, ip[9] = 17;
 	*(__be16 *)(ip + 10) = 0;
-	*(__be32 *)(ip + 12) = bpf_htonl(0xc6120001); // 198.18.0.1, RFC 2544 C.2.2
-	*(__be32 *)(ip + 16) = bpf_htonl(0xc6130001);
+	__u32 source = 0xc6120001; // 198.18.0.1, RFC 2544 C.2.2
+	__be32 destination = bpf_htonl(0xc6130001);
+	if (stream->targets) {
+		__u32 index = sequence % stream->targets;
+		__be32 *target = bpf_map_lookup_elem(&targets, &index);
+		if (target)
+			destination = *target;
+		if (stream->fresh)
+			source += (__u16)(sequence / stream->targets);
+	}
+	*(__be32 *)(ip + 12) = bpf_htonl(source);
+	*(__be32 *)(ip + 16) = destination;
 	__u32 sum = 0;
 #pragma unroll
 	for (int i = 0; i < 20; i += 2)
@@ -143,6 +167,9 @@ SEC("xdp") int count(struct xdp_md *ctx)
 	if (!seen)
 		return XDP_DROP;
 	__u8 *at = data + 14;
+	// The stack behind answers for the addresses that the device asks for.
+	if (data + 14 <= end && *(__be16 *)(data + 12) == bpf_htons(ETH_P_ARP))
+		return XDP_PASS;
 	if (data + 60 > end) {
 		seen->foreign++;
 		return XDP_DROP;
@@ -163,7 +190,10 @@ SEC("xdp") int count(struct xdp_md *ctx)
 		seen->duplicate++;
 	seen->last = sequence;
 	if (payload + 20 <= (__u8 *)end && *(__u64 *)(payload + 12)) {
-		__u64 spent = bpf_ktime_get_ns() - *(__u64 *)(payload + 12);
+		__u64 now = bpf_ktime_get_ns(), spent = now - *(__u64 *)(payload + 12);
+		if (seen->when && now - seen->when > seen->silence)
+			seen->silence = now - seen->when;
+		seen->when = now;
 		// Eight steps to an octave.
 		__u32 log = 0;
 		__u64 rest = spent;

@@ -94,7 +94,7 @@ pub fn monitored(mut rig: Rig) -> Result<Rig, String> {
 /// Teaches a device that knows nothing `stations` addresses, and asks for each of them.
 fn trial(rig: &Rig, stations: u32, rate: f64, to: [u8; 6]) -> Result<Trial, String> {
     rig.forget()?;
-    rig.teach(&Stream { dmac: TARGET, ..Stream::default() });
+    rig.announce("sink", TARGET, 1);
     let _first = rig.first()?;
     let gap = ((1e9 / rate) as u64).max(1);
     let took = inside(&rig.gen_ns, || {
@@ -114,8 +114,7 @@ fn trial(rig: &Rig, stations: u32, rate: f64, to: [u8; 6]) -> Result<Trial, Stri
     inside(&rig.sink_ns, || {
         pin(0)?;
         first_in_line()?;
-        let stream =
-            Stream { dmacs: stations, sweep: 1, smac: TARGET, dmac: LEARNED, gap: TEST_GAP, ..Stream::default() };
+        let stream = Stream { dmacs: stations, smac: TARGET, dmac: LEARNED, gap: TEST_GAP, ..Stream::default() };
         Generator::new(Stream { ifindex: index_of("s0")?, ..stream }, 64)?.send(stations)
     })?;
     let (arrived, flooded) = (asked.settled().frames, flooded.settled().frames);
@@ -193,7 +192,7 @@ pub fn effect(rig: &mut Rig, stations: u32) -> Result<Effect, String> {
     rig.add_port(3, (&quiet, "q3"))?;
     rig.add_port(4, (&quiet, "q4"))?;
     let rig = &*rig;
-    rig.teach(&Stream { dmac: TARGET, ..Stream::default() });
+    rig.announce("sink", TARGET, 1);
     let [new, asking] = ["q3", "q4"].map(|device| rig.world.raw(&quiet, device));
     let heard = rig.world.raw(&rig.gen_ns, "g0");
     let asker = [2, 0, 0, 4, 0, 1];

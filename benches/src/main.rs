@@ -2,24 +2,36 @@
 //! itself and removes again.
 //!
 //! ```text
-//!   traffic    generator and sink (live XDP frames)        measure   rate, RFC 2544, round trips, TCP, …
-//!   rig        generator ─ device ─ sink                   compare   all devices in one run, table, JSON, plot
-//!   micro      forward() alone                           lpm       longest prefix match alone
-//!   acl        forward() with access lists             learning  RFC 2889 5.7, 5.8
+//!   traffic    generator and sink (live XDP frames)        measure   rate, RFC 2544, round trips, TCP, learning, …
+//!   rig        generator ─ device ─ sink                   teach     what a device must know before
+//!   device/    what is between, and how it is set up       router    routes and next hops; prefixes
+//!   compare/   all devices in one run, part by part        results   medians, JSON; table, plot
+//!   cpu        what processes take of CPUs                 learning  RFC 2889 5.7, 5.8
+//!   acl, lpm, micro, routed   forward() and tables alone
 //! ```
 
 mod acl;
 mod compare;
+mod cpu;
+mod device;
 mod learning;
 mod lpm;
 mod measure;
 mod micro;
+mod plot;
+mod prefixes;
+mod results;
 mod rig;
 mod routed;
+mod router;
+mod table;
+mod teach;
 mod traffic;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use rig::{Device, Rig};
+use clap::{Parser, Subcommand};
+use compare::{PARTS, Part, Settings};
+use device::Device;
+use rig::Rig;
 use std::path::PathBuf;
 use std::time::Duration;
 use traffic::Stream;
@@ -50,13 +62,13 @@ enum What {
     Latency {
         /// The device under test.
         #[arg(long, value_enum, default_value = "mona-packet")]
-        device: Under,
+        device: Device,
     },
     /// RFC 2889 5.7: how many addresses are learned.
     Capacity {
         /// The device under test.
         #[arg(long, value_enum, default_value = "mona-packet")]
-        device: Under,
+        device: Device,
         /// Learning frames a second.
         #[arg(long, default_value_t = 100_000.0)]
         rate: f64,
@@ -68,7 +80,7 @@ enum What {
     Learning {
         /// The device under test.
         #[arg(long, value_enum, default_value = "mona-packet")]
-        device: Under,
+        device: Device,
         /// How many.
         #[arg(long, default_value_t = 65_536)]
         stations: u32,
@@ -101,30 +113,47 @@ enum What {
     /// `forward()` with an access list, by the number of its lines.
     Acl,
     /// Every device in one run.
-    Compare {
-        /// Rounds; the table shows medians.
-        #[arg(long, default_value_t = 3)]
-        rounds: usize,
-        /// Seconds of each 64-byte run.
-        #[arg(long, default_value_t = 2.0)]
-        seconds: f64,
-        /// Only these devices.
-        #[arg(long, value_enum, value_delimiter = ',')]
-        devices: Vec<Under>,
-        /// Without iperf3.
-        #[arg(long)]
-        no_tcp: bool,
-        /// Write the bars here.
-        #[arg(long)]
-        plot: Option<PathBuf>,
-    },
+    Compare(Compare),
+}
+
+#[derive(clap::Args)]
+struct Compare {
+    /// Only these parts: bridged, routed, tcp, acl, cost, flows, restart, routes.
+    #[arg(long, value_delimiter = ',', value_parser = part)]
+    only: Vec<&'static Part>,
+    /// Only these devices.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    devices: Vec<Device>,
+    /// Rounds; tables show medians.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Seconds of each run at full load.
+    #[arg(long, default_value_t = 1.0)]
+    seconds: f64,
+    /// How many routes a million are.
+    #[arg(long, default_value_t = 1_000_000)]
+    routes: usize,
+    /// How many stations a hundred thousand are.
+    #[arg(long, default_value_t = 100_000)]
+    stations: u32,
+    /// Keep all results here; parts not measured now stay as they are.
+    #[arg(long)]
+    save: Option<PathBuf>,
+    /// Draw the bars here.
+    #[arg(long)]
+    plot: Option<PathBuf>,
+}
+
+fn part(name: &str) -> Result<&'static Part, String> {
+    let names = || PARTS.map(|part| part.name).join(", ");
+    PARTS.into_iter().find(|part| part.name == name).ok_or_else(|| format!("one of {}", names()))
 }
 
 #[derive(clap::Args)]
 struct Load {
     /// The device under test.
     #[arg(long, value_enum, default_value = "mona-packet")]
-    device: Under,
+    device: Device,
     /// Frame size as on the wire, with FCS.
     #[arg(long, default_value_t = 64)]
     size: usize,
@@ -136,36 +165,10 @@ struct Load {
     stations: u32,
     /// A tag.
     #[arg(long, default_value_t = 0)]
-    vlan: u16,
+    vlan: u32,
     /// Seconds a run lasts.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
-}
-
-/// A device under test.
-#[derive(Clone, Copy, ValueEnum)]
-enum Under {
-    Nothing,
-    MonaPacket,
-    MonaXdp,
-    Bridge,
-    BridgeTuned,
-    Ovs,
-    Testpmd,
-}
-
-impl From<Under> for Device {
-    fn from(under: Under) -> Device {
-        match under {
-            Under::Nothing => Device::Nothing,
-            Under::MonaPacket => Device::MonaPacket,
-            Under::MonaXdp => Device::MonaXdp,
-            Under::Bridge => Device::Bridge,
-            Under::BridgeTuned => Device::BridgeTuned,
-            Under::Ovs => Device::Ovs,
-            Under::Testpmd => Device::Testpmd,
-        }
-    }
 }
 
 impl Load {
@@ -188,8 +191,8 @@ fn run(arguments: Arguments) -> Result<(), String> {
     };
     match arguments.what {
         What::Rate(load) => {
-            let rig = Rig::new(load.device.into())?;
-            let rate = measure::rate(&rig, load.stream(), load.size, Duration::from_secs_f64(load.seconds))?;
+            let mut rig = Rig::new(load.device)?;
+            let rate = measure::rate(&mut rig, load.stream(), load.size, Duration::from_secs_f64(load.seconds))?;
             let text = format!(
                 "{}: {:.3} Mpps delivered of {:.3} offered, {} reordered, {} duplicate",
                 rig.device.name(),
@@ -201,9 +204,9 @@ fn run(arguments: Arguments) -> Result<(), String> {
             print(text, serde_json::json!(rate));
         }
         What::Throughput { load, loss } => {
-            let rig = Rig::new(load.device.into())?;
+            let mut rig = Rig::new(load.device)?;
             let time = Duration::from_secs_f64(load.seconds);
-            let (mpps, latency) = measure::throughput(&rig, load.stream(), load.size, time, loss)?;
+            let (mpps, latency) = measure::throughput(&mut rig, load.stream(), load.size, time, loss)?;
             let mut text = format!("{}: {mpps:.3} Mpps with no more than {loss} lost", rig.device.name());
             if let Some((median, p99)) = latency {
                 text += &format!("; latency median {median:.1} us, p99 {p99:.1} us");
@@ -211,20 +214,19 @@ fn run(arguments: Arguments) -> Result<(), String> {
             print(text, serde_json::json!({ "mpps": mpps, "latency_us": latency }));
         }
         What::Latency { device } => {
-            let rig = Rig::new(device.into())?;
-            let trip = measure::round_trip(&rig, 2000)?;
-            let text = format!("{}: median {:.1} us, p99 {:.1} us", rig.device.name(), trip.median_us, trip.p99_us);
+            let trip = measure::round_trip(&mut Rig::new(device)?, 2000, false)?;
+            let text = format!("{}: median {:.1} us, p99 {:.1} us", device.name(), trip.median_us, trip.p99_us);
             print(text, serde_json::json!(trip));
         }
         What::Capacity { device, rate, most } => {
-            let rig = learning::monitored(Rig::new(device.into())?)?;
+            let rig = learning::monitored(Rig::new(device)?)?;
             let found = learning::capacity(&rig, rate, most)?;
             let best = found.best.map_or(0, |trial| trial.stations);
             let text = format!("{}{}: {best} addresses are learned", found.table(), rig.device.name());
             print(text, serde_json::json!(found));
         }
         What::Learning { device, stations, filtered } => {
-            let rig = learning::monitored(Rig::new(device.into())?)?;
+            let rig = learning::monitored(Rig::new(device)?)?;
             let found = learning::rate(&rig, stations, filtered)?;
             let (rate, ms) = found.best.map_or((0.0, 0.0), |trial| (trial.offered, trial.ms));
             let (table, name) = (found.table(), rig.device.name());
@@ -269,16 +271,19 @@ fn run(arguments: Arguments) -> Result<(), String> {
             let rows = acl::run();
             print(acl::table(&rows), serde_json::json!(rows));
         }
-        What::Compare { rounds, seconds, devices, no_tcp, plot } => {
-            let devices: Vec<Device> = match devices.is_empty() {
-                true => Device::ALL.to_vec(),
-                false => devices.into_iter().map(Device::from).collect(),
+        What::Compare(Compare { only, devices, rounds, seconds, routes, stations, save, plot }) => {
+            let parts = if only.is_empty() { PARTS.to_vec() } else { only };
+            let settings = Settings { rounds, time: Duration::from_secs_f64(seconds), routes, stations };
+            let results = compare::compare(&parts, &devices, settings);
+            let text = table::report(&results, &parts);
+            print(text, serde_json::json!(results));
+            let results = match save {
+                Some(path) => results.join(&path)?,
+                None => results,
             };
-            let rows = compare::compare(&devices, rounds, Duration::from_secs_f64(seconds), !no_tcp);
             if let Some(path) = plot {
-                compare::plot(&rows, &path)?;
+                plot::plot(&results, &path)?;
             }
-            print(compare::table(&rows), serde_json::json!(rows));
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! What is measured of a rig: rate, RFC 2544 throughput, latency, round trips, TCP, fairness, hooks.
 
-use crate::rig::{Rig, last_cpu, pin};
+use crate::rig::{Rig, Sent, last_cpu, mac_of, pin};
 use crate::traffic::Stream;
 use mona_testbed::netns::wait;
 use serde::Serialize;
@@ -19,6 +19,21 @@ pub struct Rate {
     pub reordered: u64,
     /// Frames delivered twice.
     pub duplicate: u64,
+    /// How busy the device's own processes were; 1 = a CPU all the time. The sender's CPU always is.
+    pub device_busy: f64,
+}
+
+impl From<Sent> for Rate {
+    fn from(sent: Sent) -> Rate {
+        let secs = sent.took.as_secs_f64();
+        Rate {
+            offered_mpps: sent.frames as f64 / secs / 1e6,
+            mpps: sent.seen.frames as f64 / secs / 1e6,
+            reordered: sent.seen.reordered,
+            duplicate: sent.seen.duplicate,
+            device_busy: sent.device.as_secs_f64() / secs,
+        }
+    }
 }
 
 /// Round trips of single frames over an idle device, microseconds.
@@ -31,37 +46,29 @@ pub struct RoundTrip {
 }
 
 /// Full load for about `time`.
-pub fn rate(rig: &Rig, stream: Stream, size: usize, time: Duration) -> Result<Rate, String> {
-    rig.teach(&stream);
-    let (seen, sent, took) = rig.blast(stream, size, time)?;
-    let secs = took.as_secs_f64();
-    Ok(Rate {
-        offered_mpps: sent as f64 / secs / 1e6,
-        mpps: seen.frames as f64 / secs / 1e6,
-        reordered: seen.reordered,
-        duplicate: seen.duplicate,
-    })
+pub fn rate(rig: &mut Rig, stream: Stream, size: usize, time: Duration) -> Result<Rate, String> {
+    rig.teach(&stream)?;
+    rig.warm(&stream)?;
+    rig.blast(stream, size, time).map(Rate::from)
 }
 
 /// RFC 2544 26.1 as VSPERF adapts it: the highest rate at which no more than `loss` of the frames is lost, by binary
 /// search to 2 %. Returns million frames a second and, at that rate, median and 99th percentile latency in microseconds
 /// (26.2; only frames of 84 bytes and more carry the time).
 pub fn throughput(
-    rig: &Rig,
+    rig: &mut Rig,
     stream: Stream,
     size: usize,
     time: Duration,
     loss: f64,
 ) -> Result<(f64, Option<(f64, f64)>), String> {
-    rig.teach(&stream);
-    let (seen, _, took) = rig.blast(Stream { gap: 0, ..stream }, size, time)?;
-    let (mut low, mut high) = (0.0, seen.frames as f64 / took.as_secs_f64() * 1.1);
+    let (mut low, mut high) = (0.0, rate(rig, Stream { gap: 0, ..stream }, size, time)?.mpps * 1.1e6);
     let mut latency = None;
     while high - low > high * 0.02 {
         let middle = (low + high) / 2.0;
         let gap = (1e9 / middle) as u64;
-        let (seen, sent, _) = rig.blast(Stream { gap, stamp: 1, ..stream }, size, time)?;
-        if (seen.frames as f64) < sent as f64 * (1.0 - loss) {
+        let Sent { seen, frames, .. } = rig.blast(Stream { gap, stamp: 1, ..stream }, size, time)?;
+        if (seen.frames as f64) < frames as f64 * (1.0 - loss) {
             high = middle;
         } else {
             low = middle;
@@ -71,9 +78,14 @@ pub fn throughput(
     Ok((low / 1e6, latency))
 }
 
-/// Round trips of single frames, half a millisecond apart: the device is idle between them.
-pub fn round_trip(rig: &Rig, rounds: usize) -> Result<RoundTrip, String> {
-    let (near, far) = ([2, 0, 0, 2, 0, 1], [2, 0, 0, 2, 0, 2]);
+/// Round trips of single frames, half a millisecond apart: the device is idle between them. `fresh`: each is by a station
+/// of its own that the device knows, and so the first frame of a flow, there and back.
+pub fn round_trip(rig: &mut Rig, rounds: usize, fresh: bool) -> Result<RoundTrip, String> {
+    const WARM: usize = 50;
+    let (near, far) = ([2, 0, 0, 0x20, 0, 0], [2, 0, 0, 2, 0, 2]);
+    let stations = if fresh { rounds + WARM } else { 1 };
+    let who = |round: usize| mac_of(near, (round % stations) as u32);
+    rig.teach(&Stream { smac: near, smacs: stations as u32, dmac: far, ..Stream::default() })?;
     let frame = |to: [u8; 6], from: [u8; 6]| {
         let mut frame = [0u8; 60];
         frame[..6].copy_from_slice(&to);
@@ -91,7 +103,8 @@ pub fn round_trip(rig: &Rig, rounds: usize) -> Result<RoundTrip, String> {
                 match b.receive_into(&mut buffer, patience) {
                     Ok(Some(60)) if buffer[..6] == far => {
                         idle = 0;
-                        let _ = b.send(&frame(near, far));
+                        let from = buffer[6..12].try_into().expect("six bytes");
+                        let _ = b.send(&frame(from, far));
                     }
                     Ok(Some(_)) => {}
                     _ => idle += 1,
@@ -100,15 +113,15 @@ pub fn round_trip(rig: &Rig, rounds: usize) -> Result<RoundTrip, String> {
         });
         let mut times = Vec::with_capacity(rounds);
         let mut buffer = vec![0u8; 2048];
-        for round in 0..rounds + 50 {
+        for round in 0..rounds + WARM {
             let start = Instant::now();
-            a.send(&frame(far, near)).map_err(|e| e.to_string())?;
+            a.send(&frame(far, who(round))).map_err(|e| e.to_string())?;
             while start.elapsed() < patience {
                 if let Ok(Some(60)) = a.receive_into(&mut buffer, patience)
-                    && buffer[..6] == near
+                    && buffer[..6] == who(round)
                 {
-                    // The first ones teach and warm up.
-                    if round >= 50 {
+                    // The first ones warm up.
+                    if round >= WARM {
                         times.push(start.elapsed().as_secs_f64() * 1e6);
                     }
                     break;
@@ -136,7 +149,7 @@ pub fn tcp(rig: &Rig, streams: u32, seconds: u32) -> Result<f64, String> {
         .map_err(|e| format!("iperf3: {e}"))?;
     let server = Guard(server);
     wait(|| rig.world.exec(&rig.sink_ns, "ss -Hltn sport = :5201").contains("5201"));
-    let line = format!("timeout -k 1 {} iperf3 -c 198.18.0.2 -p 5201 -J -t {seconds} -O 1 -P {streams}", seconds + 10);
+    let line = format!("timeout -k 1 {} iperf3 -c 198.19.0.1 -p 5201 -J -t {seconds} -O 1 -P {streams}", seconds + 10);
     let output = rig.world.attempt(&rig.gen_ns, &line);
     drop(server);
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|e| format!("iperf3: {e}"))?;

@@ -2,65 +2,28 @@
 //!
 //! ```text
 //!   gen: g0 ══ p1 :sw: p2 ══ s0 :sink        gen on the first CPU, userspace switches on the last
+//!   198.18.0.1                198.19.0.1     one network when bridged, two when routed (the device's are .255.254)
 //! ```
 
+use crate::cpu::spent_by;
+use crate::device::{Device, Redirect};
 use crate::traffic::{Generator, Seen, Sink, Stream};
 use mona_testbed::netns::{Switch, World, inside, wait};
-use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
-use std::path::Path;
+use std::net::Ipv4Addr;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// What stands between generator and sink.
+/// What the device does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Device {
-    /// Nothing: the generator's own ceiling.
-    Nothing,
-    /// Mona on `packet` ports.
-    MonaPacket,
-    /// Mona on `xdp` ports.
-    MonaXdp,
-    /// The Linux bridge as this system has it.
-    Bridge,
-    /// The Linux bridge with `net.bridge.bridge-nf-call-*=0`.
-    BridgeTuned,
-    /// Open vSwitch in userspace on AF_XDP.
-    Ovs,
-    /// DPDK testpmd, `io` forwarding on AF_XDP.
-    Testpmd,
-}
-
-impl Device {
-    /// In the order of the table.
-    pub const ALL: [Device; 7] = [
-        Device::Nothing,
-        Device::MonaPacket,
-        Device::MonaXdp,
-        Device::Bridge,
-        Device::BridgeTuned,
-        Device::Ovs,
-        Device::Testpmd,
-    ];
-
-    /// As the table calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Device::Nothing => "generator and sink",
-            Device::MonaPacket => "mona packet",
-            Device::MonaXdp => "mona xdp",
-            Device::Bridge => "bridge as installed",
-            Device::BridgeTuned => "bridge nf-call=0",
-            Device::Ovs => "ovs afxdp",
-            Device::Testpmd => "testpmd af_xdp",
-        }
-    }
-
-    /// Do its ports have an XDP program of their own, by which live frames may enter?
-    fn has_xdp(self) -> bool {
-        matches!(self, Device::MonaXdp | Device::Ovs | Device::Testpmd | Device::Nothing)
-    }
+pub enum Role {
+    /// Both cables are one network.
+    Bridged,
+    /// It is the router between two.
+    Routed,
 }
 
 /// A rig, set up and connected.
@@ -69,6 +32,8 @@ pub struct Rig {
     pub world: World,
     /// What is measured.
     pub device: Device,
+    /// And as what.
+    pub role: Role,
     /// Namespace of the generator; its netdev is `g0`.
     pub gen_ns: String,
     /// Namespace of the sink; its netdev is `s0`.
@@ -79,66 +44,97 @@ pub struct Rig {
     pub monitor_ns: String,
     /// Mona, if it is what is measured.
     pub switch: Option<Switch>,
+    /// The bare redirect, if it is that.
+    pub redirect: Option<Redirect>,
+    /// Where streams with `targets` are sent.
+    pub targets: Arc<[Ipv4Addr]>,
+    /// What the reader of a figure must know about this device.
+    pub notes: Vec<String>,
 }
 
-/// The startup-config that makes Mona a plain switch of two ports.
-const TWO_PORTS: &str = "interface GigabitEthernet0/1\n device p1\ninterface GigabitEthernet0/2\n device p2\nend\n";
+/// What became of a stream.
+#[derive(Clone, Copy)]
+pub struct Sent {
+    /// What the sink saw.
+    pub seen: Seen,
+    /// So many frames were sent.
+    pub frames: u64,
+    /// And sending took so long.
+    pub took: Duration,
+    /// For so much of that the generator waited until a frame was due.
+    pub spun: Duration,
+    /// What the device's own processes took of CPUs meanwhile; what the kernel does for a frame is on the sender's.
+    pub device: Duration,
+}
+
+/// From generator to sink.
+pub struct Path {
+    gen_ns: String,
+    sink_ns: String,
+    targets: Arc<[Ipv4Addr]>,
+    processes: Vec<u32>,
+}
 
 impl Rig {
-    /// Sets the device up between generator and sink; an error says what is missing.
+    /// A rig for frames of the generator, bridged; an error says what is missing.
     pub fn new(device: Device) -> Result<Rig, String> {
+        Rig::build(device, Role::Bridged, true)
+    }
+
+    /// Sets the device up. `live`: the ports are made to take frames of the generator; otherwise they are as veths are.
+    pub fn build(device: Device, role: Role, live: bool) -> Result<Rig, String> {
         let mut world = World::new("bench");
         let (gen_ns, sw_ns, sink_ns) = (world.namespace("gen"), world.namespace("sw"), world.namespace("sink"));
-        let mut rig = if device == Device::Nothing {
+        if device == Device::Nothing {
             world.cable((&gen_ns, "g0"), (&sink_ns, "s0"));
-            Rig { world, device, gen_ns, sink_ns, sw_ns, monitor_ns: String::new(), switch: None }
         } else {
             world.cable((&gen_ns, "g0"), (&sw_ns, "p1"));
             world.cable((&sw_ns, "p2"), (&sink_ns, "s0"));
-            Rig { world, device, gen_ns, sink_ns, sw_ns, monitor_ns: String::new(), switch: None }
-        };
-        if !device.has_xdp() {
+        }
+        let (switch, redirect) = (None, None);
+        let (targets, notes) = (Arc::from([]), Vec::new());
+        let monitor_ns = String::new();
+        let mut rig = Rig { world, device, role, gen_ns, sink_ns, sw_ns, monitor_ns, switch, redirect, targets, notes };
+        if live && !device.has_xdp() {
             // Live frames enter a veth only through NAPI, which GRO (or an XDP program) turns on.
             rig.sw("ethtool -K p1 gro on");
         }
-        match device {
-            Device::Nothing => {}
-            Device::MonaPacket => rig.mona("packet"),
-            Device::MonaXdp => rig.mona("xdp"),
-            Device::Bridge => rig.bridge(1),
-            Device::BridgeTuned => rig.bridge(0),
-            Device::Ovs => rig.ovs()?,
-            Device::Testpmd => rig.testpmd()?,
+        if device.sends_by_xdp() {
+            rig.world.exec(&rig.gen_ns, "ethtool -K g0 gro on");
+            rig.world.exec(&rig.sink_ns, "ethtool -K s0 gro on");
         }
-        rig.world.exec(&rig.gen_ns, "ip addr add 198.18.0.1/24 dev g0");
-        rig.world.exec(&rig.sink_ns, "ip addr add 198.18.0.2/24 dev s0");
+        let length = if role == Role::Routed && device != Device::Nothing { 16 } else { 15 };
+        rig.world.exec(&rig.gen_ns, &format!("ip addr add 198.18.0.1/{length} dev g0"));
+        rig.world.exec(&rig.sink_ns, &format!("ip addr add 198.19.0.1/{length} dev s0"));
+        device.set_up(&mut rig)?;
+        if length == 16 {
+            rig.world.exec(&rig.gen_ns, "ip route add default via 198.18.255.254");
+            rig.world.exec(&rig.sink_ns, "ip route add default via 198.19.255.254");
+        }
         Ok(rig)
     }
 
-    fn sw(&self, line: &str) -> String {
+    /// Runs a line of shell beside the device.
+    pub fn sw(&self, line: &str) -> String {
         self.world.exec(&self.sw_ns, line)
     }
 
-    fn mona(&mut self, io: &str) {
-        let namespace = self.sw_ns.clone();
-        let cpu = last_cpu().to_string();
-        let _ = pin(last_cpu());
-        self.switch = Some(self.world.switch(&namespace, TWO_PORTS, &["--workers", "1", "--io", io]));
-        let _ = cpu;
-        let _ = unpin();
-        let switch = self.switch.as_ref().expect("just set");
-        wait(|| self.world.cli(switch, &["show interfaces status"]).matches("connected").count() >= 2);
+    /// The address of a netdev.
+    pub fn mac(&self, namespace: &str, device: &str) -> String {
+        self.world.exec(namespace, &format!("cat /sys/class/net/{device}/address")).trim().to_string()
     }
 
-    fn bridge(&self, nf_call: u8) {
-        // Absent without br_netfilter: then both rows are the same.
-        let _ = self.world.attempt(
-            &self.sw_ns,
-            &format!("for f in /proc/sys/net/bridge/bridge-nf-call-*; do echo {nf_call} > $f; done"),
-        );
-        self.sw("ip link add br0 type bridge && ip link set br0 up");
-        self.sw("ip link set p1 master br0 && ip link set p2 master br0");
-        wait(|| self.sw("bridge link").matches("state forwarding").count() == 2);
+    /// Runs lines in Mona's shell.
+    pub fn cli(&self, lines: &[&str]) -> Result<String, String> {
+        let switch = self.switch.as_ref().ok_or("only Mona has this shell")?;
+        let (done, text) = self.world.try_cli(switch, lines);
+        if done { Ok(text) } else { Err(text.lines().rev().take(3).collect::<Vec<_>>().join("; ")) }
+    }
+
+    /// What Mona shows, as JSON; nothing if it does not know the command.
+    pub fn shown(&self, command: &str) -> serde_json::Value {
+        let text = self.cli(&[&format!("{command} | json")]).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
     }
 
     /// The device at real-time priority, until what is returned is dropped.
@@ -185,97 +181,15 @@ impl Rig {
         Ok(())
     }
 
-    fn ovs(&mut self) -> Result<(), String> {
-        let dir = self.world.dir.display().to_string();
-        let mask = 1u64 << last_cpu();
-        let environment = format!("cd {dir} && export OVS_RUNDIR={dir} OVS_DBDIR={dir} OVS_LOGDIR={dir}");
-        let attempt = |world: &World, line: &str| {
-            let made = world.attempt(&self.sw_ns, &format!("{environment} && {line}"));
-            if made.status.success() { Ok(()) } else { Err(format!("ovs: {}", String::from_utf8_lossy(&made.stderr))) }
-        };
-        attempt(&self.world, "ovsdb-tool create conf.db /usr/share/openvswitch/vswitch.ovsschema")?;
-        let namespace = self.sw_ns.clone();
-        let (database, punix) = (format!("{dir}/conf.db"), format!("--remote=punix:{dir}/db.sock"));
-        let database_ctl = format!("--unixctl={dir}/db.ctl");
-        self.world.spawn(&namespace, Path::new("/usr/sbin/ovsdb-server"), &[&database, &punix, &database_ctl]);
-        if !wait(|| self.world.dir.join("db.sock").exists()) {
-            return Err("ovsdb-server did not start".into());
-        }
-        let vsctl = format!("ovs-vsctl --timeout=10 --db=unix:{dir}/db.sock");
-        attempt(&self.world, &format!("{vsctl} --no-wait init"))?;
-        let mask = format!("other_config:pmd-cpu-mask={mask:#x}");
-        attempt(&self.world, &format!("{vsctl} --no-wait set Open_vSwitch . {mask}"))?;
-        let log = format!("--log-file={dir}/vswitchd.log");
-        let remote = format!("unix:{dir}/db.sock");
-        let ctl = format!("--unixctl={dir}/vswitchd.ctl");
-        self.world.spawn(&namespace, Path::new("/usr/sbin/ovs-vswitchd"), &[&remote, &ctl, &log]);
-        attempt(
-            &self.world,
-            &format!(
-                "{vsctl} add-br br0 -- set bridge br0 datapath_type=netdev -- add-port br0 p1 \
-                 -- set interface p1 type=afxdp -- add-port br0 p2 -- set interface p2 type=afxdp"
-            ),
-        )?;
-        std::thread::sleep(Duration::from_secs(2));
-        Ok(())
-    }
-
-    fn testpmd(&mut self) -> Result<(), String> {
-        let namespace = self.sw_ns.clone();
-        let cpu = format!("0,{}", last_cpu());
-        let arguments = [
-            // Line by line, or nothing is seen before it ends.
-            "-oL",
-            "/usr/bin/dpdk-testpmd",
-            "--no-pci",
-            "--no-huge",
-            "-m",
-            "1024",
-            "--no-shconf",
-            "-l",
-            &cpu,
-            "--main-lcore",
-            "0",
-            "--vdev",
-            "net_af_xdp0,iface=p1",
-            "--vdev",
-            "net_af_xdp1,iface=p2",
-            "--",
-            "--forward-mode=io",
-            "--auto-start",
-            "--stats-period=3600",
-            "--total-num-mbufs=16384",
-            "--disable-link-check",
-        ];
-        let index = self.world.spawn(&namespace, Path::new("/usr/bin/stdbuf"), &arguments);
-        let started = || self.world.log(index).contains("Configuring Port 1");
-        if !wait(started) && !wait(started) {
-            return Err(format!("testpmd: {}", self.world.log(index)));
-        }
-        std::thread::sleep(Duration::from_secs(3));
-        Ok(())
-    }
-
-    /// Lets the device learn where the stream's destinations are: each sends one frame from the sink's side.
-    pub fn teach(&self, stream: &Stream) {
-        let socket = self.world.raw(&self.sink_ns, "s0");
-        for station in 0..stream.dmacs.max(1) {
-            let mut frame = vec![0u8; 60];
-            frame[..6].copy_from_slice(&[0xff; 6]);
-            frame[6..12].copy_from_slice(&mac_of(stream.dmac, station));
-            frame[12..14].copy_from_slice(&[0x88, 0xb5]);
-            // A full queue is a reason to wait a moment, no more.
-            while socket.send(&frame).is_err() {
-                std::thread::yield_now();
-            }
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
-
-    /// Sends `stream` for about `time` and returns what the sink saw, what was sent, and how long sending took.
-    pub fn blast(&self, stream: Stream, size: usize, time: Duration) -> Result<(Seen, u64, Duration), String> {
+    /// Sends `stream` for about `time`, generator and device before all else that the machine does.
+    pub fn blast(&self, stream: Stream, size: usize, time: Duration) -> Result<Sent, String> {
         let _first = self.first()?;
-        self.send(stream, size, time)
+        self.path().send(stream, size, time, true)
+    }
+
+    /// The same at ordinary priority: for what makes the device take much memory anew.
+    pub fn send(&self, stream: Stream, size: usize, time: Duration) -> Result<Sent, String> {
+        self.path().send(stream, size, time, false)
     }
 
     /// Sends `stream` at full speed and ordinary priority until it is ended: what else the switch has to do must get its
@@ -291,12 +205,28 @@ impl Rig {
         })
     }
 
-    fn send(&self, stream: Stream, size: usize, time: Duration) -> Result<(Seen, u64, Duration), String> {
+    /// Where frames go, without what may be done to the device meanwhile.
+    pub fn path(&self) -> Path {
+        Path {
+            gen_ns: self.gen_ns.clone(),
+            sink_ns: self.sink_ns.clone(),
+            targets: self.targets.clone(),
+            processes: self.world.processes(),
+        }
+    }
+}
+
+impl Path {
+    /// Sends at real-time priority (`first`) or as everybody.
+    pub fn send(&self, stream: Stream, size: usize, time: Duration, first: bool) -> Result<Sent, String> {
         let sink = inside(&self.sink_ns, || Sink::new("s0"))?;
         inside(&self.gen_ns, || {
-            pin(0)?;
-            first_in_line()?;
             let mut generator = Generator::new(Stream { ifindex: index_of("g0")?, ..stream }, size)?;
+            generator.aim(&self.targets[..self.targets.len().min(stream.targets as usize)])?;
+            pin(0)?;
+            if first {
+                first_in_line()?;
+            }
             // A call has a cost of its own, so the run is one call: a short one tells how long it must be.
             let frames = match stream.gap {
                 0 => {
@@ -308,8 +238,11 @@ impl Rig {
                 gap => (time.as_nanos() as u64 / gap) as u32,
             };
             let before = sink.settled();
+            let (spun, device) = (generator.spun()?, spent_by(&self.processes));
             let took = generator.send(frames.max(1))?;
-            Ok((sink.settled().since(&before), u64::from(frames.max(1)), took))
+            let device = spent_by(&self.processes).saturating_sub(device);
+            let spun = Duration::from_nanos(generator.spun()? - spun);
+            Ok(Sent { seen: sink.settled().since(&before), frames: u64::from(frames.max(1)), took, spun, device })
         })
     }
 }
@@ -325,11 +258,19 @@ pub fn mac_of(base: [u8; 6], n: u32) -> [u8; 6] {
     [base[0], base[1], base[2], low[1], low[2], low[3]]
 }
 
+/// The bytes of an address as the kernel writes it.
+pub fn mac_from(text: &str) -> [u8; 6] {
+    let mut mac = [0; 6];
+    mac.iter_mut().zip(text.split(':')).for_each(|(to, digits)| *to = u8::from_str_radix(digits, 16).unwrap_or(0));
+    mac
+}
+
 /// Above the interrupt threads of the machine (50).
 const PRIORITY: u8 = 60;
 
 /// Processes at real-time priority, alike for every device, so that what else the machine does waits for the end of the
-/// measurement; the kernel leaves it a twentieth of each CPU. Their first threads, Mona's control among them, are a step
+/// measurement; the kernel leaves it a twentieth of each CPU. (Only while frames flow: what takes much memory
+/// anew in a real-time class can wait for ever for those it has put to sleep.) Their first threads, Mona's control among them, are a step
 /// above the others: they do little, and must not wait for their own workers.
 pub struct RealTime(Vec<u32>);
 
@@ -365,7 +306,8 @@ fn chrt(class: &[&str], priority: u8, task: u32) -> Result<(), String> {
 
 /// The CPU of userspace switches: as far from the generator's as there is.
 pub fn last_cpu() -> usize {
-    std::thread::available_parallelism().map_or(0, |n| n.get() - 1)
+    let cpus = nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN);
+    cpus.ok().flatten().map_or(0, |n| n as usize - 1)
 }
 
 /// Pins the calling thread (and what it starts) to a CPU.
@@ -375,10 +317,11 @@ pub fn pin(cpu: usize) -> Result<(), String> {
     sched_setaffinity(Pid::from_raw(0), &set).map_err(|e| format!("CPU {cpu}: {e}"))
 }
 
-fn unpin() -> Result<(), String> {
-    let mut set = CpuSet::new();
-    for cpu in 0..64 {
-        set.set(cpu).map_err(|e| e.to_string())?;
-    }
-    sched_setaffinity(Pid::from_raw(0), &set).map_err(|e| e.to_string())
+/// Does something with the calling thread (and what it starts) on one CPU.
+pub fn on_cpu<T>(cpu: usize, work: impl FnOnce() -> T) -> Result<T, String> {
+    let before = sched_getaffinity(Pid::from_raw(0)).map_err(|e| e.to_string())?;
+    pin(cpu)?;
+    let done = work();
+    sched_setaffinity(Pid::from_raw(0), &before).map_err(|e| e.to_string())?;
+    Ok(done)
 }

@@ -15,6 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::micro::{Random, SIZE, memory, nanos, port};
+use crate::prefixes::length;
 
 /// Next hops of the full table.
 const GATEWAYS: u32 = 256;
@@ -120,20 +121,6 @@ fn router(routes: usize, random: &mut impl FnMut() -> u32) -> (Snapshot, Vec<(u3
         snapshot.vlans[id.index()] = Some(Arc::new(vlan));
     }
     (snapshot, list)
-}
-
-/// The lengths of a full table, about: six in ten are /24.
-fn length(percent: u32) -> u8 {
-    match percent {
-        0..60 => 24,
-        60..70 => 22,
-        70..78 => 23,
-        78..83 => 21,
-        83..88 => 20,
-        88..92 => 19,
-        92..97 => 16 + (percent - 92) as u8 % 3,
-        _ => 25 + (percent - 97) as u8,
-    }
 }
 
 fn packet(bytes: &'static mut [u8], destination: u32) -> RxFrame {

@@ -1,10 +1,11 @@
 //! The generator and the sink: live XDP frames into one veth, counted and dropped at the far end of another. Everything
 //! runs in the namespace the thread is in.
 
-use aya::maps::{Array, MapData, PerCpuArray};
+use aya::maps::{Array, MapData};
 use aya::programs::xdp::XdpLinkId;
 use aya::programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader, Pod};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 /// The committed object; `benches/bpf/bench.bpf.c` is its source.
@@ -23,29 +24,33 @@ pub struct Stream {
     pub flows: u32,
     /// So many source addresses, one after the other.
     pub smacs: u32,
-    /// So many destination addresses, scattered…
+    /// So many destination addresses, scattered: each once in a pass.
     pub dmacs: u32,
     /// The tag; 0 = none.
-    pub vlan: u16,
-    /// …or, if 1, one after the other.
-    pub sweep: u16,
+    pub vlan: u32,
     /// 1: the sink measures latency (frames of 64 bytes and more behind the tag).
     pub stamp: u32,
     /// 0 = IPv4.
     pub ethertype: u32,
+    /// So many IPv4 destinations (see [`Generator::aim`]), one after the other; 0 = one alone.
+    pub targets: u32,
+    /// 1: no flow comes twice: `smacs` and the source address step once a pass through `dmacs` or `targets`.
+    pub fresh: u32,
     /// First source address.
     pub smac: [u8; 6],
     /// First destination address.
     pub dmac: [u8; 6],
     /// Nanoseconds from frame to frame; 0 = as fast as it goes.
     pub gap: u64,
-    /// The generator's own.
+    /// The number of the first frame.
     pub sequence: u64,
     /// The generator's own.
     pub next: u64,
+    /// Nanoseconds it waited for frames to be due.
+    pub spun: u64,
 }
 
-/// What arrived: `struct seen` of the program, summed over CPUs.
+/// What arrived: `struct seen` of the program.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Seen {
@@ -60,6 +65,9 @@ pub struct Seen {
     /// Frames that came twice in a row.
     pub duplicate: u64,
     last: u64,
+    /// The longest time between two stamped frames, nanoseconds.
+    pub silence: u64,
+    when: u64,
     latency: [u64; 512],
 }
 
@@ -92,14 +100,16 @@ impl Default for Stream {
             smacs: 1,
             dmacs: 1,
             vlan: 0,
-            sweep: 0,
             stamp: 0,
             ethertype: 0,
+            targets: 0,
+            fresh: 0,
             smac: [2, 0, 0, 0, 0, 1],
             dmac: [2, 0, 0, 1, 0, 1],
             gap: 0,
             sequence: 0,
             next: 0,
+            spun: 0,
         }
     }
 }
@@ -114,7 +124,9 @@ pub struct Generator {
 impl Generator {
     /// A generator of frames of `size` bytes (as on the wire, with the 4 bytes of FCS that a veth does not carry).
     pub fn new(stream: Stream, size: usize) -> Result<Generator, String> {
-        let mut ebpf = EbpfLoader::new().load(OBJECT).map_err(|e| format!("the generator's program: {e}"))?;
+        let mut loader = EbpfLoader::new();
+        loader.map_max_entries("targets", stream.targets.max(1));
+        let mut ebpf = loader.load(OBJECT).map_err(|e| format!("the generator's program: {e}"))?;
         let program: &mut Xdp =
             ebpf.program_mut("generate_0").expect("it is in the object").try_into().map_err(text)?;
         program.load().map_err(text)?;
@@ -129,6 +141,20 @@ impl Generator {
         // A paced frame leaves at once, or with those that are due in the same 10 microseconds; at full speed they go in bulk.
         self.burst = 10_000u64.checked_div(stream.gap).map_or(BURST, |due| due.clamp(1, BURST.into()) as u32);
         Array::<&mut MapData, StreamPod>::try_from(map).map_err(text)?.set(0, StreamPod(stream), 0).map_err(text)
+    }
+
+    /// What it sends to: as many addresses as the stream says.
+    pub fn aim(&mut self, targets: &[Ipv4Addr]) -> Result<(), String> {
+        let map = self.ebpf.map_mut("targets").expect("it is in the object");
+        let mut map = Array::<&mut MapData, u32>::try_from(map).map_err(text)?;
+        (0..).zip(targets).try_for_each(|(at, target)| map.set(at, target.to_bits().to_be(), 0).map_err(text))
+    }
+
+    /// Nanoseconds it has waited for frames to be due.
+    pub fn spun(&self) -> Result<u64, String> {
+        let map = self.ebpf.map("streams").expect("it is in the object");
+        let map = Array::<&MapData, StreamPod>::try_from(map).map_err(text)?;
+        Ok(map.get(&0, 0).map_err(text)?.0.spun)
     }
 
     /// Sends `frames`. A call costs some 10 ms beside the frames (the kernel makes and frees a pool of pages).
@@ -165,17 +191,8 @@ impl Sink {
     /// What arrived so far.
     pub fn seen(&self) -> Seen {
         let map = self.ebpf.map("sink").expect("it is in the object");
-        let map = PerCpuArray::<&MapData, SeenPod>::try_from(map).expect("it is per CPU");
-        let mut sum = Seen::zero();
-        for SeenPod(one) in map.get(&0, 0).expect("it has one entry").iter() {
-            sum.frames += one.frames;
-            sum.bytes += one.bytes;
-            sum.foreign += one.foreign;
-            sum.reordered += one.reordered;
-            sum.duplicate += one.duplicate;
-            sum.latency.iter_mut().zip(one.latency).for_each(|(to, by)| *to += by);
-        }
-        sum
+        let map = Array::<&MapData, SeenPod>::try_from(map).expect("it is an array");
+        map.get(&0, 0).expect("it has one entry").0
     }
 
     /// Waits until nothing has arrived for a while, and returns what arrived so far.
@@ -193,11 +210,6 @@ impl Sink {
 }
 
 impl Seen {
-    /// Nothing.
-    pub fn zero() -> Seen {
-        Seen { frames: 0, bytes: 0, foreign: 0, reordered: 0, duplicate: 0, last: 0, latency: [0; 512] }
-    }
-
     /// What came after `before`.
     pub fn since(&self, before: &Seen) -> Seen {
         let mut latency = self.latency;
@@ -209,6 +221,8 @@ impl Seen {
             reordered: self.reordered - before.reordered,
             duplicate: self.duplicate - before.duplicate,
             last: self.last,
+            silence: self.silence,
+            when: self.when,
             latency,
         }
     }

@@ -1,0 +1,154 @@
+//! A million routes: how long until the router has them, from the kernel and from its configuration, and what it costs to
+//! change a hundred a second while packets flow.
+
+use super::{Part, Sample, Wanted};
+use crate::cpu::memory_mib;
+use crate::device::Device;
+use crate::measure::{Rate, rate};
+use crate::prefixes::{addresses, prefixes};
+use crate::results::median;
+use crate::rig::{Rig, Role, first_in_line, last_cpu, on_cpu, pin};
+use crate::router::gateway;
+use mona_testbed::netns::wait;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const OURS: &str = Device::MonaPacket.name();
+const PLAIN: &str = Device::MonaPacketPlain.name();
+/// Pairs of runs, with and without changes.
+const PAIRS: usize = 5;
+
+pub const PART: Part = Part {
+    name: "routes",
+    about: "a million routes, seconds until they are in the tables: entered by ip -batch beside the router, found in the \
+            kernel at its start, of its startup-config; and per cent of 1,000 flows' rate that 100 changes a second cost",
+    devices: &[Device::IpForward, Device::MonaPacket, Device::MonaPacketPlain],
+    measure,
+    wanted: &[
+        Wanted::AtMost { column: "netlink s", row: OURS, at_most: 5.0 },
+        Wanted::AtMost { column: "at start s", row: OURS, at_most: 5.0 },
+        Wanted::AtMost { column: "config s", row: OURS, at_most: 5.0 },
+        Wanted::AtMost { column: "updates %", row: OURS, at_most: 2.0 },
+        Wanted::AtMost { column: "updates %", row: PLAIN, at_most: 2.0 },
+    ],
+    once: true,
+};
+
+fn measure(sample: &mut Sample) -> Result<(), String> {
+    let all = prefixes(sample.settings.routes);
+    let mut rig = Rig::build(sample.device, Role::Routed, true)?;
+    rig.add_gateways();
+    let path = rig.batch("add", &all)?;
+    let began = Instant::now();
+    rig.add_batch(&path)?;
+    let alone = began.elapsed();
+    if sample.device.is_mona() {
+        rig.await_routes(all.len())?;
+    }
+    sample.put("netlink s", began.elapsed().as_secs_f64());
+    if !sample.device.is_mona() {
+        return Ok(());
+    }
+    sample.put("ip -batch s", alone.as_secs_f64());
+    sample.put("MiB", memory_mib(rig.world.pid(rig.switch.as_ref().expect("it is Mona"))));
+    sample.attempt("updates", |sample| {
+        sample.put("updates %", updates(&mut rig, &all, sample.settings.time)? * 100.0);
+        Ok(())
+    });
+    if sample.device == Device::MonaPacket {
+        sample.attempt("at start", |sample| {
+            sample.put("at start s", boot(&mut rig, all.len(), |config| config)?);
+            Ok(())
+        });
+        drop(rig);
+        sample.attempt("config", |sample| {
+            let mut rig = Rig::build(sample.device, Role::Routed, true)?;
+            sample.put("config s", boot(&mut rig, all.len(), |config| configured(config, &all))?);
+            Ok(())
+        });
+    }
+    Ok(())
+}
+
+/// Restarts the switch with another startup-config; seconds until it has so many routes.
+fn boot(rig: &mut Rig, routes: usize, edit: impl FnOnce(String) -> String) -> Result<f64, String> {
+    let mut switch = rig.switch.take().ok_or("only Mona starts")?;
+    let text = std::fs::read_to_string(&switch.config).map_err(|e| e.to_string())?;
+    std::fs::write(&switch.config, edit(text)).map_err(|e| e.to_string())?;
+    let began = Instant::now();
+    on_cpu(last_cpu(), || rig.world.crash(&mut switch))?;
+    rig.switch = Some(switch);
+    rig.await_routes(routes)?;
+    Ok(began.elapsed().as_secs_f64())
+}
+
+fn configured(config: String, all: &[(u32, u8)]) -> String {
+    let mut text = config.trim_end().trim_end_matches("end").to_string();
+    for (n, (address, length)) in all.iter().enumerate() {
+        let (address, mask) = (Ipv4Addr::from_bits(*address), Ipv4Addr::from_bits(u32::MAX << (32 - length)));
+        let _ = writeln!(text, "ip route {address} {mask} {}", gateway(n));
+    }
+    text + "end\n"
+}
+
+/// The share of the rate of 1,000 flows that is lost to 100 changes of other routes a second.
+fn updates(rig: &mut Rig, all: &[(u32, u8)], time: Duration) -> Result<f64, String> {
+    rig.targets = addresses(all, 1_000).into();
+    let stream = rig.to_router(rig.targets.len() as u32);
+    rate(rig, stream, 64, Duration::from_millis(200))?;
+    let (mut quiet, mut busy) = (Vec::new(), Vec::new());
+    for pair in 0..PAIRS {
+        quiet.push(Rate::from(rig.blast(stream, 64, time)?).mpps);
+        let stop = AtomicBool::new(false);
+        busy.push(std::thread::scope(|scope| {
+            let changes = scope.spawn(|| change(rig, all, pair, &stop));
+            let sent = rig.blast(stream, 64, time);
+            stop.store(true, Ordering::Relaxed);
+            changes.join().map_err(|_| "the changes failed")??;
+            Ok::<_, String>(Rate::from(sent?).mpps)
+        })?);
+    }
+    Ok(1.0 - median(busy) / median(quiet))
+}
+
+/// Gives a route another next hop each 10 ms, on the CPU that is not the generator's.
+fn change(rig: &Rig, all: &[(u32, u8)], turn: usize, stop: &AtomicBool) -> Result<(), String> {
+    // At the priority of all that is measured, or they would have to wait.
+    pin(last_cpu())?;
+    first_in_line()?;
+    let mut ip: Child = Command::new("ip")
+        .args(["netns", "exec", &rig.sw_ns, "ip", "-batch", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("ip: {e}"))?;
+    let mut lines = ip.stdin.take().expect("it is piped");
+    let (began, mut number) = (Instant::now(), 0);
+    while !stop.load(Ordering::Relaxed) {
+        let (address, length) = all[(number * 7919 + turn) % all.len()];
+        let (address, hop) = (Ipv4Addr::from_bits(address), gateway(number + turn));
+        writeln!(lines, "route replace {address}/{length} via {hop} dev {} proto bgp", rig.way_out())
+            .map_err(|e| e.to_string())?;
+        number += 1;
+        std::thread::sleep(
+            (began + number as u32 * Duration::from_millis(10)).saturating_duration_since(Instant::now()),
+        );
+    }
+    drop(lines);
+    let done = ip.wait().map_err(|e| e.to_string())?;
+    done.success().then_some(()).ok_or_else(|| "ip -batch: a change was refused".into())
+}
+
+impl Rig {
+    /// Waits until Mona has so many routes.
+    fn await_routes(&self, routes: usize) -> Result<(), String> {
+        let there = wait(|| {
+            std::thread::sleep(Duration::from_millis(50));
+            self.routes() >= routes
+        });
+        there.then_some(()).ok_or_else(|| format!("it has {} of {routes} routes", self.routes()))
+    }
+}
