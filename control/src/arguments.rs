@@ -33,6 +33,12 @@ pub struct Arguments {
     /// Addresses the MAC table holds.
     #[arg(long, default_value_t = 131_072, value_parser = clap::value_parser!(u32).range(64..=4_194_304))]
     pub stations: u32,
+    /// Do not run, but take away what a switch of this name that is no more left on the host.
+    #[arg(long)]
+    pub reset: bool,
+    /// Only list what that is.
+    #[arg(long, requires = "reset")]
+    pub dry_run: bool,
     /// Print the manual page.
     #[arg(long, hide = true)]
     pub man: bool,

@@ -92,6 +92,12 @@ impl Host {
         Ok(all.into_iter().filter(|(_, is)| is.alias == self.mark).map(|(name, is)| (is.index, name)).collect())
     }
 
+    /// Are there netdevs of switches of other names?
+    pub fn others(name: &str, requests: &mut Requests) -> io::Result<bool> {
+        let own = Host::new(name).mark;
+        Ok(netdevs(requests)?.values().any(|is| is.alias.ends_with(" host") && is.alias != own))
+    }
+
     /// Is a netdev of this name part of the plan?
     pub fn is_planned(&self, name: &str) -> bool {
         self.plan.links.iter().any(|(near, link)| near == name || link.peer == name)

@@ -22,6 +22,7 @@ mod ports;
 pub mod privilege;
 pub mod probe;
 mod request;
+pub mod reset;
 pub mod rib;
 pub mod router;
 mod rtmsg;

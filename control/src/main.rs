@@ -6,7 +6,7 @@ mod rim;
 
 use arguments::{Arguments, Io};
 use clap::Parser;
-use mona_control::privilege;
+use mona_control::{privilege, reset};
 use rim::Rim;
 
 fn main() {
@@ -14,10 +14,17 @@ fn main() {
     if arguments.man {
         return print!("{}", arguments::man());
     }
-    if let Err(why) = run(arguments) {
+    let result = if arguments.reset { reset(&arguments) } else { run(arguments) };
+    if let Err(why) = result {
         eprintln!("switchd: {why}");
         std::process::exit(1);
     }
+}
+
+fn reset(arguments: &Arguments) -> Result<(), String> {
+    let (found, wrong) = reset::reset(&arguments.name, &arguments.run, arguments.dry_run)?;
+    found.iter().for_each(|what| println!("{what}"));
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
 }
 
 fn run(arguments: Arguments) -> Result<(), String> {

@@ -5,7 +5,9 @@ use mona_model::api::{LineError, Reply, SOCKET};
 use mona_model::shown::Shown;
 use mona_swcli::client::Client;
 use mona_swcli::errors;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 
 /// Adds ports to the switch and takes them away.
 #[derive(Parser)]
@@ -52,6 +54,19 @@ enum Verb {
         #[arg(long)]
         force: bool,
     },
+    /// Takes away what a daemon that is no more left on the host: netdevs, routes, pinned programs, settings of devices. Lists
+    /// it. Refused while the daemon runs.
+    Reset {
+        /// Only list it.
+        #[arg(long)]
+        dry_run: bool,
+        /// The daemon's --name.
+        #[arg(long, default_value = "mona")]
+        name: String,
+        /// The daemon's --run.
+        #[arg(long, default_value = "/run/mona")]
+        run: PathBuf,
+    },
     /// Takes a port away; fine if it is gone already.
     RemovePort {
         /// The netdev.
@@ -75,10 +90,23 @@ fn main() {
         let _ = Arguments::command().print_help();
         std::process::exit(2);
     };
+    if let Verb::Reset { dry_run, name, run } = &verb {
+        eprintln!("swctl: {}", reset(*dry_run, name, run));
+        std::process::exit(1);
+    }
     if let Err(why) = line(&verb).and_then(|line| run(&arguments.socket, &line)) {
         eprintln!("swctl: {why}");
         std::process::exit(1);
     }
+}
+
+/// No daemon to ask: `switchd` does it, which knows what it leaves. Returns why it could not be called.
+fn reset(dry_run: bool, name: &str, run: &std::path::Path) -> String {
+    let beside = std::env::current_exe().ok().map(|me| me.with_file_name("switchd")).filter(|path| path.exists());
+    let program = beside.unwrap_or_else(|| "switchd".into());
+    let mut command = Command::new(&program);
+    command.args(["--reset", "--name", name, "--run"]).arg(run).args(dry_run.then_some("--dry-run"));
+    format!("{}: {}", program.display(), command.exec())
 }
 
 fn run(socket: &std::path::Path, line: &str) -> Result<(), String> {
@@ -116,6 +144,7 @@ fn refusal(error: &LineError, line: &str) -> String {
 fn line(verb: &Verb) -> Result<String, String> {
     let mut words = vec![("platform port", None)];
     match verb {
+        Verb::Reset { .. } => return Err("nobody is asked for that".into()),
         Verb::RemovePort { netdev } => words.push(("remove", Some(netdev.clone()))),
         Verb::AddPort { netdev, interface, tag, profile, access_vlan, trunk, native_vlan, io, force } => {
             let io = io.and_then(|io| io.to_possible_value()).map(|value| value.get_name().to_string());

@@ -131,7 +131,12 @@ impl World {
     /// Starts `switchd` in a namespace with a startup-config and more arguments, and waits until it is ready.
     pub fn switch(&mut self, namespace: &str, config: &str, arguments: &[&str]) -> Switch {
         let name = namespace.rsplit('-').next().unwrap_or(namespace).to_string();
-        let dir = self.dir.join(&name);
+        self.named_switch(namespace, &name, config, arguments)
+    }
+
+    /// The same with a name of its own, for more than one in a namespace.
+    pub fn named_switch(&mut self, namespace: &str, name: &str, config: &str, arguments: &[&str]) -> Switch {
+        let dir = self.dir.join(name);
         fs::create_dir_all(&dir).expect("a directory for the switch");
         let switch = Switch {
             namespace: namespace.to_string(),
@@ -139,7 +144,7 @@ impl World {
             config: dir.join("startup-config"),
             index: 0,
             arguments: [
-                &["--run".to_string(), dir.display().to_string(), "--name".to_string(), name][..],
+                &["--run".to_string(), dir.display().to_string(), "--name".to_string(), name.to_string()][..],
                 &arguments.iter().map(|a| a.to_string()).collect::<Vec<_>>(),
             ]
             .concat(),
@@ -172,6 +177,11 @@ impl World {
         child.wait().expect("it ends");
         self.exec(&switch.namespace, line);
         switch.index = self.boot(switch);
+    }
+
+    /// Kills the switch (`SIGKILL`), and leaves it at that.
+    pub fn kill_switch(&mut self, switch: &Switch) {
+        self.kill(switch.index);
     }
 
     /// Stops the switch with `SIGTERM`, and waits until it has ended.

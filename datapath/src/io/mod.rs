@@ -13,6 +13,7 @@ pub mod mem;
 pub mod packet;
 pub mod peer;
 pub mod raw;
+pub mod reset;
 pub mod sched;
 pub mod set;
 mod slots;

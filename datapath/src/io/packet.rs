@@ -88,12 +88,10 @@ pub struct PacketPorts {
 impl PacketPorts {
     /// Loads the programs and makes a backplane for each worker. `name` begins the names of its netdevs.
     pub fn start(name: &str, workers: usize) -> Result<(PacketPorts, Vec<Backplane>, Urgent), OpenError> {
-        if name.is_empty() || name.len() > 10 || workers == 0 {
-            return Err(OpenError(format!("`{name}` is no name for a switch: 1 to 10 characters")));
+        if workers == 0 {
+            return Err(OpenError("a switch without workers moves nothing".into()));
         }
-        let address = SocketAddr::from_abstract_name(format!("mona/{name}")).map_err(|e| sentence("the lock", e))?;
-        let alive = UnixListener::bind_addr(&address)
-            .map_err(|_| OpenError(format!("a switch named `{name}` runs here already; choose another --name")))?;
+        let alive = claim(name)?;
         let links = Links::open().map_err(|e| sentence("netlink", e))?;
 
         let (slots, entries) = (Shape::DATA.slots() as u32, (PORTS * workers) as u32);
@@ -279,6 +277,18 @@ impl Drop for PacketPorts {
             let _ = self.links.delete(*near);
         }
     }
+}
+
+/// The right to be the switch of this name in this network namespace: one at a time has it.
+pub(super) fn claim(name: &str) -> Result<UnixListener, OpenError> {
+    // Netdevs, files and directories are named by it.
+    let is_word = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if name.is_empty() || name.len() > 10 || !is_word {
+        return Err(OpenError(format!("`{name}` is no name for a switch: 1 to 10 letters, digits, - or _")));
+    }
+    let address = SocketAddr::from_abstract_name(format!("mona/{name}")).map_err(|e| sentence("the lock", e))?;
+    UnixListener::bind_addr(&address)
+        .map_err(|_| OpenError(format!("a switch named `{name}` runs here already; choose another --name")))
 }
 
 /// Removes what a killed switch of this name left; the lock is ours, so nobody uses it.

@@ -137,19 +137,23 @@ impl Taken {
     }
 }
 
-/// Gives back what a killed switch had, and nobody has now.
+/// What a killed switch had, and nobody has now: index, name, and how it was found.
+pub(super) fn left(links: &Links, records: &Records, is_open: impl Fn(u32) -> bool) -> Vec<(u32, String, Found)> {
+    let device = |index: u32| {
+        let device = name_of(index)?;
+        let found = records.of(&links.get(&device).ok()?)?;
+        // It may be the port of another switch by now.
+        (!is_port(&device).unwrap_or(true)).then_some((index, device, found))
+    };
+    records.indices().into_iter().filter(|index| !is_open(*index)).filter_map(device).collect()
+}
+
+/// Gives that back.
 pub(super) fn give_back_left(links: &Links, records: &Records, is_open: impl Fn(u32) -> bool) {
-    for index in records.indices().into_iter().filter(|index| !is_open(*index)) {
-        if let Some(device) = name_of(index)
-            && let Ok(link) = links.get(&device)
-            && let Some(found) = records.of(&link)
-            // It may be the port of another switch by now.
-            && !is_port(&device).unwrap_or(true)
-        {
-            put_back(links, index, &device, &found, ());
-        }
-        records.forget(index);
+    for (index, device, found) in left(links, records, &is_open) {
+        put_back(links, index, &device, &found, ());
     }
+    records.indices().into_iter().filter(|index| !is_open(*index)).for_each(|index| records.forget(index));
 }
 
 /// Each step by itself: one that is refused leaves the others.
