@@ -74,7 +74,7 @@ impl Reset {
             worker.is_some_and(|worker| worker == "u" || worker.parse::<u8>().is_ok())
         };
         let all = nix::net::if_::if_nameindex().ok();
-        let indices: Vec<u32> = all.iter().flatten().map(|interface| u32::from(interface.index())).collect();
+        let indices: Vec<u32> = all.iter().flatten().map(|interface| interface.index()).collect();
         let links = indices.into_iter().filter_map(|index| self.links.at(index).ok());
         links.filter(|link| link.alias == MARK && is_ours(&link.name)).collect()
     }
