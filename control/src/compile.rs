@@ -184,11 +184,15 @@ fn members<'a>(
     state: &'a State,
     exist: &'a VlanSet,
 ) -> impl Iterator<Item = (PortId, Port, Carries)> + 'a {
-    switched(config, state, exist).chain(hosts(state, exist))
+    switched(config, state, exist).chain(hosts(config, state, exist))
 }
 
 /// The ports behind which the router's netdevs are.
-fn hosts<'a>(state: &'a State, exist: &'a VlanSet) -> impl Iterator<Item = (PortId, Port, Carries)> + 'a {
+fn hosts<'a>(
+    config: &'a Config,
+    state: &'a State,
+    exist: &'a VlanSet,
+) -> impl Iterator<Item = (PortId, Port, Carries)> + 'a {
     state.routers.values().filter_map(move |router| {
         let port = router.port.as_ref()?;
         let device = state.devices.get(&router.peer)?;
@@ -207,7 +211,7 @@ fn hosts<'a>(state: &'a State, exist: &'a VlanSet) -> impl Iterator<Item = (Port
             mtu: u16::try_from(device.mtu).unwrap_or(u16::MAX),
             acl_in: None,
             acl_out: None,
-            cached: true,
+            cached: !config.flow_cache.off,
             home: port.opened.as_ref()?.home.unwrap_or(Home::Backplane),
         };
         Some((port.id, out, Carries { untagged: member.clone(), member }))
@@ -272,7 +276,7 @@ fn switched<'a>(
             mtu: interface.mtu.unwrap_or_else(|| u16::try_from(device.mtu).unwrap_or(u16::MAX)),
             acl_in,
             acl_out,
-            cached: true,
+            cached: !(config.flow_cache.off || interface.uncached),
             home,
         };
         Some((port.id, out, carries))

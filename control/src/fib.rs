@@ -4,7 +4,9 @@ use crate::rib::{Path, Refusal, Rib, Way};
 use crate::state::State;
 use ipnet::IpNet;
 use mona_datapath::Drop;
-use mona_datapath::hops::{Hop, Leaf, NextHop, PATHS, Room};
+use mona_datapath::changes::Changes;
+use mona_datapath::flow::Dep;
+use mona_datapath::hops::{Hop, Leaf, NextHop, PATHS, Room, word};
 use mona_datapath::lpm::{Lpm4Writer, Lpm6Writer, Mark, Prefix, TableFull};
 use mona_datapath::routing::Routing;
 use mona_wire::Instant;
@@ -39,6 +41,8 @@ pub struct Fib {
     limits: Limits,
     /// Routes that count and found no room: packets take the way of a shorter prefix, or none.
     left_out: BTreeSet<IpNet>,
+    /// Prefixes of which addresses have another route now.
+    pub(crate) changes: Changes,
 }
 
 /// A moment: what was replaced before may be used again when every worker has begun a new round.
@@ -50,7 +54,7 @@ impl Fib {
     pub fn new(limits: Limits) -> Fib {
         let (v4, v6) = (Lpm4Writer::new(limits.routes4), Lpm6Writer::new(limits.routes6));
         let routing = Routing::new(v4.table().clone(), v6.table().clone(), limits.ways, limits.neighbours);
-        Fib { v4, v6, routing: Arc::new(routing), limits, left_out: BTreeSet::new() }
+        Fib { v4, v6, routing: Arc::new(routing), limits, left_out: BTreeSet::new(), changes: Changes::default() }
     }
 
     /// What workers read.
@@ -89,6 +93,7 @@ impl Fib {
         self.left_out.remove(&prefix);
         let Some(hop) = rib.get(&prefix).map(|route| hop(&route.way, state)) else {
             if let Some(leaf) = self.remove(prefix) {
+                self.changes.add(dep(prefix));
                 self.routing.hops.leave(leaf, now);
             }
             return;
@@ -96,8 +101,13 @@ impl Fib {
         let entered = self.routing.hops.enter(&hop, prefix.prefix_len() == 0, now).ok();
         let replaced = entered.map(|leaf| (leaf, self.insert(prefix, leaf)));
         match replaced {
-            Some((_, Ok(Some(old)))) => self.routing.hops.leave(old, now),
-            Some((_, Ok(None))) => {}
+            Some((leaf, Ok(Some(old)))) => {
+                if leaf != old {
+                    self.changes.add(dep(prefix));
+                }
+                self.routing.hops.leave(old, now);
+            }
+            Some((_, Ok(None))) => self.changes.add(dep(prefix)),
             Some((leaf, Err(TableFull))) => {
                 self.routing.hops.leave(leaf, now);
                 self.left_out.insert(prefix);
@@ -142,6 +152,12 @@ impl Fib {
     pub fn memory(&self) -> (usize, usize) {
         (self.v4.memory(), self.v6.memory())
     }
+}
+
+/// What flows by the prefix depend on.
+fn dep(prefix: IpNet) -> Dep {
+    let mapped = if prefix.addr().is_ipv4() { 96 } else { 0 };
+    Dep::of_prefix(word(prefix.addr()), mapped + prefix.prefix_len())
 }
 
 /// A way as workers go it. Paths beyond what a route may have are left out.

@@ -5,6 +5,7 @@ use crate::counters::Counted;
 use crate::probe::Job;
 use crate::rib::Refusal;
 use ipnet::IpNet;
+use mona_datapath::changes::Changes;
 use mona_datapath::out::{Seen, Told};
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_model::api::Reply;
@@ -280,6 +281,8 @@ pub enum Output {
     },
     /// Workers shall decide by this.
     Publish(Arc<mona_datapath::Snapshot>),
+    /// Flows that depend on these are stale, once workers decide by what was published.
+    Raise(Changes),
     /// A log line, complete with time stamp, for the buffer's readers: stderr and `terminal monitor` sessions.
     Log(String),
     /// Write the startup-config; the answer is [`Input::Saved`].

@@ -4,7 +4,9 @@
 use crate::log::Log;
 use crate::state::State;
 use mona_datapath::Snapshot;
+use mona_datapath::changes::Changes;
 use mona_datapath::fdb::{Fdb, Full, Origin, Station};
+use mona_datapath::flow::Dep;
 use mona_datapath::out::Seen;
 use mona_wire::{Instant, Mac, PortId, VlanId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +32,8 @@ pub struct Learn {
     full_logged: Option<Instant>,
     /// Stations that did not fit.
     pub full: u64,
+    /// Stations that moved or went.
+    pub(crate) changes: Changes,
 }
 
 #[derive(Debug)]
@@ -55,7 +59,10 @@ impl Learn {
             match snapshot.fdb.lookup(seen.vlan, seen.mac) {
                 Some(Station { origin: Origin::Static, .. }) => continue,
                 Some(station) if station.port == seen.port => continue,
-                Some(station) => self.moved(now, seen, station.port, state, log),
+                Some(station) => {
+                    self.changes.add(Dep::Station(seen.vlan, seen.mac));
+                    self.moved(now, seen, station.port, state, log);
+                }
                 None => {}
             }
             if snapshot.fdb.insert(seen.vlan, seen.mac, seen.port, Origin::Dynamic) == Err(Full) {
@@ -115,8 +122,9 @@ impl Learn {
             return;
         }
         self.ports.extend(left.into_iter().map(|port| (port, next.number)));
-        next.fdb
-            .retain(|s| s.origin == Origin::Static || next.vlan(s.vlan).is_some_and(|v| v.forward.contains(s.port)));
+        let stays =
+            |s: &Station| s.origin == Origin::Static || next.vlan(s.vlan).is_some_and(|v| v.forward.contains(s.port));
+        retain(&next.fdb, &mut self.changes, stays);
     }
 
     /// All stations were seen just now: a new ageing time counts in epochs of another length.
@@ -133,6 +141,7 @@ impl Learn {
         for (vlan, mac) in idle {
             if fdb.lookup(*vlan, *mac).is_some_and(|s| s.origin == Origin::Dynamic) {
                 fdb.remove(*vlan, *mac);
+                self.changes.add(Dep::Station(*vlan, *mac));
             }
         }
     }
@@ -140,7 +149,7 @@ impl Learn {
     /// `clear mac address-table dynamic …`: removes those that `goes` names.
     pub fn clear(&mut self, fdb: &Fdb, next: u64, mut goes: impl FnMut(&Station) -> bool) {
         self.all = next;
-        fdb.retain(|s| s.origin == Origin::Static || !goes(s));
+        retain(fdb, &mut self.changes, |s| s.origin == Origin::Static || !goes(s));
     }
 
     /// Makes the static stations those of the configuration (as far as their port is open and their VLAN exists), and
@@ -150,14 +159,31 @@ impl Learn {
         fdb: &Fdb,
         wanted: BTreeMap<(VlanId, Mac), PortId>,
     ) -> BTreeMap<(VlanId, Mac), PortId> {
-        fdb.retain(|s| s.origin == Origin::Dynamic || wanted.get(&(s.vlan, s.mac)) == Some(&s.port));
+        retain(fdb, &mut self.changes, |s| {
+            s.origin == Origin::Dynamic || wanted.get(&(s.vlan, s.mac)) == Some(&s.port)
+        });
         let mut entered = wanted;
         entered.retain(|(vlan, mac), port| {
             let there = fdb.lookup(*vlan, *mac).is_some_and(|s| s.origin == Origin::Static && s.port == *port);
+            if !there {
+                // It may have been learned before.
+                self.changes.add(Dep::Station(*vlan, *mac));
+            }
             let fits = there || fdb.insert(*vlan, *mac, *port, Origin::Static).is_ok();
             self.full += u64::from(!fits);
             fits
         });
         entered
     }
+}
+
+/// Removes those that do not stay, and says so.
+fn retain(fdb: &Fdb, changes: &mut Changes, mut stays: impl FnMut(&Station) -> bool) {
+    fdb.retain(|station| {
+        let stays = stays(station);
+        if !stays {
+            changes.add(Dep::Station(station.vlan, station.mac));
+        }
+        stays
+    });
 }

@@ -7,6 +7,7 @@ pub mod acl;
 pub mod compile;
 pub mod counters;
 pub mod fib;
+pub mod flows;
 mod hooks;
 pub mod host;
 pub mod identity;

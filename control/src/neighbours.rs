@@ -5,7 +5,9 @@ use crate::input::Output;
 use crate::rib::Way;
 use crate::router::{addresses6, link_local};
 use crate::switch::Switch;
+use mona_datapath::flow::Dep;
 use mona_datapath::fragments::Fragments;
+use mona_datapath::hops::word;
 use mona_datapath::io::Offload;
 use mona_datapath::offload::Leaving;
 use mona_datapath::out::{Note, Told};
@@ -210,12 +212,17 @@ impl Switch {
                 }
                 Out::Add { vlan, ip, mac } => {
                     // A full table leaves him unresolved: his frames are told again, and the machine bounds itself below.
-                    let _ = self.snapshot.routing.neighbours.insert(vlan, ip, mac);
+                    let neighbours = &self.snapshot.routing.neighbours;
+                    if neighbours.lookup(vlan, word(ip)).is_some_and(|known| known.mac != mac) {
+                        self.changes.add(Dep::Neighbour(vlan, word(ip)));
+                    }
+                    let _ = neighbours.insert(vlan, ip, mac);
                     self.known.changed = true;
                     self.next_ask.get_or_insert(now + ASK);
                 }
                 Out::Remove { vlan, ip } => {
                     self.snapshot.routing.neighbours.remove(vlan, ip);
+                    self.changes.add(Dep::Neighbour(vlan, word(ip)));
                     self.known.changed = true;
                     self.next_ask.get_or_insert(now + ASK);
                 }

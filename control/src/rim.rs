@@ -13,6 +13,7 @@ use mona_control::say::Stderr;
 use mona_control::server::{Asked, Server};
 use mona_control::show::View;
 use mona_control::switch::Switch;
+use mona_datapath::changes::Changes;
 use mona_datapath::fdb::Origin;
 use mona_datapath::switching::{Datapath, IoChoice, Options, QUEUES_FREE, QUEUES_RETRY, Report};
 use mona_model::api::{LineError, Reply};
@@ -32,6 +33,10 @@ use std::time::{Duration, SystemTime};
 const SAMPLE: Duration = Duration::from_secs(5);
 /// Reports taken in one turn: lines and devices wait no longer than these take.
 const REPORTS: usize = 4096;
+/// Flows entered in one turn, of each worker: about two milliseconds.
+const FLOWS: usize = 2048;
+/// How often what the kernel forwarded is looked at: stations and neighbours age in steps of no less.
+const FOLD: Duration = Duration::from_secs(1);
 
 /// Everything that touches the outside.
 pub struct Rim {
@@ -54,6 +59,9 @@ pub struct Rim {
     neighbours: PathBuf,
     workers: usize,
     next_sample: Instant,
+    next_fold: Instant,
+    /// What changed and was not raised yet.
+    changes: Changes,
     /// Ports whose queues were busy.
     opening: Vec<Opening>,
     /// A snapshot was published that not every worker may have seen.
@@ -116,6 +124,8 @@ impl Rim {
             kept: arguments.run.join("ports"),
             workers,
             next_sample: Instant::default(),
+            next_fold: Instant::default(),
+            changes: Changes::default(),
             opening: Vec::new(),
             unsynchronised: false,
             reports: Vec::with_capacity(REPORTS),
@@ -167,6 +177,7 @@ impl Rim {
             self.feed_all(inputs);
             let wrong = self.netlink.tend();
             self.complain(wrong);
+            self.datapath.remember(FLOWS);
             self.take_reports();
             for Asked { client, request } in self.server.serve(&self.switch.config.hostname) {
                 let Some(asker) = self.server.clients().get(&client) else { continue };
@@ -185,6 +196,10 @@ impl Rim {
                 self.feed(Input::Time);
             }
             self.open_again();
+            if now >= self.next_fold {
+                self.next_fold = now + FOLD;
+                self.datapath.fold();
+            }
             if now >= self.next_sample {
                 self.next_sample = now + SAMPLE;
                 for (port, _) in self.switch.state.devices_of_ports() {
@@ -202,7 +217,8 @@ impl Rim {
 
     fn wait(&self) {
         let now = self.now();
-        let until = self.switch.deadline().map_or(self.next_sample, |at| at.min(self.next_sample));
+        let until = self.next_sample.min(self.next_fold);
+        let until = self.switch.deadline().map_or(until, |at| at.min(until));
         let until = self.opening.iter().map(|opening| opening.next).fold(until, Instant::min);
         // Rounded up: a turn too early would find nothing due.
         let millis = until.since(now).as_nanos().div_ceil(1_000_000).min(60_000) as u16;
@@ -273,6 +289,7 @@ impl Rim {
                 self.server.reply(session, reply);
             }
             Output::Show { session, id, context, action } => {
+                self.datapath.fold();
                 let result = self.view(&session, |switch, view| switch.show(now, &action, view));
                 let (shown, error) = match result {
                     Ok(shown) => (shown, None),
@@ -312,6 +329,7 @@ impl Rim {
                 self.datapath.publish(snapshot);
                 self.unsynchronised = true;
             }
+            Output::Raise(changes) => self.changes.append(changes),
             Output::Log(line) => {
                 self.server.log(&line);
                 self.stderr.say(line);
@@ -332,6 +350,7 @@ impl Rim {
                 self.counters.clear(now, whose, raw);
             }
             Output::ScanNeighbours => {
+                self.datapath.fold();
                 let neighbours = &self.switch.snapshot.routing.neighbours;
                 let epoch = neighbours.epoch();
                 let used: Vec<_> = neighbours.iter().filter(|n| n.epoch == epoch).map(|n| (n.vlan, n.ip())).collect();
@@ -339,11 +358,13 @@ impl Rim {
                 return Some(Input::NeighboursUsed(used));
             }
             Output::ClearMatches(slots) => {
+                self.datapath.fold();
                 for slot in slots {
                     self.counters.clear_matches(slot, self.datapath.matches(slot));
                 }
             }
             Output::Scan { limit } => {
+                self.datapath.fold();
                 let fdb = self.datapath.fdb();
                 let epoch = fdb.epoch();
                 let idle: Vec<_> = fdb
@@ -399,6 +420,9 @@ impl Rim {
         if std::mem::take(&mut self.unsynchronised) {
             self.datapath.synchronise();
         }
+        if !self.changes.is_empty() {
+            self.datapath.raise(&std::mem::take(&mut self.changes));
+        }
     }
 
     /// What routes took that are gone is used again, once no worker can still be looking there.
@@ -424,6 +448,8 @@ impl Rim {
             router: &|vlan| self.datapath.router_counters(vlan),
             ip_drops: &|six, reason| self.datapath.ip_drops(six, reason),
             matches: &|slot| self.counters.matches(slot, self.datapath.matches(slot)),
+            flow_totals: self.datapath.flow_totals(),
+            flows: &|| self.datapath.remembered().cloned().collect(),
             counters: &self.counters,
             clock: monotonic(),
             losses: self.datapath.losses(),

@@ -7,7 +7,9 @@ use crate::switch::Switch;
 use crate::trace;
 use mona_datapath::Drop;
 use mona_datapath::fdb::{Origin, Station};
+use mona_datapath::io::flows;
 use mona_datapath::stats::{PortCounters, RouterCounters};
+use mona_datapath::switching::FlowTotals;
 use mona_model::acl::{Entry, ListKind, number};
 use mona_model::config::{InterfaceConfig, SwitchportMode};
 use mona_model::names::{InterfaceName, VlanSet};
@@ -26,6 +28,10 @@ pub struct View<'a> {
     pub ip_drops: &'a dyn Fn(bool, Drop) -> u64,
     /// What a line of an access list counted since the last clear.
     pub matches: &'a dyn Fn(u32) -> u64,
+    /// What the kernel remembers, in numbers.
+    pub flow_totals: FlowTotals,
+    /// The flows it remembers.
+    pub flows: &'a dyn Fn() -> Vec<flows::Entry>,
     /// What was cleared, and the rates.
     pub counters: &'a Counters,
     /// The clock the datapath stamps with, nanoseconds.
@@ -68,6 +74,8 @@ impl Switch {
             Action::ShowInterfaces { interface, view: how } => vec![self.interfaces(now, *interface, *how, view)?],
             Action::ShowPlatformPorts => vec![Shown::PlatformPorts(self.platform_ports())],
             Action::ShowPlatformDrops => vec![Shown::PlatformDrops(self.drops(view))],
+            Action::ShowFlowCache => vec![Shown::FlowCache(self.flow_cache(view))],
+            Action::ShowFlows(filter) => vec![Shown::Flows(self.flows(filter, view))],
             Action::ShowAccessLists { only, list } => {
                 vec![Shown::AccessLists(self.access_lists(*only, list.as_deref(), view))]
             }

@@ -17,6 +17,7 @@ use crate::learn::Learn;
 use crate::log::Log;
 use crate::router::Routes;
 use crate::state::State;
+use mona_datapath::changes::Changes;
 use mona_datapath::out::Told;
 use mona_datapath::switching::IoChoice;
 use mona_datapath::{Fdb, Snapshot};
@@ -63,6 +64,8 @@ pub struct Switch {
     pub(crate) default_io: IoChoice,
     pub(crate) outputs: Vec<Output>,
     pub(crate) waiting: BTreeMap<InterfaceName, Vec<Waiting>>,
+    /// What changed that flows may depend on, beside what learning and routes say.
+    pub(crate) changes: Changes,
     /// Something that the snapshot is made of changed.
     pub(crate) changed: bool,
     /// What hooks added, or its settings, may have changed.
@@ -93,6 +96,7 @@ impl Switch {
             default_io,
             outputs: Vec::new(),
             waiting: BTreeMap::new(),
+            changes: Changes::default(),
             changed: true,
             rekeep: false,
             statics: BTreeMap::new(),
@@ -183,6 +187,12 @@ impl Switch {
                 self.outputs.push(Output::Keep(kept));
             }
         }
+        self.changes.append(std::mem::take(&mut self.learn.changes));
+        self.changes.append(std::mem::take(&mut self.fib.changes));
+        if !self.changes.is_empty() {
+            // First: it is raised with what is published, before anybody gets an answer.
+            self.outputs.insert(0, Output::Raise(std::mem::take(&mut self.changes)));
+        }
         let fresh = self.log.take_fresh();
         self.outputs.extend(fresh.into_iter().map(Output::Log));
         std::mem::take(&mut self.outputs)
@@ -198,6 +208,7 @@ impl Switch {
         let (snapshot, made) = compile(&self.config, &self.state, &self.snapshot, &self.made, number);
         let snapshot = Arc::new(snapshot);
         self.made = made;
+        self.changes.append(Changes::between(&self.snapshot, &snapshot));
         self.learn.forget(&self.snapshot, &snapshot);
         let port_of = |name: &InterfaceName| self.state.ports.get(name).filter(|p| p.opened.is_some()).map(|p| p.id);
         let statics: BTreeMap<_, _> = self

@@ -56,6 +56,7 @@ pub(crate) fn trace(switch: &Switch, interface: InterfaceName, frame: &[u8]) -> 
         };
         steps.push(TraceStep { phase: "egress".into(), text, config: sources(&switch.config, *name, setting) });
     }
+    steps.push(switch.would_remember(port.id, frame));
     Ok(Trace { steps, out, drop: record.dropped.map(|drop| drop.name().into()) })
 }
 

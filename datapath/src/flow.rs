@@ -200,6 +200,41 @@ pub enum Uncached {
 }
 
 impl Uncached {
+    /// How many reasons there are.
+    pub const COUNT: usize = 10;
+    /// Their words, by [`Uncached::index`].
+    pub const NAMES: [&str; Uncached::COUNT] =
+        ["off", "dropped", "flood", "punt", "learning", "told", "fragmented", "header", "beyond", "device"];
+    /// One of each.
+    pub const ALL: [Uncached; Uncached::COUNT] = [
+        Uncached::Off,
+        Uncached::Dropped(Drop::EmptyTxList),
+        Uncached::Flood,
+        Uncached::Punt,
+        Uncached::Learning,
+        Uncached::Told,
+        Uncached::Fragmented,
+        Uncached::Header,
+        Uncached::Beyond,
+        Uncached::Device,
+    ];
+
+    /// Its number among all.
+    pub const fn index(self) -> usize {
+        match self {
+            Uncached::Off => 0,
+            Uncached::Dropped(_) => 1,
+            Uncached::Flood => 2,
+            Uncached::Punt => 3,
+            Uncached::Learning => 4,
+            Uncached::Told => 5,
+            Uncached::Fragmented => 6,
+            Uncached::Header => 7,
+            Uncached::Beyond => 8,
+            Uncached::Device => 9,
+        }
+    }
+
     /// A sentence for an operator.
     pub fn why(self) -> String {
         let why = match self {

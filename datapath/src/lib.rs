@@ -22,7 +22,9 @@ mod atomic {
     }
 }
 pub mod acl;
+pub mod asking;
 pub mod batch;
+pub mod changes;
 pub mod drop;
 pub mod fdb;
 pub mod flow;

@@ -332,8 +332,9 @@ impl Counters {
         }
     }
 
+    /// Worker: these came in by `port`.
     #[inline]
-    fn received(&self, port: PortId, run: &Run, now: u64) {
+    pub fn received(&self, port: PortId, run: &Run, now: u64) {
         if let Some(cells) = self.ports.get(port.index()) {
             cells.rx.add(run, now);
         }

@@ -3,6 +3,7 @@
 //! Nothing here blocks for longer than opening a device takes.
 
 mod opening;
+mod remembered;
 mod report;
 
 use crate::Fdb;
@@ -12,12 +13,14 @@ use crate::io::set::{LOSSES, Own};
 use crate::io::xdp::XdpPorts;
 use crate::ring::{Bell, Label};
 use crate::snapshot::{Home, Snapshot};
-use crate::stats::{PortCounters, RouterCounters, VlanCounters};
+use crate::stats::{Counters, PortCounters, RouterCounters, VlanCounters};
 use crate::wiring::{Link, ORDERS, Start, employ, no_descriptor};
 use crate::worker::{Order, Shared};
 use arc_swap::ArcSwap;
 use crossbeam::utils::CachePadded;
 use mona_wire::{Eth, PortId, Tci, VlanId};
+pub use remembered::FlowTotals;
+use remembered::Remembered;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::iter::{once, repeat_with};
@@ -138,6 +141,7 @@ pub struct Datapath {
     packet: Option<PacketPorts>,
     xdp: Option<XdpPorts>,
     flows: FlowTable,
+    remembered: Remembered,
     /// Frames of the switch itself that found the ring full or their port gone.
     inject_lost: u64,
 }
@@ -174,6 +178,7 @@ impl Datapath {
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::new(Arc::clone(&current)),
             generation: CachePadded::default(),
+            epoch: CachePadded::default(),
             stop: AtomicBool::new(false),
         });
         let bell = Arc::new(Bell::new().map_err(no_descriptor)?);
@@ -190,8 +195,10 @@ impl Datapath {
             packet,
             xdp,
             flows,
+            remembered: Remembered::default(),
             inject_lost: 0,
         };
+        datapath.shared.epoch.store(datapath.flows.epoch(), Ordering::Release);
         employ(&datapath.shared, &datapath.bell, ios, &options.name, &mut datapath.links)?;
         Ok(datapath)
     }
@@ -286,7 +293,7 @@ impl Datapath {
             into.extend((0..share).map_while(|_| ring.pop().ok()).map(Report::Seen));
         }
         self.bell.arm();
-        if self.links.iter().any(|link| !link.punts.is_empty() || !link.seen.is_empty()) {
+        if self.links.iter().any(|link| !link.punts.is_empty() || !link.seen.is_empty() || !link.flows.is_empty()) {
             self.bell.ring();
         }
     }
@@ -334,9 +341,21 @@ impl Datapath {
         }
     }
 
-    fn worker_counted(&self, port: PortId) -> PortCounters {
+    /// What each worker counted, and the kernel.
+    fn counters(&self) -> impl Iterator<Item = &Counters> {
+        self.links.iter().map(|link| &link.desk.counters).chain([&self.remembered.counters])
+    }
+
+    /// What workers forwarded, without what the kernel did by itself: the misses of the flow cache.
+    pub fn decided(&self, port: PortId) -> PortCounters {
         let mut sum = PortCounters::default();
         self.links.iter().for_each(|link| link.desk.counters.add_port(port, &mut sum));
+        sum
+    }
+
+    fn worker_counted(&self, port: PortId) -> PortCounters {
+        let mut sum = PortCounters::default();
+        self.counters().for_each(|counters| counters.add_port(port, &mut sum));
         sum
     }
 
@@ -352,20 +371,20 @@ impl Datapath {
 
     /// How many frames a line of an access list, the one with this counter, decided about since the start.
     pub fn matches(&self, slot: u32) -> u64 {
-        self.links.iter().map(|link| link.desk.counters.matches(slot)).sum()
+        self.counters().map(|counters| counters.matches(slot)).sum()
     }
 
     /// The counters of one VLAN.
     pub fn vlan_counters(&self, vlan: VlanId) -> VlanCounters {
         let mut sum = VlanCounters::default();
-        self.links.iter().for_each(|link| link.desk.counters.add_vlan(vlan, &mut sum));
+        self.counters().for_each(|counters| counters.add_vlan(vlan, &mut sum));
         sum
     }
 
     /// The counters of the router's interface in a VLAN.
     pub fn router_counters(&self, vlan: VlanId) -> RouterCounters {
         let mut sum = RouterCounters::default();
-        self.links.iter().for_each(|link| link.desk.counters.add_router(vlan, &mut sum));
+        self.counters().for_each(|counters| counters.add_router(vlan, &mut sum));
         sum
     }
 
@@ -400,6 +419,8 @@ impl Datapath {
     }
 
     fn hold(&mut self, port: PortId, kind: Kind, workers: Vec<u8>) {
+        // What went by the flows of who had the number before is his.
+        self.fold();
         let start = PortCounters::default();
         self.ports.insert(port, Held { kind, workers, start });
         let start = self.all_counted(port);

@@ -1,6 +1,7 @@
 //! The threads and the rings between them: every worker has one to each other worker, and a few to and from control.
 
 use crate::Seen;
+use crate::flow::Flow;
 use crate::io::packet::{Backplane, Urgent};
 use crate::io::sched;
 use crate::io::set::{IoSet, Own};
@@ -16,6 +17,8 @@ use std::thread::{self, JoinHandle};
 
 /// Reports of sources one worker may be ahead of control: at 64 k addresses in 100 ms, twelve milliseconds.
 const SEEN: usize = 8192;
+/// Flows one worker may be ahead of control: at 200,000 new ones a second, ten milliseconds (and 2 MiB).
+const FLOWS: usize = 2048;
 /// Ports changing hands at once.
 pub(crate) const ORDERS: usize = 256;
 
@@ -25,6 +28,7 @@ pub(crate) struct Link {
     pub(crate) injected: FrameWriter,
     pub(crate) punts: FrameReader,
     pub(crate) seen: Consumer<Seen>,
+    pub(crate) flows: Consumer<Flow>,
     pub(crate) orders: Producer<Order>,
     pub(crate) returned: Consumer<(PortId, Option<Own>)>,
     pub(crate) thread: Option<JoinHandle<()>>,
@@ -64,10 +68,11 @@ pub(crate) fn employ(
         arriving.push(injected_out);
         let (punts, punts_out) = ring::frames(ring::FRAMES, ring::BYTES);
         let (seen, seen_out) = RingBuffer::new(SEEN);
+        let (flows, flows_out) = RingBuffer::new(FLOWS);
         let (orders, orders_out) = RingBuffer::new(ORDERS);
         let (returned, returned_out) = RingBuffer::new(ORDERS);
         let control = Arc::clone(control);
-        let ends = Ends { arriving, crossing, punts, seen, orders: orders_out, returned, control };
+        let ends = Ends { arriving, crossing, punts, seen, flows, orders: orders_out, returned, control };
         let io = IoSet::new(&desk.bell, backplane, urgent).map_err(no_descriptor)?;
         let worker = Worker::new(Arc::clone(shared), Arc::clone(&desk), io, ends);
         let cpu = cpus.get(me % cpus.len().max(1)).copied();
@@ -85,6 +90,7 @@ pub(crate) fn employ(
             injected,
             punts: punts_out,
             seen: seen_out,
+            flows: flows_out,
             orders,
             returned: returned_out,
             thread: Some(thread),

@@ -1,20 +1,23 @@
 //! A worker: one pinned thread that receives, decides and sends, and tells control what it saw.
 //!
 //! ```text
-//!   snapshot ──▶ obey ─▶ carry ─▶ receive ─▶ decide ─▶ send ─▶ report ─▶ count ─▶ flush ─▶ rest
-//!                ports   others'  own I/O    forward()  own I/O, ring    per      once per  spin a little,
-//!                handed  frames                         to a colleague   batch    round     then sleep
+//!   snapshot ──▶ obey ─▶ carry ─▶ receive ─▶ decide ─▶ ask ─▶ count ─▶ send ─▶ report ─▶ flush ─▶ rest
+//!                ports   others'  own I/O    forward()  flows  per      own I/O, ring    once per  spin a little,
+//!                handed  frames                                batch    to a colleague   round     then sleep
 //! ```
 //! Under load a round makes no system call of its own (the I/Os kick the kernel when it asks for it), takes no lock and
 //! allocates nothing.
 
+use crate::asking::Asked;
 use crate::batch::{BATCH, Batch};
+use crate::flow::{Flow, Uncached};
 use crate::fragments;
 use crate::io::RxFrame;
 use crate::io::set::{Egress, IoSet, LOSSES, Own};
 use crate::offload::{MIN_FRAME, header_len};
 use crate::out::Told;
 use crate::policer::Policer;
+use crate::program::program;
 use crate::punt::Punts;
 use crate::ring::{Bell, FrameReader, FrameWriter, Label};
 use crate::snapshot::{Home, Snapshot};
@@ -44,6 +47,9 @@ pub struct Shared {
     pub snapshot: ArcSwap<Snapshot>,
     /// Counts publications. Written by control after the snapshot, read by workers once per round.
     pub generation: CachePadded<AtomicU64>,
+    /// The epoch of the flows: counts what was raised. Written by control after what it stands for, read by workers before
+    /// they decide.
+    pub epoch: CachePadded<AtomicU64>,
     /// Written once, by control.
     pub stop: AtomicBool,
 }
@@ -64,6 +70,10 @@ pub struct Desk {
     pub told_lost: Counter,
     /// Losses between the kernel and the worker, by [`LOSSES`]; written by the worker.
     pub losses: [Counter; LOSSES.len()],
+    /// Decisions that are not to be remembered, by [`Uncached::index`]; written by the worker.
+    pub uncached: [Counter; Uncached::COUNT],
+    /// Flows that found the ring to control full; written by the worker.
+    pub flows_lost: Counter,
 }
 
 impl Desk {
@@ -77,6 +87,8 @@ impl Desk {
             unlogged: Counter::default(),
             told_lost: Counter::default(),
             losses: Default::default(),
+            uncached: Default::default(),
+            flows_lost: Counter::default(),
         })
     }
 }
@@ -99,6 +111,8 @@ pub struct Ends {
     pub punts: FrameWriter,
     /// Sources that control may want to learn.
     pub seen: Producer<Seen>,
+    /// Decisions that the kernel may remember.
+    pub flows: Producer<Flow>,
     /// Ports from control…
     pub orders: Consumer<Order>,
     /// …and back; `None` says that was all.
@@ -140,6 +154,8 @@ struct Exits {
     /// Room for a packet and for a fragment of it.
     scratch: Box<[u8]>,
     seen: Producer<Seen>,
+    flows: Producer<Flow>,
+    asked: Asked,
     control: Arc<Bell>,
     /// Is there something new for control in this round?
     reported: bool,
@@ -148,13 +164,13 @@ struct Exits {
     /// The coarse clock at this round.
     now: u64,
     /// When the kernel was asked for losses.
-    asked: u64,
+    lost_at: u64,
 }
 
 impl Worker {
     /// A worker that has not begun. Its first round takes the snapshot that is current then.
     pub fn new(shared: Arc<Shared>, desk: Arc<Desk>, io: IoSet, ends: Ends) -> Worker {
-        let Ends { arriving, crossing, punts, seen, orders, returned, control } = ends;
+        let Ends { arriving, crossing, punts, seen, flows, orders, returned, control } = ends;
         let snapshot = shared.snapshot.load_full();
         let exits = Exits {
             desk,
@@ -164,11 +180,13 @@ impl Worker {
             policer: Policer::default(),
             scratch: vec![0; fragments::SCRATCH].into_boxed_slice(),
             seen,
+            flows,
+            asked: Asked::default(),
             control,
             reported: false,
             tx: Runs::NONE,
             now: 0,
-            asked: 0,
+            lost_at: 0,
         };
         Worker {
             shared,
@@ -196,7 +214,9 @@ impl Worker {
             }
             let mut rest = frames.as_mut_slice();
             while !rest.is_empty() {
+                let epoch = self.shared.epoch.load(Acquire);
                 let (frames, later) = rest.split_at_mut(self.batch.decide(&self.snapshot, rest));
+                self.exits.ask(&self.snapshot, &self.batch, frames, epoch);
                 // What came in is counted as it came in.
                 self.exits.desk.counters.decided(&self.batch, frames, self.exits.now);
                 self.exits.send(&self.snapshot, &self.batch, frames);
@@ -397,6 +417,27 @@ impl Exits {
         self.punt(Label { from, to: PortId::SELF, vlan: Some(vlan), tag: None, offload, told: Some(told) }, bytes);
     }
 
+    /// Asks control to have remembered what can be: a frame of which one copy leaves, whole. What does not fit is asked again
+    /// by a later frame.
+    #[inline]
+    fn ask(&mut self, snapshot: &Snapshot, batch: &Batch, frames: &[RxFrame], epoch: u64) {
+        for sends in batch.sends.chunk_by(|one, other| one.frame == other.frame) {
+            let [send] = sends else { continue };
+            let frame = &frames[usize::from(send.frame)];
+            if send.port == PortId::SELF || send.fragment > 0 || !snapshot.port(frame.rx).is_some_and(|p| p.cached) {
+                continue;
+            }
+            let Some(question) = self.asked.question(frame.rx, frame.bytes(), self.now) else { continue };
+            let flow = program(snapshot, frame.rx, frame.bytes(), frame.len() as u32, &frame.offload, epoch);
+            self.asked.asked(question, flow.as_ref().ok().map(|flow| flow.looked.depth), self.now);
+            match flow {
+                Ok(flow) if self.flows.push(flow).is_ok() => self.reported = true,
+                Ok(_) => self.desk.flows_lost.add(1),
+                Err(why) => self.desk.uncached[why.index()].add(1),
+            }
+        }
+    }
+
     /// Tells control about sources. What does not fit is lost; the station's next frame repeats it.
     #[inline]
     fn report(&mut self, batch: &mut Batch) {
@@ -423,15 +464,15 @@ impl Exits {
         if std::mem::take(&mut self.reported) {
             self.control.ring();
         }
-        if self.now - self.asked > ASK {
-            self.ask();
+        if self.now - self.lost_at > ASK {
+            self.ask_losses();
         }
     }
 
     /// Asks the kernel what was lost.
     #[cold]
-    fn ask(&mut self) {
-        self.asked = self.now;
+    fn ask_losses(&mut self) {
+        self.lost_at = self.now;
         self.io.losses(&self.desk.losses);
     }
 }

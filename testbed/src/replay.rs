@@ -67,6 +67,10 @@ pub fn describe(output: &Output) -> String {
             format!("host: {}; routes: {}", words(links.collect()), words(routes.collect()))
         }
         Output::Inject { port, frame } => format!("inject by {port}: {}", speech::describe(frame)),
+        Output::Raise(changes) => match changes.deps() {
+            Some(deps) => format!("raise {deps:?}"),
+            None => "raise everything".into(),
+        },
         Output::Log(line) => format!("log {line}"),
         Output::Save { text, .. } => format!("save {} bytes", text.len()),
         Output::KeepNeighbours(text) => format!("keep {} neighbours", text.lines().count()),

@@ -32,6 +32,18 @@ pub struct Config {
     /// `access-list …`, `ip access-list …`, `ipv6 access-list …`, `mac access-list …`
     #[serde(default)]
     pub access_lists: BTreeMap<String, AccessList>,
+    /// `platform flow-cache …`
+    #[serde(default)]
+    pub flow_cache: FlowCacheConfig,
+}
+
+/// `platform flow-cache …`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowCacheConfig {
+    /// `no platform flow-cache`
+    pub off: bool,
+    /// `hold SECONDS`: how long the kernel forwards what it remembers without the switch; default 300.
+    pub hold_secs: Option<u32>,
 }
 
 /// `vlan N`
@@ -75,6 +87,9 @@ pub struct InterfaceConfig {
     /// `ip access-group …`, `ipv6 traffic-filter …`, `mac access-group …`
     #[serde(default)]
     pub filters: Filters,
+    /// `no platform flow-cache` on the interface.
+    #[serde(default)]
+    pub uncached: bool,
 }
 
 /// Which I/O a port uses.
@@ -178,6 +193,7 @@ impl Default for Config {
             logging: LoggingConfig { buffered: None },
             routing: Routing::default(),
             access_lists: BTreeMap::new(),
+            flow_cache: FlowCacheConfig::default(),
         }
     }
 }
@@ -185,6 +201,8 @@ impl Default for Config {
 impl Config {
     /// `mac address-table aging-time` unless something else is said.
     pub const AGING_SECS: u32 = 300;
+    /// `platform flow-cache hold` unless something else is said.
+    pub const HOLD_SECS: u32 = 300;
 
     /// The settings of an interface after its profile and the defaults.
     pub fn switchport(&self, interface: &InterfaceConfig) -> EffectiveSwitchport {

@@ -74,6 +74,10 @@ pub enum Shown {
     PlatformPorts(Vec<PlatformPort>),
     /// `show platform drops`
     PlatformDrops(Vec<DropRow>),
+    /// `show platform flow-cache`
+    FlowCache(FlowCache),
+    /// `show platform flow-cache flow`
+    Flows(Flows),
     /// `show logging`
     Logging(Logging),
     /// `show clock`
@@ -341,6 +345,86 @@ pub struct DropRow {
     pub count: u64,
     /// What it means.
     pub why: String,
+}
+
+/// `show platform flow-cache`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowCache {
+    /// Is it on?
+    pub on: bool,
+    /// How long flows go on without the switch.
+    pub hold_secs: u32,
+    /// Flows that are remembered.
+    pub flows: u64,
+    /// And how many can be.
+    pub room: u64,
+    /// Decisions entered since the start.
+    pub entered: u64,
+    /// Of what workers asked to have remembered: out of date when control came to it.
+    pub late: u64,
+    /// And lost since control could not keep up.
+    pub lost: u64,
+    /// By port.
+    pub ports: Vec<FlowCachePort>,
+    /// Why decisions are not remembered: word, how many were asked about, a sentence.
+    pub not_cached: Vec<(String, u64, String)>,
+}
+
+/// One port of [`FlowCache`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowCachePort {
+    /// The interface.
+    pub name: InterfaceName,
+    /// Is the cache on here?
+    pub on: bool,
+    /// Flows that come in here.
+    pub flows: u64,
+    /// Frames that came in here and were forwarded by the kernel.
+    pub hits: u64,
+    /// Frames that came in here and were forwarded by the switch.
+    pub misses: u64,
+    /// Flows that went to make room for others of the port.
+    pub evictions: u64,
+    /// Flows that found no room.
+    pub refused: u64,
+}
+
+/// `show platform flow-cache flow`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flows {
+    /// How many there are of what was asked for.
+    pub total: u64,
+    /// The busiest of them.
+    pub flows: Vec<FlowRow>,
+}
+
+/// One flow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowRow {
+    /// Frames that come in here
+    pub from: InterfaceName,
+    /// with this VID in their tag, or without one,
+    pub tag: Option<u16>,
+    /// from
+    pub src: Mac,
+    /// to
+    pub dst: Mac,
+    /// and that are so further in (if that matters): `10.0.0.1 > 10.0.1.2 tos 0x00 udp 5000 > 53`,
+    pub matching: Option<String>,
+    /// leave here
+    pub to: InterfaceName,
+    /// with this VID or none,
+    pub tag_out: Option<u16>,
+    /// routed: from this MAC to that one,
+    pub rewrite: Option<(Mac, Mac)>,
+    /// if they are at most so large.
+    pub mtu: u16,
+    /// How many did.
+    pub frames: u64,
+    /// And their bytes.
+    pub bytes: u64,
+    /// Seconds since the last one.
+    pub idle_secs: u64,
 }
 
 /// `show logging`

@@ -289,6 +289,21 @@ fn exec_lines() {
         ("show int vnet7 sw", r#"{"ShowInterfaces":{"interface":"GigabitEthernet0/7","view":"Switchport"}}"#),
         ("show platform ports", r#""ShowPlatformPorts""#),
         ("show platform drops", r#""ShowPlatformDrops""#),
+        ("show platform flow-cache", r#""ShowFlowCache""#),
+        ("sh plat flow sum", r#""ShowFlowCache""#),
+        ("show platform flow-cache flow", r#"{"ShowFlows":{"interface":null,"mac":null,"host":null}}"#),
+        (
+            "show platform flow-cache interface gi0/1 host 10.0.0.1",
+            r#"{"ShowFlows":{"interface":"GigabitEthernet0/1","mac":null,"host":"10.0.0.1"}}"#,
+        ),
+        (
+            "show platform flow-cache flow address 2.0.a",
+            r#"{"ShowFlows":{"interface":null,"mac":"0002.0000.000a","host":null}}"#,
+        ),
+        (
+            "show platform flow-cache flow host 2001:db8::1",
+            r#"{"ShowFlows":{"interface":null,"mac":null,"host":"2001:db8::1"}}"#,
+        ),
         ("clear counters gi0/1", r#"{"ClearCounters":"GigabitEthernet0/1"}"#),
         ("clear logging", r#""ClearLogging""#),
         ("copy run start", r#""Save""#),

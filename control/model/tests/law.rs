@@ -3,7 +3,9 @@
 mod layer3;
 mod lists;
 
-use mona_model::config::{Config, InterfaceConfig, Io, Profile, Switchport, SwitchportMode, VlanConfig};
+use mona_model::config::{
+    Config, FlowCacheConfig, InterfaceConfig, Io, Profile, Switchport, SwitchportMode, VlanConfig,
+};
 use mona_model::grammar::{Parsed, parse};
 use mona_model::names::{InterfaceName, VlanSet};
 use mona_model::print::{print, print_all};
@@ -76,6 +78,7 @@ prop_compose! {
         learning in proptest::option::of(Just(false)),
         switchport in switchport(),
         filters in lists::filters(),
+        uncached in any::<bool>(),
     ) -> InterfaceConfig {
         InterfaceConfig {
             io,
@@ -84,6 +87,7 @@ prop_compose! {
             mtu,
             switchport: Switchport { learning, ..switchport },
             filters,
+            uncached,
             ..Default::default()
         }
     }
@@ -139,6 +143,7 @@ prop_compose! {
         config.mac.aging_secs = aging;
         config.mac.no_learning = no_learning;
         config.logging.buffered = buffered;
+        config.flow_cache = FlowCacheConfig { off: marks[5], hold_secs: buffered.map(|lines| lines % 86_401) };
         layer3::add(&mut config, router);
         config
     }

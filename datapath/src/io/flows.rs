@@ -3,7 +3,7 @@
 //! An outer key leads to a decision or to a look at more of the frame, whose inner key leads to a decision. A flow goes
 //! stale when anything it depends on is raised; a port may hold as many flows as it leaves free.
 
-use super::slots::{Content, Epoch, FREE, Key, Memory, RESTING, Slots, VIRGIN, generation};
+use super::slots::{Content, Epoch, FREE, GENERATIONS, Key, Memory, RESTING, Slots, VIRGIN, generation};
 use crate::flow::{Action, Counted, Dep, Depth, Flow, Inner, Looked, Outer};
 use mona_wire::{Mac, PortId};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -175,6 +175,11 @@ impl FlowTable {
     /// Everything that depends on these is stale before this returns.
     pub fn raise(&mut self, what: impl IntoIterator<Item = Dep>) {
         self.slots.raise(what.into_iter().map(|dep| generation(&dep)));
+    }
+
+    /// Everything is stale before this returns.
+    pub fn raise_all(&mut self) {
+        self.slots.raise(0..GENERATIONS as u32);
     }
 
     /// Remembers a flow, unless what it depends on was raised since it was decided.

@@ -5,6 +5,7 @@ mod acl;
 mod counters;
 mod description;
 mod drops;
+mod flows;
 mod interfaces;
 mod ip_cef;
 mod ip_interface;
@@ -58,6 +59,8 @@ pub fn draw(shown: &Shown) -> Vec<String> {
         Shown::Traceroute(trace) => ip_probe::draw_trace(trace),
         Shown::PlatformPorts(list) => ports::draw(list),
         Shown::PlatformDrops(list) => drops::draw(list),
+        Shown::FlowCache(cache) => flows::draw(cache),
+        Shown::Flows(list) => flows::draw_flows(list),
         Shown::Logging(logging) => logging::draw(logging),
         Shown::Clock(clock) => vec![clock.clone()],
         Shown::Users(list) => users::draw(list),

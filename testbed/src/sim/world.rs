@@ -256,6 +256,7 @@ impl World {
             | Output::Probe(_)
             | Output::Inject { .. }
             | Output::Publish(_)
+            | Output::Raise(_)
             | Output::Log(_)
             | Output::Monitor { .. }
             | Output::ClearCounters(_)
@@ -393,6 +394,8 @@ impl World {
             router: &|_| RouterCounters::default(),
             ip_drops: &|_, _| 0,
             matches: &|_| 0,
+            flow_totals: Default::default(),
+            flows: &Vec::new,
             counters: &Counters::default(),
             clock: Duration::from_nanos(self.now.0).as_nanos() as u64,
             losses: Vec::new(),

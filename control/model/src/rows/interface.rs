@@ -187,7 +187,7 @@ fn make(config: &mut Config, name: InterfaceName) {
     config.interfaces.entry(name).or_default();
 }
 
-fn of<'a>(config: &'a Config, place: &Place) -> Option<&'a InterfaceConfig> {
+pub(crate) fn of<'a>(config: &'a Config, place: &Place) -> Option<&'a InterfaceConfig> {
     place.interfaces().first().and_then(|name| config.interfaces.get(name))
 }
 

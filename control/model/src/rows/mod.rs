@@ -344,6 +344,10 @@ pub enum Action {
     ShowPlatformPorts,
     /// `show platform drops`
     ShowPlatformDrops,
+    /// `show platform flow-cache [summary]`
+    ShowFlowCache,
+    /// `show platform flow-cache flow|interface X …`
+    ShowFlows(FlowFilter),
     /// `show logging`
     ShowLogging,
     /// `show clock`
@@ -389,6 +393,17 @@ pub struct MacFilter {
     pub interface: Option<InterfaceName>,
     /// `vlan N`
     pub vlan: Option<VlanId>,
+}
+
+/// The filters of `show platform flow-cache flow`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowFilter {
+    /// `interface X`: in or out.
+    pub interface: Option<InterfaceName>,
+    /// `address H.H.H`: from or to.
+    pub mac: Option<Mac>,
+    /// `host A`: from or to.
+    pub host: Option<IpAddr>,
 }
 
 /// The views of `show interfaces`.

@@ -1,15 +1,81 @@
-//! What only this platform has: the frame tracer and the lines that hooks send.
+//! What only this platform has: the flow cache, the frame tracer and the lines that hooks send.
 
-use super::interface::io;
-use super::{Action, AddPort, Does, Rejected, Row};
+use super::interface::{each, io, of};
+use super::{Action, AddPort, DONE, Does, FlowFilter, No, Rejected, Row, Said, say};
 use crate::args::Args;
+use crate::modes::Mode;
 use crate::names::InterfaceName;
+use std::net::IpAddr;
 
 const ADD: &str = "platform port add <device:word> [interface <interface:interface>] [tag <tag:word>] \
                    [profile <profile:word>] [{mode:access-vlan} <vlan:vlan>] \
                    [trunk <trunk:vlans> [native-vlan <native:vlan>]] [io {io:auto|packet|xdp}] [{force:force}]";
 
+const FLOW_CACHE: (&str, &str) = ("flow-cache", "Decisions that the kernel remembers and replays");
+const SHOW_FLOWS: &str = "show platform flow-cache (flow | interface <interface:interface>) \
+                          [(address <mac:mac> | host <host:ip> | host <host6:ip6>)]";
+
 pub(super) static ROWS: &[Row] = &[
+    Row::config(
+        &[Mode::Config],
+        "platform flow-cache",
+        No::Words,
+        Does::Set {
+            set: |config, _, _, no| {
+                config.flow_cache.off = no;
+                DONE
+            },
+            get: |config, _| unless(config.flow_cache.off),
+        },
+    )
+    .help(&[FLOW_CACHE]),
+    Row::config(
+        &[Mode::Config],
+        "platform flow-cache hold <seconds:0-86400>",
+        No::Words,
+        Does::Set {
+            set: |config, _, args, no| {
+                config.flow_cache.hold_secs = if no { None } else { args.number("seconds") };
+                DONE
+            },
+            get: |config, _| say(config.flow_cache.hold_secs),
+        },
+    )
+    .help(&[
+        FLOW_CACHE,
+        ("hold", "How long known flows go on while the switch is away"),
+        ("<seconds>", "Seconds; 0: not at all"),
+    ]),
+    Row::config(
+        &[Mode::Interface],
+        "platform flow-cache",
+        No::Words,
+        Does::Set {
+            set: |config, place, _, no| each(config, place, |interface| interface.uncached = no),
+            get: |config, place| unless(of(config, place).is_some_and(|interface| interface.uncached)),
+        },
+    )
+    .help(&[FLOW_CACHE]),
+    Row::exec("show platform flow-cache [summary]", Does::Exec(|_| Ok(Action::ShowFlowCache)))
+        .help(&[FLOW_CACHE, ("summary", "How many flows, where, and why others are not remembered")]),
+    Row::exec(
+        SHOW_FLOWS,
+        Does::Exec(|args| {
+            let host = args.ip("host").map(IpAddr::V4).or(args.ip6("host6").map(IpAddr::V6));
+            let (interface, mac) = (args.interface("interface"), args.mac("mac"));
+            Ok(Action::ShowFlows(FlowFilter { interface, mac, host }))
+        }),
+    )
+    .help(&[
+        FLOW_CACHE,
+        ("flow", "The flows, the busiest first"),
+        ("interface", "Those that come in or leave by one interface"),
+        ("address", "Those from or to one station"),
+        ("<mac>", "48-bit hardware address"),
+        ("host", "Those of packets from or to one address"),
+        ("<host>", "IP address"),
+        ("<host6>", "IPv6 address"),
+    ]),
     Row::exec(
         "packet-tracer input <interface:interface> [vlan <vlan:vlan>] <smac:mac> <dmac:mac> [<ethertype:ethertype>]",
         Does::Exec(|args| match args.interface("interface") {
@@ -77,6 +143,11 @@ pub(super) static ROWS: &[Row] = &[
     .privileged()
     .hidden(),
 ];
+
+/// On is not worth a word.
+fn unless(off: bool) -> Vec<Said> {
+    if off { vec![Said::No(Vec::new())] } else { Vec::new() }
+}
 
 fn trace(interface: InterfaceName, frame: Vec<u8>) -> Result<Action, Rejected> {
     match interface.is_port() {

@@ -1,0 +1,148 @@
+//! `show platform flow-cache`: what the kernel remembers, and why it does not remember the rest.
+
+use crate::show::View;
+use crate::switch::Switch;
+use mona_datapath::flow::{Depth, Flow, Inner, Looked, Uncached};
+use mona_datapath::io::Offload;
+use mona_datapath::io::flows::{Entry, SLOTS};
+use mona_datapath::program::program;
+use mona_model::config::Config;
+use mona_model::names::InterfaceName;
+use mona_model::rows::FlowFilter;
+use mona_model::shown::{FlowCache, FlowCachePort, FlowRow, Flows, TraceStep};
+use mona_wire::PortId;
+use mona_wire::eth::{IPV4, IPV6};
+use std::net::IpAddr;
+
+/// Flows that are shown at once: a table of a hundred thousand is for filters.
+const SHOWN: usize = 1000;
+
+impl Switch {
+    /// `show platform flow-cache`
+    pub(crate) fn flow_cache(&self, view: &View) -> FlowCache {
+        let totals = &view.flow_totals;
+        let port = |(name, port): (&InterfaceName, &crate::state::Port)| {
+            let stats = totals.ports.iter().find(|(id, _)| *id == port.id).map(|(_, stats)| *stats).unwrap_or_default();
+            FlowCachePort {
+                name: *name,
+                on: self.snapshot.port(port.id).is_some_and(|port| port.cached),
+                flows: stats.flows as u64,
+                hits: stats.hits,
+                misses: (view.raw)(port.id).rx_frames.saturating_sub(stats.hits),
+                evictions: stats.evictions,
+                refused: stats.refused,
+            }
+        };
+        let not_cached = Uncached::ALL.into_iter().zip(Uncached::NAMES).zip(totals.uncached);
+        FlowCache {
+            on: !self.config.flow_cache.off,
+            hold_secs: self.config.flow_cache.hold_secs.unwrap_or(Config::HOLD_SECS),
+            flows: totals.ports.iter().map(|(_, stats)| stats.flows as u64).sum(),
+            room: u64::from(SLOTS) / 2,
+            entered: totals.entered,
+            late: totals.late,
+            lost: totals.lost,
+            ports: self.state.ports.iter().filter(|(_, port)| port.opened.is_some()).map(port).collect(),
+            not_cached: not_cached
+                .filter(|(_, count)| *count > 0)
+                .map(|((why, name), count)| (name.into(), count, sentence(why)))
+                .collect(),
+        }
+    }
+
+    /// `show platform flow-cache flow`
+    pub(crate) fn flows(&self, filter: &FlowFilter, view: &View) -> Flows {
+        let FlowFilter { interface, mac, host } = filter;
+        let chosen = |entry: Entry| {
+            let (from, to) = (self.interface_at(entry.outer.rx)?, self.interface_at(entry.action.to)?);
+            let fits = interface.is_none_or(|name| name == from || name == to)
+                && mac.is_none_or(|mac| mac == entry.outer.src || mac == entry.outer.dst)
+                && host.is_none_or(|host| addresses(&entry.inner).is_some_and(|(a, b)| host == a || host == b));
+            fits.then_some((from, to, entry))
+        };
+        let mut chosen: Vec<_> = (view.flows)().into_iter().filter_map(chosen).collect();
+        let total = chosen.len() as u64;
+        chosen.sort_by_key(|(from, _, entry)| {
+            let Entry { outer, inner, frames, .. } = entry;
+            (std::cmp::Reverse(*frames), *from, outer.vid, outer.src, outer.dst, inner.addresses, inner.ports)
+        });
+        let row = |(from, to, entry): (InterfaceName, InterfaceName, Entry)| FlowRow {
+            from,
+            tag: entry.outer.vid,
+            src: entry.outer.src,
+            dst: entry.outer.dst,
+            matching: matching(&entry.inner, entry.looked),
+            to,
+            tag_out: entry.action.vid,
+            rewrite: entry.action.route.map(|(dst, src)| (src, dst)),
+            mtu: entry.action.mtu,
+            frames: entry.frames,
+            bytes: entry.bytes,
+            idle_secs: view.clock.saturating_sub(entry.used) / 1_000_000_000,
+        };
+        Flows { total, flows: chosen.into_iter().take(SHOWN).map(row).collect() }
+    }
+
+    /// The interface of a port, or the router's whose netdev is behind it.
+    fn interface_at(&self, id: PortId) -> Option<InterfaceName> {
+        let is_behind = |router: &crate::router::RouterPort| router.port.as_ref().is_some_and(|port| port.id == id);
+        let behind = || self.state.routers.iter().find(|(_, router)| is_behind(router)).map(|(name, _)| *name);
+        self.state.interface_of(id).or_else(behind)
+    }
+
+    /// The last step of a trace: would the kernel remember it?
+    pub(crate) fn would_remember(&self, port: PortId, frame: &[u8]) -> TraceStep {
+        let text = match program(&self.snapshot, port, frame, frame.len() as u32, &Offload::default(), 0) {
+            Err(why) => format!("the kernel does not remember it: {}", sentence(why)),
+            Ok(flow) => {
+                let Flow { outer, inner, looked, .. } = flow;
+                let tag = outer.vid.map_or("untagged".into(), |vid| format!("tag {vid}"));
+                let further = matching(&inner, looked).map_or(String::new(), |further| format!(", {further}"));
+                format!("the kernel remembers it for all frames of {} > {}, {tag}{further}", outer.src, outer.dst)
+            }
+        };
+        let config = if self.config.flow_cache.off { vec!["no platform flow-cache".into()] } else { Vec::new() };
+        TraceStep { phase: "flow-cache".into(), text, config }
+    }
+}
+
+fn sentence(why: Uncached) -> String {
+    match why {
+        // Which one is in the table of drops.
+        Uncached::Dropped(_) => "it is dropped, which is counted exactly".into(),
+        why => why.why(),
+    }
+}
+
+fn addresses(inner: &Inner) -> Option<(IpAddr, IpAddr)> {
+    match inner.ethertype {
+        IPV4 => {
+            let address = |at: usize| inner.addresses[at..].first_chunk::<4>().map(|four| IpAddr::from(*four));
+            Some((address(0)?, address(4)?))
+        }
+        IPV6 => {
+            let address = |at: usize| inner.addresses[at..].first_chunk::<16>().map(|six| IpAddr::from(*six));
+            Some((address(0)?, address(16)?))
+        }
+        _ => None,
+    }
+}
+
+/// What of a frame further in is looked at.
+fn matching(inner: &Inner, looked: Looked) -> Option<String> {
+    if looked.depth == Depth::L2 {
+        return None;
+    }
+    let Some((from, to)) = addresses(inner) else {
+        return Some(format!("ethertype 0x{:04x} priority {}", inner.ethertype, inner.tos));
+    };
+    let mut text = format!("{from} > {to} protocol {} tos 0x{:02x}", inner.protocol, inner.tos);
+    if looked.depth == Depth::L4 {
+        let [a, b, c, d] = inner.ports;
+        text += &format!(" ports {} > {}", u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    }
+    if looked.flags {
+        text += &format!(" flags 0x{:02x}", inner.flags);
+    }
+    Some(text)
+}

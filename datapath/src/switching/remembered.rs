@@ -1,0 +1,133 @@
+//! Flows on their way from workers to the kernel; and what they did there, on its way back: into the counters, and to
+//! stations and neighbours, which do not age while the kernel forwards for them.
+
+use super::Datapath;
+use crate::changes::Changes;
+use crate::flow::Uncached;
+use crate::hops::word;
+use crate::io::flows::{Entry, FlowStats, Refused};
+use crate::stats::{Counters, Run};
+use mona_wire::PortId;
+use mona_wire::eth::TAG;
+use nix::time::{ClockId, clock_gettime};
+use std::sync::atomic::Ordering::Release;
+
+/// How long a flow nobody uses is remembered, in nanoseconds.
+const IDLE: u64 = 60_000_000_000;
+
+/// What control counts of flows.
+#[derive(Default)]
+pub(super) struct Remembered {
+    /// What the kernel forwarded.
+    pub(super) counters: Counters,
+    /// Flows that were entered.
+    entered: u64,
+    /// Flows that something had changed for when they came.
+    late: u64,
+    /// Flows of which a port is out of reach for the kernel.
+    device: u64,
+}
+
+/// What is to be shown of the flows.
+#[derive(Clone, Debug, Default)]
+pub struct FlowTotals {
+    /// By port.
+    pub ports: Vec<(PortId, FlowStats)>,
+    /// Flows that were entered since the start.
+    pub entered: u64,
+    /// That something had changed for when they came.
+    pub late: u64,
+    /// That found the rings to control full.
+    pub lost: u64,
+    /// Decisions that are not to be remembered, by [`Uncached::index`].
+    pub uncached: [u64; Uncached::COUNT],
+}
+
+impl Datapath {
+    /// Enters flows that workers decided about, at most `limit` of each worker.
+    pub fn remember(&mut self, limit: usize) {
+        let (now, current) = (monotonic(), self.current.number);
+        let done = &mut self.remembered;
+        for link in &mut self.links {
+            for _ in 0..limit {
+                let Ok(flow) = link.flows.pop() else { break };
+                // What a worker decides by an old snapshot after it was replaced no epoch tells.
+                let entered =
+                    if flow.snapshot == current { self.flows.insert(&flow, now) } else { Err(Refused::Stale) };
+                match entered {
+                    Ok(()) => done.entered += 1,
+                    Err(Refused::Stale) => done.late += 1,
+                    Err(Refused::Device) => done.device += 1,
+                    Err(Refused::Full) => {}
+                }
+            }
+        }
+    }
+
+    /// No flow that depends on these is replayed from here on, and none that was decided before is entered.
+    pub fn raise(&mut self, changes: &Changes) {
+        match changes.deps() {
+            Some(deps) => self.flows.raise(deps.iter().copied()),
+            None => self.flows.raise_all(),
+        }
+        self.shared.epoch.store(self.flows.epoch(), Release);
+    }
+
+    /// Takes over what went by flows since the last time.
+    pub fn fold(&mut self) {
+        let now = monotonic();
+        let (counters, fdb, routing) = (&self.remembered.counters, &self.current.fdb, &self.current.routing);
+        self.flows.fold(now, IDLE, |entry, frames, bytes| {
+            let Entry { outer, action, counted, .. } = entry;
+            let run = |tag: Option<u16>| {
+                let tags = if tag.is_some() { frames * TAG as u64 } else { 0 };
+                Run { frames, bytes: bytes + tags, ..Run::default() }
+            };
+            let (rx, tx) = (run(outer.vid), run(action.vid));
+            counters.received(outer.rx, &rx, now);
+            counters.admitted(counted.from, &rx);
+            counters.sent(action.to, Some(counted.to), &tx, now);
+            counted.lines.iter().flatten().for_each(|line| counters.matched(*line, &rx));
+            if let Some(six) = counted.six {
+                counters.routed((counted.from, counted.to, six), &rx, now);
+            }
+            if counted.alive
+                && let Some(station) = fdb.lookup(counted.from, outer.src)
+                && station.port == outer.rx
+            {
+                fdb.touch(&station);
+            }
+            if let Some(ip) = counted.neighbour
+                && let Some(neighbour) = routing.neighbours.lookup(counted.to, word(ip))
+            {
+                routing.neighbours.touch(&neighbour);
+            }
+        });
+    }
+
+    /// What is to be shown, as of the last [`Datapath::fold`].
+    pub fn flow_totals(&self) -> FlowTotals {
+        let mut uncached = [0; Uncached::COUNT];
+        uncached[Uncached::Device.index()] = self.remembered.device;
+        for link in &self.links {
+            uncached.iter_mut().zip(&link.desk.uncached).for_each(|(sum, counter)| *sum += counter.get());
+        }
+        FlowTotals {
+            ports: self.flows.stats().collect(),
+            entered: self.remembered.entered,
+            late: self.remembered.late,
+            lost: self.links.iter().map(|link| link.desk.flows_lost.get()).sum(),
+            uncached,
+        }
+    }
+
+    /// The flows, as of the last [`Datapath::fold`].
+    pub fn remembered(&self) -> impl Iterator<Item = &Entry> {
+        self.flows.flows()
+    }
+}
+
+/// CLOCK_MONOTONIC, nanoseconds: the clock that workers stamp with.
+fn monotonic() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
+}
