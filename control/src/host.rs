@@ -33,6 +33,8 @@ pub struct Host {
     plan: Arc<HostPlan>,
     /// What was set at which netdev.
     set: BTreeMap<u32, Settings>,
+    /// Routes that were given to Linux.
+    given: BTreeSet<Key>,
     /// What is wrong, and was said.
     wrong: BTreeSet<String>,
 }
@@ -78,7 +80,13 @@ type Batch = Vec<(Message, u16, String)>;
 impl Host {
     /// For the switch of this name; it has no plan yet.
     pub fn new(name: &str) -> Host {
-        Host { mark: format!("{name} host"), plan: Arc::default(), set: BTreeMap::new(), wrong: BTreeSet::new() }
+        Host {
+            mark: format!("{name} host"),
+            plan: Arc::default(),
+            set: BTreeMap::new(),
+            given: BTreeSet::new(),
+            wrong: BTreeSet::new(),
+        }
     }
 
     /// What is to be from now on.
@@ -94,8 +102,12 @@ impl Host {
 
     /// Are there netdevs of switches of other names?
     pub fn others(name: &str, requests: &mut Requests) -> io::Result<bool> {
-        let own = Host::new(name).mark;
-        Ok(netdevs(requests)?.values().any(|is| is.alias.ends_with(" host") && is.alias != own))
+        let own = Host::new(name);
+        Ok(netdevs(requests)?.values().any(|is| own.is_of_another(is)))
+    }
+
+    fn is_of_another(&self, is: &Netdev) -> bool {
+        is.alias.ends_with(" host") && is.alias != self.mark
     }
 
     /// Is a netdev of this name part of the plan?
@@ -137,7 +149,8 @@ impl Host {
             shape(name, link, is, all.get(&link.peer), &mut batch);
         }
         address(&plan, &netdevs, &addresses(requests)?, &mut batch, &mut wrong);
-        route(&plan, &netdevs, own, &mut batch);
+        let alone = !all.values().any(|is| self.is_of_another(is));
+        route(&plan, &netdevs, own, alone, &mut self.given, &mut batch, &mut wrong);
         followed.changed |= !batch.is_empty();
         carry_out(requests, batch, &mut wrong)?;
         followed.netdevs = netdevs.into_iter().map(|(name, is)| (is.index, name.into())).collect();
@@ -277,8 +290,20 @@ fn address(
     }
 }
 
-/// The static routes by netdevs that are there and up.
-fn route<'a>(plan: &HostPlan, netdevs: &Netdevs, own: impl Iterator<Item = (&'a Key, &'a [Hop])>, batch: &mut Batch) {
+/// The static routes by netdevs that are there and up. `own`: those of all switches of this network namespace, which have one
+/// protocol number; what neither was given by us nor leads by our netdevs is another's, unless we are `alone`.
+fn route<'a>(
+    plan: &HostPlan,
+    netdevs: &Netdevs,
+    own: impl Iterator<Item = (&'a Key, &'a [Hop])>,
+    alone: bool,
+    given: &mut BTreeSet<Key>,
+    batch: &mut Batch,
+    wrong: &mut Vec<String>,
+) {
+    let by_us = |hop: &Hop| netdevs.values().any(|is| is.index == hop.index);
+    let before = std::mem::take(given);
+    let is_ours = |key: &Key, hops: &[Hop]| alone || before.contains(key) || hops.iter().any(by_us);
     let mut wanted: BTreeMap<Key, Vec<Hop>> = BTreeMap::new();
     for (prefix, route) in &plan.routes {
         // By this routing daemons know its distance: FRR takes it from the upper byte of the metric of others' routes.
@@ -292,9 +317,16 @@ fn route<'a>(plan: &HostPlan, netdevs: &Netdevs, own: impl Iterator<Item = (&'a 
             wanted.insert(key, hops);
         }
     }
+    given.extend(wanted.keys());
     for (key, hops) in own {
         match wanted.get(key) {
             Some(new) if new == hops => drop(wanted.remove(key)),
+            Some(_) if !is_ours(key, hops) => {
+                wanted.remove(key);
+                given.remove(key);
+                wrong.push(format!("another switch of this host has a route to {} in Linux: ours is not there", key.0));
+            }
+            None if !is_ours(key, hops) => {}
             // An IPv4 route is replaced whatever it was; an IPv6 one only by one of its kind.
             Some(_) if key.0.addr().is_ipv4() => {}
             _ => {

@@ -115,7 +115,8 @@ fn another_switch_keeps_what_is_its() {
     let config = |port, vlan| {
         format!(
             "vlan {vlan}\ninterface gi0/1\n device {port}\n switchport access vlan {vlan}\n\
-             interface vlan {vlan}\n ip address 10.0.{vlan}.1 255.255.255.0\nip route 10.{vlan}.0.0 255.255.0.0 10.0.{vlan}.9\n"
+             interface vlan {vlan}\n ip address 10.0.{vlan}.1 255.255.255.0\nip route 10.{vlan}.0.0 255.255.0.0 10.0.{vlan}.9\n\
+             ip route 10.1{vlan}.0.0 255.255.0.0 null0\n"
         )
     };
     let first = world.named_switch(&namespace, "one", &config("p1", 10), &[]);
@@ -126,6 +127,13 @@ fn another_switch_keeps_what_is_its() {
         "{}",
         routes(&world)
     );
+    // They have one protocol number, and leave each other's routes alone.
+    let news = String::from_utf8_lossy(&world.attempt(&namespace, "timeout 2 ip monitor route").stdout).into_owned();
+    assert!(!news.contains("proto 77"), "{news}");
+    // Each takes back what it gave, what drops too.
+    world.cli(&second, &["configure terminal", "no ip route 10.120.0.0 255.255.0.0 null0", "end"]);
+    assert!(wait(|| !routes(&world).contains("10.120.0.0/16")), "{}", routes(&world));
+    assert!(routes(&world).contains("10.110.0.0/16"), "{}", routes(&world));
     world.kill_switch(&first);
     let run = first.config.parent().expect("a directory").display().to_string();
     let (done, said) = world.ctl(&first, &["reset", "--name", "one", "--run", &run]);
