@@ -53,8 +53,11 @@ impl Packet {
     /// May it pass with the options it has?
     #[inline]
     pub fn check_options(&self, frame: &Frame<'_>, wanted: Options) -> Result<(), Drop> {
-        let header = frame.bytes.get(frame.eth.len()..self.behind).unwrap_or_default();
-        if header.len() > ip4::HEADER && !self.six { options(header, wanted) } else { Ok(()) }
+        let begin = frame.eth.len();
+        if self.six || self.behind == begin + ip4::HEADER {
+            return Ok(());
+        }
+        options(frame.bytes.get(begin..self.behind).unwrap_or_default(), wanted)
     }
 
     /// Is it a message of neighbour discovery (RFC 4861 4)?
