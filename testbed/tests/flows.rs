@@ -1,0 +1,434 @@
+//! The flow cache through a real switchd: known flows are the kernel's, the first frame after a change obeys it, what is
+//! counted and what ages is the same, and turning it on and off loses, doubles and reorders nothing.
+
+use mona_datapath::io::raw::RawSocket;
+use mona_model::shown::{FlowCache, Flows, Shown};
+use mona_swcli::client::Client;
+use mona_testbed::netns::{Switch, World, wait};
+use mona_wire::checksum::Sum;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+const PORTS: u16 = 4;
+
+/// Stations a, b, … on the ports 1, 2, … of VLAN 10; the cables of port 4 lead to VLAN 20 with a router between.
+const CONFIG: &str = "\
+vlan 10,20,30
+ip access-list extended none
+ deny udp any any eq 9
+ permit ip any any
+interface gi0/1
+ device p1
+ switchport access vlan 10
+interface gi0/2
+ device p2
+ switchport access vlan 10
+interface gi0/3
+ device p3
+ switchport mode trunk
+ switchport trunk allowed vlan 10,30
+interface gi0/4
+ device p4
+ switchport access vlan 20
+interface vlan 10
+ ip address 10.0.10.1 255.255.255.0
+interface vlan 20
+ ip address 10.0.20.1 255.255.255.0
+interface vlan 30
+ ip address 10.0.30.1 255.255.255.0
+ip route 10.9.0.0 255.255.0.0 10.0.20.2
+arp 10.0.20.2 0200.0000.0004 arpa
+arp 10.0.30.2 0200.0000.0003 arpa
+mac address-table static 0200.0000.0004 vlan 20 interface gi0/4
+mac address-table static 0200.0000.0003 vlan 30 interface gi0/3
+end
+";
+
+struct Bed {
+    world: World,
+    switch: Switch,
+    client: Client,
+    sockets: BTreeMap<u16, RawSocket>,
+    next: u32,
+}
+
+impl Bed {
+    fn new(label: &str) -> Bed {
+        let mut world = World::new(&format!("flows-{label}"));
+        let (sw, hosts) = (world.namespace("sw"), world.namespace("hosts"));
+        let mut sockets = BTreeMap::new();
+        for port in 1..=PORTS {
+            world.cable((&sw, &format!("p{port}")), (&hosts, &format!("h{port}")));
+            sockets.insert(port, world.raw(&hosts, &format!("h{port}")));
+        }
+        let switch = world.switch(&sw, CONFIG, &["--workers", "1", "--io", "packet"]);
+        let client = Client::connect(&switch.socket).expect("it answers");
+        let mut bed = Bed { world, switch, client, sockets, next: 1 };
+        let up = wait(|| {
+            let status = bed.world.cli(&bed.switch, &["show interfaces status"]);
+            status.matches(" connected ").count() >= usize::from(PORTS)
+        });
+        assert!(up, "{}", bed.world.messages(&bed.switch));
+        for (port, tag) in [(1, None), (2, None), (3, Some(10))] {
+            bed.teach(port, port as u8, tag);
+        }
+        bed
+    }
+
+    /// Lines of configuration, each in the mode that the ones before lead to.
+    fn configure(&mut self, lines: &[&str]) {
+        let mut context = vec!["configure terminal".to_string()];
+        for line in lines {
+            let reply = self.client.request(&context, line).expect("it answers");
+            assert!(reply.error.is_none(), "{line}: {:?}", reply.error);
+            context = reply.context;
+        }
+    }
+
+    fn ask(&mut self, line: &str) -> Shown {
+        let reply = self.client.request(&[], line).expect("it answers");
+        reply.shown.into_iter().next().unwrap_or_else(|| panic!("{line}: {:?}", reply.error))
+    }
+
+    fn summary(&mut self) -> FlowCache {
+        match self.ask("show platform flow-cache") {
+            Shown::FlowCache(cache) => cache,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn flows(&mut self, filter: &str) -> Flows {
+        match self.ask(&format!("show platform flow-cache flow {filter}")) {
+            Shown::Flows(flows) => flows,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn hits(&mut self, port: usize) -> u64 {
+        self.summary().ports[port - 1].hits
+    }
+
+    /// A station says something to itself until the switch knows it there.
+    fn teach(&mut self, port: u16, station: u8, tag: Option<u16>) {
+        let frame = self.frame([2, 0, 0, 0, 0, 0x77], station, tag);
+        let line = format!("show mac address-table dynamic address 0200.0000.{station:04x} vlan 10");
+        let known = wait(|| {
+            self.sockets[&port].send(&frame).expect("it is sent");
+            matches!(self.ask(&line), Shown::MacTable(rows)
+                if rows.iter().any(|row| row.port.is_some_and(|name| name.to_string() == format!("GigabitEthernet0/{port}"))))
+        });
+        assert!(known, "station {station} is not learned on port {port}");
+        self.drain();
+    }
+
+    fn drain(&self) {
+        std::thread::sleep(Duration::from_millis(20));
+        for socket in self.sockets.values() {
+            while let Ok(Some(_)) = socket.receive(Duration::ZERO) {}
+        }
+    }
+
+    /// A frame with a number of its own.
+    fn frame(&mut self, dst: [u8; 6], src: u8, tag: Option<u16>) -> Vec<u8> {
+        let mut frame = [dst, [2, 0, 0, 0, 0, src]].concat();
+        frame.extend(tag.iter().flat_map(|vid| [0x81, 0, (vid >> 8) as u8, *vid as u8]));
+        frame.extend([0x88, 0xb5]);
+        frame.extend(self.number());
+        frame.resize(64, 0);
+        frame
+    }
+
+    fn number(&mut self) -> [u8; 4] {
+        self.next += 1;
+        self.next.to_be_bytes()
+    }
+
+    /// A UDP packet for the router.
+    fn packet(&mut self, to: [u8; 4], port: u16) -> Vec<u8> {
+        let mut packet =
+            [&self.router()[..], &[2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 60, 0, 0, 0, 0, 64, 17, 0, 0]].concat();
+        packet.extend([10, 0, 10, 2]);
+        packet.extend(to);
+        let sum = Sum::default().bytes(&packet[14..34]).finish();
+        packet[24..26].copy_from_slice(&sum.to_be_bytes());
+        packet.extend([0, 7]);
+        packet.extend(port.to_be_bytes());
+        packet.extend([0, 40, 0, 0]);
+        packet.extend(self.number());
+        packet.resize(74, 0);
+        packet
+    }
+
+    fn router(&self) -> [u8; 6] {
+        let shown = self.world.exec(&self.switch.namespace, "ip -br link show vlan10");
+        let mac = shown.split_whitespace().nth(2).expect("its address");
+        let mac: mona_wire::Mac = mac.parse().unwrap_or_else(|why| panic!("{mac}: {why}"));
+        mac.0
+    }
+
+    /// Sends it, and says by which ports it comes out, and how.
+    fn send(&self, from: u16, frame: &[u8], expected: usize) -> Vec<(u16, Vec<u8>)> {
+        let number = number_at(frame);
+        let has = |bytes: &[u8]| bytes.windows(4).any(|four| four == number);
+        self.sockets[&from].send(frame).expect("it is sent");
+        let (mut got, until) = (Vec::new(), Instant::now() + Duration::from_secs(2));
+        let mut quiet = Instant::now() + Duration::from_millis(20);
+        while Instant::now() < quiet || (got.len() < expected && Instant::now() < until) {
+            for (port, socket) in &self.sockets {
+                while let Ok(Some(bytes)) = socket.receive(Duration::ZERO) {
+                    if has(&bytes) {
+                        got.push((*port, bytes));
+                        quiet = Instant::now() + Duration::from_millis(20);
+                    }
+                }
+            }
+            std::thread::yield_now();
+        }
+        got
+    }
+
+    /// Ports by which a frame comes out.
+    fn ports(&self, from: u16, frame: &[u8], expected: usize) -> Vec<u16> {
+        self.send(from, frame, expected).into_iter().map(|(port, _)| port).collect()
+    }
+
+    /// Sends frames made by `make` until the kernel forwards them.
+    fn warm(&mut self, from: u16, to: u16, make: impl Fn(&mut Bed) -> Vec<u8>) {
+        let before = self.hits(usize::from(from));
+        let hit = wait(|| {
+            let frame = make(self);
+            assert_eq!(self.ports(from, &frame, 1), [to], "every one arrives");
+            self.hits(usize::from(from)) > before
+        });
+        assert!(hit, "never remembered: {:?}\n{}", self.summary(), self.world.messages(&self.switch));
+    }
+}
+
+/// The number in a frame: behind the EtherType, or the UDP header.
+fn number_at(frame: &[u8]) -> &[u8] {
+    match frame[12..14] {
+        [0x81, 0] => &frame[18..22],
+        [8, 0] => &frame[42..46],
+        _ => &frame[14..18],
+    }
+}
+
+const B: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+#[test]
+fn the_first_frame_after_a_change_obeys() {
+    let mut bed = Bed::new("change");
+    let to_b = |bed: &mut Bed| bed.frame(B, 1, None);
+    // Who is no longer there is flooded for.
+    let changes: &[(&[&str], &[u16], &[&str])] = &[
+        (&["no vlan 10"], &[], &["vlan 10"]),
+        (&["interface gi0/2", "shutdown"], &[3], &["interface gi0/2", "no shutdown"]),
+        (&["interface gi0/2", "switchport access vlan 30"], &[3], &["interface gi0/2", "switchport access vlan 10"]),
+        (
+            &["mac address-table static 0200.0000.0002 vlan 10 interface gi0/3"],
+            &[3],
+            &["no mac address-table static 0200.0000.0002 vlan 10"],
+        ),
+    ];
+    for (change, ports, back) in changes {
+        bed.teach(2, 2, None);
+        bed.teach(1, 1, None);
+        bed.warm(1, 2, to_b);
+        bed.configure(change);
+        let frame = bed.frame(B, 1, None);
+        assert_eq!(bed.ports(1, &frame, ports.len()), *ports, "{change:?}");
+        bed.configure(back);
+        let up = wait(|| {
+            bed.world.cli(&bed.switch, &["show interfaces status"]).matches(" connected ").count() >= usize::from(PORTS)
+        });
+        assert!(up);
+    }
+    // A station that is seen elsewhere is there.
+    bed.teach(2, 2, None);
+    bed.teach(1, 1, None);
+    bed.warm(1, 2, to_b);
+    bed.teach(3, 2, Some(10));
+    let frame = bed.frame(B, 1, None);
+    assert_eq!(bed.ports(1, &frame, 1), [3]);
+    // And one that is told to be forgotten is flooded for.
+    bed.configure(&["interface vlan 10", "shutdown"]);
+    bed.warm(1, 3, to_b);
+    let _ = bed.client.request(&[], "clear mac address-table dynamic").expect("it answers");
+    let frame = bed.frame(B, 1, None);
+    assert_eq!(bed.ports(1, &frame, 2), [2, 3]);
+}
+
+#[test]
+fn what_is_routed_and_filtered_obeys_too() {
+    let mut bed = Bed::new("routed");
+    let packet = |bed: &mut Bed| bed.packet([10, 9, 1, 1], 9);
+    bed.warm(1, 4, packet);
+    let sent = packet(&mut bed);
+    let got = bed.send(1, &sent, 1);
+    let (frame, router) = (&got[0].1, bed.router());
+    assert_eq!((&frame[..6], &frame[6..12], frame[22]), (&[2, 0, 0, 0, 0, 4][..], &router[..], 63), "rewritten");
+    assert_eq!(Sum::default().bytes(&frame[14..34]).finish(), 0, "with a right checksum");
+    let shown = bed.flows("host 10.9.1.1");
+    assert_eq!((shown.total, shown.flows[0].rewrite.is_some()), (1, true), "{shown:?}");
+    assert_eq!(shown.flows[0].matching.as_deref(), Some("10.0.10.2 > 10.9.1.1 protocol 17 tos 0x00"));
+    let changes: &[(&[&str], &[u16], &[&str])] = &[
+        (&["ip route 10.9.1.0 255.255.255.0 10.0.30.2"], &[3], &["no ip route 10.9.1.0 255.255.255.0 10.0.30.2"]),
+        (&["ip route 10.9.1.1 255.255.255.255 null0"], &[], &["no ip route 10.9.1.1 255.255.255.255 null0"]),
+        (&["interface gi0/1", "ip access-group none in"], &[], &["interface gi0/1", "no ip access-group none in"]),
+        (
+            &["interface vlan 20", "ip access-group none out"],
+            &[],
+            &["interface vlan 20", "no ip access-group none out"],
+        ),
+        (&["no arp 10.0.20.2 0200.0000.0004 arpa"], &[], &["arp 10.0.20.2 0200.0000.0004 arpa"]),
+        (&["no ip routing"], &[], &["ip routing"]),
+        (&["interface vlan 20", "shutdown"], &[], &["interface vlan 20", "no shutdown"]),
+    ];
+    for (change, ports, back) in changes {
+        bed.warm(1, 4, packet);
+        bed.configure(change);
+        let frame = packet(&mut bed);
+        assert_eq!(bed.ports(1, &frame, ports.len()), *ports, "{change:?}");
+        bed.configure(back);
+        let again = wait(|| {
+            let frame = packet(&mut bed);
+            bed.ports(1, &frame, 1) == [4]
+        });
+        assert!(again, "after {back:?}");
+    }
+    // A line that is added to a list in use; other ports go on meanwhile.
+    let other = |bed: &mut Bed| bed.packet([10, 9, 1, 1], 10);
+    bed.configure(&["interface gi0/1", "ip access-group free in", "ip access-list extended free", "permit ip any any"]);
+    bed.warm(1, 4, packet);
+    bed.configure(&["ip access-list extended free", "5 deny udp any any eq 9"]);
+    let frame = packet(&mut bed);
+    assert!(bed.ports(1, &frame, 0).is_empty());
+    bed.warm(1, 4, other);
+    let frame = packet(&mut bed);
+    assert!(bed.ports(1, &frame, 0).is_empty(), "what is denied is not remembered by who is permitted");
+    let shown = bed.flows("host 10.9.1.1");
+    assert!(
+        shown.flows.iter().any(|flow| flow.matching.as_ref().is_some_and(|m| m.ends_with("ports 7 > 10"))),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn counters_say_what_was_sent() {
+    let mut bed = Bed::new("counters");
+    bed.configure(&["interface gi0/1", "ip access-group all in", "ip access-list extended all", "permit ip any any"]);
+    let packet = |bed: &mut Bed| bed.packet([10, 9, 1, 1], 9);
+    bed.warm(1, 4, packet);
+    let _ = bed.client.request(&[], "clear counters").expect("it answers");
+    let _ = bed.client.request(&[], "clear access-list counters").expect("it answers");
+    let hits = bed.hits(1);
+    const FRAMES: u64 = 300;
+    for _ in 0..FRAMES {
+        let frame = packet(&mut bed);
+        assert_eq!(bed.ports(1, &frame, 1), [4]);
+    }
+    assert!(bed.hits(1) - hits > FRAMES * 9 / 10, "{:?}", bed.summary());
+    let counted = |bed: &mut Bed| match bed.ask("show interfaces gi0/1") {
+        Shown::Interfaces(list) => list[0].counters.clone(),
+        other => panic!("{other:?}"),
+    };
+    let rx = counted(&mut bed);
+    let tx = match bed.ask("show interfaces gi0/4") {
+        Shown::Interfaces(list) => list[0].counters.clone(),
+        other => panic!("{other:?}"),
+    };
+    let unicast = |frames: u64, multicast: u64, broadcast: u64| frames - multicast - broadcast;
+    assert_eq!(unicast(rx.rx_frames, rx.rx_multicast, rx.rx_broadcast), FRAMES);
+    assert_eq!(unicast(tx.tx_frames, tx.tx_multicast, tx.tx_broadcast), FRAMES);
+    if rx.rx_frames == FRAMES && tx.tx_frames == FRAMES {
+        assert_eq!((rx.rx_bytes, tx.tx_bytes), (FRAMES * 74, FRAMES * 74));
+    }
+    assert!(rx.last_input_secs.is_some_and(|secs| secs < 5));
+    let Shown::AccessLists(lists) = bed.ask("show access-lists all") else { panic!("lists") };
+    assert_eq!(lists[0].lines[0].matches, FRAMES, "{lists:?}");
+}
+
+#[test]
+fn off_and_on_while_frames_flow() {
+    let mut bed = Bed::new("toggle");
+    let to_b = |bed: &mut Bed| bed.frame(B, 1, None);
+    bed.warm(1, 2, to_b);
+    let socket = bed.switch.socket.clone();
+    let (hits, misses) = (bed.hits(1), bed.summary().ports[0].misses);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let order = std::sync::atomic::Ordering::Relaxed;
+    std::thread::scope(|scope| {
+        let toggling = scope.spawn(|| {
+            let mut client = Client::connect(&socket).expect("it answers");
+            let global = vec!["configure terminal".to_string()];
+            let inside = [&global[..], &["interface gi0/2".to_string()]].concat();
+            let mut toggled = 0;
+            while !done.load(order) || toggled < 10 {
+                for (context, line) in [
+                    (&global, "no platform flow-cache"),
+                    (&global, "platform flow-cache"),
+                    (&inside, "no platform flow-cache"),
+                    (&inside, "platform flow-cache"),
+                ] {
+                    assert!(client.request(context, line).expect("it answers").error.is_none());
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                toggled += 1;
+            }
+        });
+        let frame = |number: u32| {
+            let mut frame = [&B[..], &[2, 0, 0, 0, 0, 1, 0x88, 0xb5]].concat();
+            frame.extend(number.to_be_bytes());
+            frame.resize(64, 0);
+            frame
+        };
+        let (from, to) = (&bed.sockets[&1], &bed.sockets[&2]);
+        let (mut sent, mut got) = (1_000_000u32, 1_000_000u32);
+        let until = Instant::now() + Duration::from_secs(4);
+        // So many on their way at most that no socket overflows.
+        while Instant::now() < until || got < sent {
+            if Instant::now() < until && sent - got < 48 {
+                from.send(&frame(sent)).expect("it is sent");
+                sent += 1;
+            }
+            while let Ok(Some(bytes)) = to.receive(Duration::ZERO) {
+                let ours = bytes.len() >= 18
+                    && bytes[12..14] == [0x88, 0xb5]
+                    && bytes[14..18] >= 1_000_000u32.to_be_bytes()[..];
+                if ours {
+                    let number = u32::from_be_bytes([bytes[14], bytes[15], bytes[16], bytes[17]]);
+                    assert_eq!(number, got, "lost, doubled or out of order");
+                    got += 1;
+                }
+            }
+            assert!(Instant::now() < until + Duration::from_secs(10), "{} frames never came", sent - got);
+        }
+        done.store(true, order);
+        toggling.join().expect("it toggles");
+        assert!(sent > 1_001_000, "{sent}");
+    });
+    let now = bed.summary();
+    assert!(now.ports[0].hits > hits + 100 && now.ports[0].misses > misses + 100, "both ways were taken: {now:?}");
+}
+
+#[test]
+fn who_is_heard_by_the_kernel_alone_does_not_age() {
+    let mut bed = Bed::new("age");
+    bed.configure(&["mac address-table aging-time 10"]);
+    bed.teach(1, 1, None);
+    bed.teach(2, 2, None);
+    bed.warm(1, 2, |bed| bed.frame(B, 1, None));
+    bed.warm(2, 1, |bed| bed.frame([2, 0, 0, 0, 0, 1], 2, None));
+    let misses = bed.summary().ports[0].misses;
+    let until = Instant::now() + Duration::from_secs(16);
+    while Instant::now() < until {
+        for (from, frame) in [(1, bed.frame(B, 1, None)), (2, bed.frame([2, 0, 0, 0, 0, 1], 2, None))] {
+            bed.sockets[&from].send(&frame).expect("it is sent");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let table = bed.world.cli(&bed.switch, &["show mac address-table dynamic vlan 10"]);
+    assert!(table.contains("0200.0000.0001") && table.contains("0200.0000.0002"), "{table}");
+    assert!(!table.contains("0200.0000.0003"), "who is silent ages: {table}");
+    assert!(bed.summary().ports[0].misses < misses + 20, "the kernel forwarded: {:?}", bed.summary());
+}
