@@ -1,172 +1,53 @@
-//! What the kernel replays: real netdevs in a network namespace of each test's own (root), a worker that only watches what
-//! comes up to it, and this test in the part of control.
+//! What the kernel replays: real netdevs in a network namespace of each test's own (root).
 
+mod rig;
 mod world;
 
-use mona_datapath::flow::{Depth, Flow};
-use mona_datapath::io::flows::FlowTable;
-use mona_datapath::io::packet::{Backplane, PacketPorts};
-use mona_datapath::io::raw::RawSocket;
-use mona_datapath::io::{Offload, RxFrame};
-use mona_datapath::offload::Leaving;
-use mona_datapath::program::program;
-use mona_datapath::{Recorder, Snapshot};
-use mona_wire::PortId;
-use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
-use world::{Line, World, line};
+use mona_datapath::flow::{Dep, Depth};
+use mona_datapath::io::{CsumStart, Gso, GsoKind, Offload};
+use mona_wire::{PortId, Tci};
+use rig::{Fate, Rig, alone, expected};
+use world::{Line, World, line, mac, vlan};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const WORLD: &str = "
+    vlan 10 20
+    p1 access 10
+    p2 trunk 10,20
+    p3 trunk 10,20 native 20
+    p4 access 20
+    svi 10 10.0.10.1/24 2001:db8:10::1/64
+    svi 20 10.0.20.1/24 2001:db8:20::1/64
+    hash ports
+    route 10.9.0.0/16 via 10.0.20.2 10.0.20.3
+    neighbour 20 10.0.20.2 b
+    neighbour 20 10.0.20.3 d
+    neighbour 20 2001:db8:20::2 b
+    station 10 a p1
+    station 10 c p2
+    station 20 b p2
+    station 20 d p4
+    station 20 e p3";
 
-/// Runs a test in a namespace of its own, which ends with its thread.
-fn alone(test: impl FnOnce() + Send + 'static) {
-    let done = thread::spawn(|| {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("root");
-        test();
-    });
-    if let Err(panic) = done.join() {
-        std::panic::resume_unwind(panic);
-    }
+fn up(line: &Line, offload: &Offload) -> Fate {
+    Fate::Up(line.rx, line.bytes.clone(), *offload)
 }
 
-fn sh(line: &str) -> String {
-    let output = Command::new("sh").args(["-c", line]).output().expect("sh");
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{line}: {text}");
-    text
-}
-
-/// What became of a frame.
-#[derive(Debug, PartialEq, Eq)]
-enum Fate {
-    /// Userspace has to decide.
-    Up(PortId, Vec<u8>, Offload),
-    /// The kernel sent it by this port.
-    Replayed(PortId, Vec<u8>),
-}
-
-/// Ports on cables, and what a switch knows.
-struct Rig {
-    _ports: PacketPorts,
-    backplane: Backplane,
-    table: FlowTable,
-    hosts: Vec<RawSocket>,
-    clock: Instant,
-}
-
-impl Rig {
-    /// Ports p1 to p`count`, with cables whose ends are the hosts'.
-    fn new(count: u16) -> Rig {
-        sh("sysctl -qw net.ipv6.conf.default.disable_ipv6=1; ip link set lo up");
-        let (mut ports, mut backplanes, _urgent) = PacketPorts::start("replay", 1).expect("start");
-        let mut table = ports.flows().expect("flows");
-        table.hold(0);
-        let mut hosts = Vec::new();
-        for port in 1..=count {
-            sh(&format!(
-                "ip link add a{port} mtu 9000 type veth peer name b{port} mtu 9000
-                 ip link set a{port} up; ip link set b{port} up"
-            ));
-            let opened = ports.open(PortId(port), &format!("a{port}"), 0).expect("open");
-            table.set_port(PortId(port), opened.way);
-            hosts.push(RawSocket::open(&format!("b{port}")).expect("socket"));
-        }
-        let backplane = backplanes.remove(0);
-        Rig { _ports: ports, backplane, table, hosts, clock: Instant::now() }
-    }
-
-    fn now(&self) -> u64 {
-        self.clock.elapsed().as_nanos() as u64
-    }
-
-    fn up(&mut self) -> Option<Fate> {
-        let mut frames: Vec<RxFrame> = Vec::new();
-        self.backplane.receive(&mut frames, 1);
-        let fate = frames.first().map(|frame| Fate::Up(frame.rx, frame.bytes().to_vec(), frame.offload));
-        self.backplane.flush();
-        self.backplane.release();
-        fate
-    }
-
-    /// Sends a frame from the host behind a port: what becomes of it?
-    fn send(&mut self, line: &Line) -> Fate {
-        self.hosts[usize::from(line.rx.0) - 1].send(&line.bytes).expect("sent");
-        let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
-            if let Some(fate) = self.up() {
-                return fate;
-            }
-            for (host, port) in self.hosts.iter().zip(1..) {
-                if let Some(bytes) = host.receive(Duration::ZERO).expect("a socket") {
-                    return Fate::Replayed(PortId(port), bytes);
-                }
-            }
-        }
-        panic!("{:x?} is lost", line.bytes);
-    }
-
-    /// Remembers what is decided about a frame, as control does.
-    fn learn(&mut self, snapshot: &Snapshot, line: &Line) -> Flow {
-        let epoch = self.table.epoch();
-        let decided = program(snapshot, line.rx, &line.bytes, line.bytes.len() as u32, &Offload::default(), epoch);
-        let flow = decided.unwrap_or_else(|why| panic!("{:x?}: {}", line.bytes, why.why()));
-        self.table.insert(&flow, self.now()).expect("room");
-        flow
-    }
-}
-
-/// What a frame is when the switch has sent it, if it goes to one port.
-fn expected(snapshot: &Snapshot, line: &Line) -> Option<Fate> {
-    let recorder = Recorder::trace(snapshot, line.rx, &line.bytes, &Offload::default());
-    let [(port, tag)] = recorder.sends[..] else { return None };
-    let mut bytes = line.bytes.clone();
-    if let Some((_, rewrite)) = recorder.rewrite {
-        rewrite.apply(&mut bytes);
-        bytes.truncate(rewrite.len as usize);
-    }
-    let leaving = Leaving::new(&bytes, &Offload::default(), tag).expect("a frame");
-    let mut sent = vec![0; leaving.len()];
-    leaving.write(&mut sent).expect("written");
-    Some(Fate::Replayed(port, sent))
-}
-
-/// Three frames up, and then the kernel replays: one before it knows, one that it waits for, the next one.
-fn replays(rig: &mut Rig, world: &World, text: &str, depth: Depth) {
-    let line = line(text);
-    let up = Fate::Up(line.rx, line.bytes.clone(), Offload::default());
-    assert_eq!(rig.send(&line), up, "{text}: not known");
-    let flow = rig.learn(&world.snapshot, &line);
-    assert_eq!(flow.looked.depth, depth, "{text}");
-    assert_eq!(rig.send(&line), up, "{text}: one may be on its way");
-    let expected = expected(&world.snapshot, &line).expect("one port");
-    assert_eq!(rig.send(&line), expected, "{text}");
-    assert_eq!(rig.send(&line), expected, "{text}, again");
+/// Two frames up, and then the kernel replays: one before it knows, one that it waits for, the next one.
+fn replays(rig: &mut Rig, world: &World, line: &Line, offload: &Offload) -> Depth {
+    assert_eq!(rig.send_with(line, offload), up(line, offload), "not known");
+    let flow = rig.learn(&world.snapshot, line, offload);
+    assert_eq!(rig.send_with(line, offload), up(line, offload), "one may be on its way");
+    let expected = expected(&world.snapshot, line, offload).expect("one port");
+    assert_eq!(rig.send_with(line, offload), expected);
+    assert_eq!(rig.send_with(line, offload), expected, "again");
+    flow.looked.depth
 }
 
 #[test]
 fn replay_of_each_depth() {
     alone(|| {
         let mut rig = Rig::new(4);
-        let world = World::new(
-            "vlan 10 20
-            p1 access 10
-            p2 trunk 10,20
-            p3 trunk 10,20 native 20
-            p4 access 20
-            svi 10 10.0.10.1/24 2001:db8:10::1/64
-            svi 20 10.0.20.1/24 2001:db8:20::1/64
-            hash ports
-            route 10.9.0.0/16 via 10.0.20.2 10.0.20.3
-            neighbour 20 10.0.20.2 b
-            neighbour 20 10.0.20.3 d
-            neighbour 20 2001:db8:20::2 b
-            station 10 a p1
-            station 10 c p2
-            station 20 b p2
-            station 20 d p4
-            station 20 e p3",
-        );
+        let world = World::new(WORLD);
         for (text, depth) in [
             ("p1 a>c", Depth::L2),
             ("p2 10/5 c>a", Depth::L2),
@@ -179,11 +60,151 @@ fn replay_of_each_depth() {
             ("p1 a>r 10.0.10.2>10.9.1.1 ports 1000:53", Depth::L4),
             ("p1 a>r 10.0.10.2>10.9.1.1 ports 1001:53", Depth::L4),
         ] {
-            replays(&mut rig, &world, text, depth);
+            assert_eq!(replays(&mut rig, &world, &line(text), &Offload::default()), depth, "{text}");
+            // A flow of the same addresses that looks deeper makes the others be asked for anew.
+            rig.table.flush();
         }
-        rig.table.fold(rig.now(), u64::MAX, |entry, frames, bytes| {
+        rig.table.fold(rig.now() + 1_000_000_000, u64::MAX, |entry, frames, bytes| {
             assert_eq!(frames, 2, "{entry:?}");
             assert!(bytes >= 2 * 60, "{entry:?}");
         });
+    });
+}
+
+/// A TCP segment of so much payload, its checksum and size left to be done; `hosts` as in a line.
+fn super_frame(hosts: &str, payload: usize, mss: u16) -> (Line, Offload) {
+    let six = hosts.contains("::");
+    let ip = if six { 40 } else { 20 };
+    let mut line = line(&format!("{hosts} proto 6 ports 1:2 len {}", ip + 20 + payload));
+    let start = line.bytes.len() - payload - 20;
+    line.bytes[start + 12] = 0x50;
+    line.bytes[start + 13] = 0x10;
+    let kind = if six { GsoKind::Tcp6 } else { GsoKind::Tcp4 };
+    let gso = Gso { kind, ecn: false, size: mss, header: start as u16 + 20 };
+    let csum = CsumStart { start: start as u16, offset: 16 };
+    (line, Offload { csum: Some(csum), gso: (payload > usize::from(mss)).then_some(gso) })
+}
+
+#[test]
+fn replay_of_super_frames_and_partial_checksums() {
+    alone(|| {
+        let mut rig = Rig::new(4);
+        let world = World::new(WORLD);
+        for (hosts, payload, mss) in [
+            ("p1 a>c 10.0.10.2>10.0.10.3", 500, 1460),
+            ("p1 a>c 10.0.10.2>10.0.10.3", 4000, 1460),
+            ("p2 10/3 c>a 10.0.10.3>10.0.10.2", 60000, 1460),
+            ("p4 d>e 2001:db8:20::9>2001:db8:20::8", 30000, 1440),
+            ("p2 20/1 b>e 10.0.20.9>10.0.20.8", 20000, 1460),
+            ("p1 a>r 10.0.10.2>10.0.20.2", 40000, 1460),
+            ("p1 a>r 2001:db8:10::2>2001:db8:20::2", 40000, 1440),
+            ("p1 a>r 10.0.10.2>10.9.1.1", 3000, 1000),
+        ] {
+            let (line, offload) = super_frame(hosts, payload, mss);
+            rig.table.flush();
+            rig.table.fold(rig.now() + 1_000_000_000, u64::MAX, |_, _, _| ());
+            replays(&mut rig, &world, &line, &offload);
+            let mut told = (0, 0);
+            rig.table.fold(rig.now(), u64::MAX, |_, frames, bytes| told = (frames, bytes));
+            let tag = if hosts.contains('/') { 4 } else { 0 };
+            let segments = payload.div_ceil(usize::from(mss));
+            let header = line.bytes.len() - tag - payload;
+            assert_eq!(told, (2 * segments as u64, 2 * (payload + segments * header) as u64), "{hosts}");
+        }
+        // Segments that are too large for the port, and others of the same flow.
+        let (large, offload) = super_frame("p1 a>c 10.0.10.2>10.0.10.3", 4000, 1461);
+        rig.table.flush();
+        let (fits, also) = super_frame("p1 a>c 10.0.10.2>10.0.10.3", 4000, 1460);
+        replays(&mut rig, &world, &fits, &also);
+        assert_eq!(rig.send_with(&large, &offload), up(&large, &offload));
+    });
+}
+
+#[test]
+fn replay_leaves_to_userspace_what_is_out_of_the_ordinary() {
+    alone(|| {
+        let mut rig = Rig::new(4);
+        let world = World::new(WORLD);
+        let nothing = Offload::default();
+        let usual = "p1 a>r 10.0.10.2>10.0.20.2";
+        replays(&mut rig, &world, &line(usual), &nothing);
+        replays(&mut rig, &world, &line("p2 10 c>a"), &nothing);
+        let six = line("p1 a>r 2001:db8:10::2>2001:db8:20::2");
+        assert_eq!(rig.send(&six), up(&six, &nothing));
+        rig.learn(&world.snapshot, &six, &nothing);
+        assert_eq!(rig.send(&six), up(&six, &nothing));
+        assert!(matches!(rig.send(&six), Fate::Replayed(..)));
+        for text in [
+            format!("{usual} ttl 1"),
+            format!("{usual} ttl 0"),
+            format!("{usual} options 01010101"),
+            format!("{usual} frag 2000"),
+            format!("{usual} frag 1"),
+            format!("{usual} byte 10 1"),
+            format!("{usual} byte 3 101"),
+            format!("{usual} len 1501"),
+            format!("{usual} pad 9"),
+            "p1 a>r 2001:db8:10::2>2001:db8:20::2 ttl 1".into(),
+            "p1 a>r 2001:db8:10::2>2001:db8:20::2 pad 1".into(),
+            "p1 a>r 2001:db8:10::2>2001:db8:20::2 len 1501".into(),
+            "p2 10 c>a 1501".into(),
+            "p2 10 c>a 40".into(),
+        ] {
+            assert_eq!(rig.send(&line(&text)), up(&line(&text), &nothing), "{text}");
+        }
+        // A service tag is no tag of ours, and one within ours is payload.
+        let mut service = line("p2 10 c>a");
+        service.bytes[12..14].copy_from_slice(&[0x88, 0xa8]);
+        assert_eq!(rig.send(&service), up(&service, &nothing));
+        let mut double = line("p2 10 c>a");
+        double.bytes.splice(16..16, [0x81, 0, 0, 7]);
+        assert_eq!(rig.send(&double), expected(&world.snapshot, &double, &nothing).expect("one port"));
+        assert_eq!(rig.send(&line(usual)), expected(&world.snapshot, &line(usual), &nothing).expect("one port"));
+    });
+}
+
+#[test]
+fn replay_obeys_at_once() {
+    alone(|| {
+        let mut rig = Rig::new(4);
+        let world = World::new(WORLD);
+        let nothing = Offload::default();
+        let (there, other) = (line("p1 a>c"), line("p4 d>e"));
+        replays(&mut rig, &world, &other, &nothing);
+        for dep in [
+            Dep::Station(vlan("10"), mac("c")),
+            Dep::Port(PortId(1)),
+            Dep::Vlan(vlan("10")),
+            Dep::Member(vlan("10"), PortId(2)),
+        ] {
+            replays(&mut rig, &world, &there, &nothing);
+            rig.table.raise([dep]);
+            assert_eq!(rig.send(&there), up(&there, &nothing), "{dep:?}");
+            let goes = expected(&world.snapshot, &other, &nothing).expect("one port");
+            assert_eq!(rig.send(&other), goes, "what does not depend on {dep:?}");
+        }
+        replays(&mut rig, &world, &there, &nothing);
+        rig.table.enable(false);
+        assert_eq!(rig.send(&there), up(&there, &nothing));
+        rig.table.enable(true);
+        rig.table.hold(1);
+        assert_eq!(rig.send(&there), up(&there, &nothing), "nobody has held it for long");
+        rig.table.hold(0);
+        assert!(matches!(rig.send(&there), Fate::Replayed(..)));
+        rig.table.unset_port(PortId(2));
+        assert_eq!(rig.send(&there), up(&there, &nothing));
+    });
+}
+
+#[test]
+fn replay_keeps_the_priority() {
+    alone(|| {
+        let mut rig = Rig::new(4);
+        let world = World::new(WORLD);
+        let routed = line("p2 10/6 c>r 10.0.10.3>10.0.20.2");
+        replays(&mut rig, &world, &routed, &Offload::default());
+        let Fate::Replayed(PortId(2), bytes, _) = rig.send(&routed) else { panic!("it is replayed") };
+        assert_eq!(bytes[14..16], Tci(6 << 13 | 20).0.to_be_bytes());
+        replays(&mut rig, &world, &line("p3 0/7 e>b"), &Offload::default());
     });
 }

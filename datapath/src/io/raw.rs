@@ -3,6 +3,10 @@
 
 #![allow(unsafe_code)]
 
+use super::Offload;
+use super::vnet::{self, VNET};
+use crate::offload::Leaving;
+use mona_wire::Eth;
 use std::ffi::CString;
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -12,6 +16,8 @@ use std::time::{Duration, Instant};
 /// An AF_PACKET socket bound to one netdev of the network namespace it was opened in.
 pub struct RawSocket {
     fd: OwnedFd,
+    /// Does a virtio header come and go with each frame?
+    described: bool,
 }
 
 impl RawSocket {
@@ -47,9 +53,36 @@ impl RawSocket {
         if bound < 0 {
             return Err(io::Error::last_os_error());
         }
-        let socket = RawSocket { fd };
+        let socket = RawSocket { fd, described: false };
         // What arrived on other netdevs between socket() and bind() is not ours: with protocol 0 nothing did.
         Ok(socket)
+    }
+
+    /// As [`RawSocket::open`], for frames that may leave something to be done: super-frames, partial checksums.
+    pub fn open_with_offload(device: &str) -> io::Result<RawSocket> {
+        let mut socket = RawSocket::open(device)?;
+        set(&socket.fd, libc::PACKET_VNET_HDR, 1)?;
+        socket.described = true;
+        Ok(socket)
+    }
+
+    /// Sends one frame of a socket [with offload](RawSocket::open_with_offload).
+    pub fn send_with(&self, frame: &[u8], offload: &Offload) -> io::Result<()> {
+        let tag = Eth::parse(frame).and_then(|eth| eth.tag);
+        let mut both = vec![0; VNET + frame.len()];
+        let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
+        let leaving = Leaving::new(frame, offload, tag).map_err(invalid)?;
+        let len = vnet::write(&leaving, &mut both).map_err(invalid)?;
+        self.send(&both[..len])
+    }
+
+    /// The next frame of such a socket.
+    pub fn receive_with(&self, buffer: &mut [u8], patience: Duration) -> io::Result<Option<(usize, Offload)>> {
+        let Some(length) = self.receive_into(buffer, patience)? else { return Ok(None) };
+        let header = buffer.first_chunk().copied().ok_or(io::ErrorKind::InvalidInput)?;
+        buffer.copy_within(VNET..length, 0);
+        let length = length.saturating_sub(VNET);
+        Ok(Some((length, vnet::described(&header, &buffer[..length]))))
     }
 
     /// Sends one frame as it is.
@@ -111,16 +144,22 @@ impl RawSocket {
             while !header.is_null() {
                 if (*header).cmsg_level == libc::SOL_PACKET && (*header).cmsg_type == libc::PACKET_AUXDATA {
                     let aux = libc::CMSG_DATA(header).cast::<libc::tpacket_auxdata>().read_unaligned();
-                    if aux.tp_status & libc::TP_STATUS_VLAN_VALID != 0 && length >= 12 {
+                    let at = if self.described { VNET } else { 0 };
+                    if aux.tp_status & libc::TP_STATUS_VLAN_VALID != 0 && length >= at + 12 {
                         let tpid = if aux.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0 {
                             aux.tp_vlan_tpid
                         } else {
                             0x8100
                         };
-                        buffer.copy_within(12..length, 16);
-                        buffer[12..14].copy_from_slice(&tpid.to_be_bytes());
-                        buffer[14..16].copy_from_slice(&aux.tp_vlan_tci.to_be_bytes());
+                        buffer.copy_within(at + 12..length, at + 16);
+                        buffer[at + 12..at + 14].copy_from_slice(&tpid.to_be_bytes());
+                        buffer[at + 14..at + 16].copy_from_slice(&aux.tp_vlan_tci.to_be_bytes());
                         length += 4;
+                        if self.described {
+                            // The header counts without the tag that was beside the frame.
+                            let start = u16::from_ne_bytes([buffer[6], buffer[7]]).wrapping_add(4);
+                            buffer[6..8].copy_from_slice(&start.to_ne_bytes());
+                        }
                     }
                 }
                 header = libc::CMSG_NXTHDR(&raw const message, header);
