@@ -39,6 +39,10 @@ pub struct Arguments {
     /// Only list what that is.
     #[arg(long, requires = "reset")]
     pub dry_run: bool,
+    /// Let all ports go however this process ends; without it the kernel goes on forwarding what it knows for the time of
+    /// `platform flow-cache hold`.
+    #[arg(long)]
+    pub flush_on_exit: bool,
     /// Print the manual page.
     #[arg(long, hide = true)]
     pub man: bool,

@@ -55,6 +55,9 @@ pub enum Input {
         /// The line.
         line: String,
     },
+    /// Ports that the switch before this one left attached: the kernel indices of their devices, and the numbers they are
+    /// to have again.
+    Left(Vec<(u32, PortId)>),
     /// A netdev appeared or changed (also sent for every netdev at the start).
     Device(Device),
     /// A netdev of that index vanished.

@@ -75,7 +75,7 @@ impl Switch {
             self.refuse_waiting(name, &why);
             return;
         }
-        let Some(id) = self.state.free_port() else {
+        let Some(id) = self.state.free_port(device.ifindex) else {
             let why = format!("all {} port numbers are in use: remove a port first", PortId::COUNT - 1);
             self.state.failed.insert(name, failed(why.clone()));
             self.refuse_waiting(name, &why);

@@ -15,6 +15,7 @@ use mona_control::show::View;
 use mona_control::switch::Switch;
 use mona_datapath::changes::Changes;
 use mona_datapath::fdb::Origin;
+use mona_datapath::io::pins::Mount;
 use mona_datapath::switching::{Datapath, IoChoice, Options, QUEUES_FREE, QUEUES_RETRY, Report};
 use mona_model::api::{LineError, Reply};
 use mona_model::shown::{User, Version};
@@ -35,9 +36,11 @@ const SAMPLE: Duration = Duration::from_secs(5);
 const REPORTS: usize = 4096;
 /// Flows entered in one turn, of each worker: about two milliseconds.
 const FLOWS: usize = 2048;
-/// How often what the kernel forwarded is looked at: stations and neighbours age in steps of no less.
+/// How often what the kernel forwarded is looked at, and whether programs are still where they belong: stations and neighbours age in steps of no less.
 const FOLD: Duration = Duration::from_secs(1);
 
+/// What it means that nothing is pinned.
+const UNPINNED: &str = "when this process ends forwarding stops at once";
 /// Everything that touches the outside.
 pub struct Rim {
     // Dropped in this order: no client, then no port.
@@ -78,6 +81,27 @@ struct Opening {
     next: Instant,
 }
 
+/// Where what outlives the daemon is pinned; what was left there is taken off if nothing is to outlive it.
+fn pins(arguments: &Arguments) -> Option<Mount> {
+    let dir = arguments.run.join(format!("{}.bpf", arguments.name));
+    if arguments.flush_on_exit {
+        if let Err(e) = Mount::flush(&dir) {
+            eprintln!("switchd: {}: {e}: what another switchd left there may go on", dir.display());
+        }
+        return None;
+    }
+    match Mount::open(&dir) {
+        Ok(mount) => {
+            mount.warning.iter().for_each(|warning| eprintln!("switchd: {warning}"));
+            Some(mount)
+        }
+        Err(e) => {
+            eprintln!("switchd: {}: no bpffs (CAP_SYS_ADMIN mounts one): {e}: {UNPINNED}", dir.display());
+            None
+        }
+    }
+}
+
 /// Signals come as something to read; SIGHUP and SIGPIPE mean nothing here.
 pub fn block_signals() -> Result<SignalFd, String> {
     let mut set = SigSet::empty();
@@ -95,7 +119,11 @@ impl Rim {
         let io = IoChoice::from(arguments.io);
         let options = Options { workers, stations: arguments.stations as usize, name: arguments.name.clone() };
         let server = Server::listen(&arguments.socket)?;
-        let mut datapath = Datapath::start(options).map_err(|e| e.0)?;
+        let mount = pins(&arguments);
+        let mut datapath = Datapath::start_holding(options, mount.as_ref()).map_err(|e| e.0)?;
+        if let Some(why) = datapath.unpinned() {
+            eprintln!("switchd: {why}: {UNPINNED}");
+        }
         let devices = arguments.run.join(format!("{}.devices", arguments.name));
         if let Err(e) = datapath.keep_devices(&devices) {
             let what = "after a crash devices stay as they were left";
@@ -140,6 +168,7 @@ impl Rim {
         self.feed(Input::Identity { mac, name: self.name.clone() });
         let warning = self.netlink.warning();
         self.complain(said.into_iter().chain(warning));
+        self.feed(Input::Left(self.datapath.left()));
         let devices = self.netlink.refresh().map_err(|e| format!("netlink: {e}"))?;
         self.feed_all(devices);
         match fs::read(&self.config) {
@@ -199,6 +228,8 @@ impl Rim {
             if now >= self.next_fold {
                 self.next_fold = now + FOLD;
                 self.datapath.fold();
+                let mended = self.datapath.mend();
+                self.complain(mended);
             }
             if now >= self.next_sample {
                 self.next_sample = now + SAMPLE;

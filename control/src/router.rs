@@ -145,7 +145,7 @@ impl Switch {
         if router.port.as_ref().is_some_and(|port| Some(port.ifindex) != device) {
             self.close_host(now, name);
         }
-        let free = self.state.free_port();
+        let free = self.state.free_port(device.unwrap_or(0));
         let Some(router) = self.state.routers.get_mut(&name) else { return };
         let failed = router.failed.as_ref().map(|(ifindex, _)| *ifindex);
         let Some(ifindex) = device.filter(|ifindex| Some(*ifindex) != failed) else { return };

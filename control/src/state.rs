@@ -28,6 +28,8 @@ pub struct State {
     pub own: String,
     /// Access lists as workers have them.
     pub lists: Lists,
+    /// By the index of a device, the number that its port had at the switch before this one.
+    pub left: BTreeMap<u32, PortId>,
     /// Frames to reserved addresses, by port: no bridge relays them, and no protocol here takes them yet.
     pub reserved: BTreeMap<PortId, u64>,
 }
@@ -44,6 +46,7 @@ impl Default for State {
             mac: Mac([2, 0, 0, 0, 0, 1]),
             own: "mona".into(),
             lists: Lists::default(),
+            left: BTreeMap::new(),
             reserved: BTreeMap::new(),
         }
     }
@@ -97,10 +100,18 @@ impl State {
         self.ports.values().map(|port| (port.id, port.device.as_str())).chain(hosts)
     }
 
-    /// The lowest port number that is free.
-    pub fn free_port(&self) -> Option<PortId> {
+    /// A number for the port of the device of this index: the one it had before a restart, else the lowest that is free and
+    /// waits for nobody.
+    pub fn free_port(&self, ifindex: u32) -> Option<PortId> {
         let mut used = vec![false; PortId::COUNT];
         self.devices_of_ports().for_each(|(id, _)| used[id.index()] = true);
+        if let Some(id) = self.left.get(&ifindex).filter(|id| used.get(id.index()) == Some(&false)) {
+            return Some(*id);
+        }
+        let waits = |(_, id): (&u32, &PortId)| self.devices.values().any(|d| self.left.get(&d.ifindex) == Some(id));
+        for (_, id) in self.left.iter().filter(|left| waits(*left)) {
+            used[id.index()] = true;
+        }
         (1..PortId::COUNT).find(|n| !used[*n]).map(|n| PortId(n as u16))
     }
 

@@ -139,6 +139,7 @@ impl Switch {
                 (self.state.mac, self.state.own) = (mac, name);
                 self.changed = true;
             }
+            Input::Left(left) => self.state.left = left.into_iter().collect(),
             Input::Routes(routes) => self.kernel_routes(now, routes),
             Input::Exception { port, why: Told::Listed { slot, .. }, bytes, .. } => {
                 let input = self.state.interface_of(port);

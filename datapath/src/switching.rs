@@ -9,6 +9,7 @@ mod report;
 use crate::Fdb;
 use crate::io::flows::{FlowTable, SLOTS};
 use crate::io::packet::PacketPorts;
+use crate::io::pins::Mount;
 use crate::io::set::{LOSSES, Own};
 use crate::io::xdp::XdpPorts;
 use crate::ring::{Bell, Label};
@@ -150,8 +151,13 @@ impl Datapath {
     /// Loads programs, makes the backplanes, starts the workers. Leftovers of a killed predecessor of the same name are
     /// recognised and removed first.
     pub fn start(options: Options) -> Result<Datapath, OpenError> {
+        Datapath::start_holding(options, None)
+    }
+
+    /// The same, but what a predecessor left there is adopted, and `packet` ports stay attached when this ends.
+    pub fn start_holding(options: Options, mount: Option<&Mount>) -> Result<Datapath, OpenError> {
         let workers = options.workers.clamp(1, WORKERS);
-        let (packet, backplanes, urgent) = PacketPorts::start(&options.name, workers)?;
+        let (packet, backplanes, urgent) = PacketPorts::start_holding(&options.name, workers, mount)?;
         let xdp = XdpPorts::start()?;
         let flows = packet.flows()?;
         let urgent = once(Some(urgent)).chain(repeat_with(|| None));
@@ -201,6 +207,11 @@ impl Datapath {
         datapath.shared.epoch.store(datapath.flows.epoch(), Ordering::Release);
         employ(&datapath.shared, &datapath.bell, ios, &options.name, &mut datapath.links)?;
         Ok(datapath)
+    }
+
+    /// Why nothing goes on when this process ends, although it was to.
+    pub fn unpinned(&self) -> Option<&str> {
+        self.packet.as_ref()?.unpinned.as_deref()
     }
 
     /// The table of stations.
@@ -476,9 +487,7 @@ impl std::ops::Drop for Datapath {
             // A worker that panicked has said so on stderr.
             let _ = thread.join();
         }
-        for (port, held) in std::mem::take(&mut self.ports) {
-            self.release(port, held.kind);
-        }
+        // Now that their queues are closed, ports let go of their devices or leave them as they are to be left.
     }
 }
 

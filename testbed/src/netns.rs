@@ -128,8 +128,14 @@ impl World {
         fs::read_to_string(self.dir.join(format!("{index}.log"))).unwrap_or_default()
     }
 
-    /// Starts `switchd` in a namespace with a startup-config and more arguments, and waits until it is ready.
+    /// Starts `switchd` in a namespace with a startup-config and more arguments, and waits until it is ready. Nothing goes on
+    /// when it ends.
     pub fn switch(&mut self, namespace: &str, config: &str, arguments: &[&str]) -> Switch {
+        self.holding(namespace, config, &[arguments, &["--flush-on-exit"]].concat())
+    }
+
+    /// The same, but the kernel goes on forwarding when it ends.
+    pub fn holding(&mut self, namespace: &str, config: &str, arguments: &[&str]) -> Switch {
         let name = namespace.rsplit('-').next().unwrap_or(namespace).to_string();
         self.named_switch(namespace, &name, config, arguments)
     }
@@ -182,6 +188,14 @@ impl World {
     /// Kills the switch (`SIGKILL`), and leaves it at that.
     pub fn kill_switch(&mut self, switch: &Switch) {
         self.kill(switch.index);
+    }
+
+    /// Starts a switch again that has ended, with more arguments, which prevail.
+    pub fn restart(&mut self, switch: &mut Switch, arguments: &[&str]) {
+        let more: Vec<String> = arguments.iter().map(|a| a.to_string()).collect();
+        switch.arguments.truncate(4);
+        switch.arguments.extend(more);
+        switch.index = self.boot(switch);
     }
 
     /// Stops the switch with `SIGTERM`, and waits until it has ended.
@@ -241,6 +255,14 @@ impl Drop for World {
         for child in &mut self.children {
             let _ = child.kill();
             let _ = child.wait();
+        }
+        // What switches left to go on.
+        for dir in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            for pins in fs::read_dir(dir.path()).into_iter().flatten().flatten().map(|entry| entry.path()) {
+                if pins.extension().is_some_and(|extension| extension == "bpf") {
+                    let _ = mona_datapath::io::pins::Mount::flush(&pins);
+                }
+            }
         }
         for namespace in &self.namespaces {
             let _ = Command::new("ip").args(["netns", "del", namespace]).status();

@@ -101,6 +101,15 @@ impl Credit {
         word.store(word.load(Ordering::Relaxed).wrapping_add(frames), Ordering::Relaxed);
     }
 
+    /// What a predecessor's ports have here is lost with its rings.
+    pub(super) fn forgive(&mut self) {
+        for port in 0..PORTS {
+            let lost = Credit::word(&self.admitted, self.base + port).load(Ordering::Relaxed);
+            Credit::word(&self.consumed, self.base + port).store(lost, Ordering::Relaxed);
+            self.mark[port] = lost;
+        }
+    }
+
     /// What was admitted a whole turn of the ring (and the kernel's queue before it) ago has come out since or is lost:
     /// its credit is given back. What came out after it was given up is not counted twice.
     fn reconcile(&mut self, received: u64) {

@@ -4,6 +4,7 @@
 //! copying (or, where rx and tx share memory, by handing on) what the frame holds.
 #![allow(unsafe_code)]
 
+mod attached;
 pub mod backplane;
 mod features;
 pub mod flows;
@@ -12,6 +13,7 @@ pub mod link;
 pub mod mem;
 pub mod packet;
 pub mod peer;
+pub mod pins;
 pub mod raw;
 pub mod reset;
 pub mod sched;

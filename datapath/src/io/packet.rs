@@ -4,20 +4,22 @@
 
 #![allow(unsafe_code)]
 
+use super::attached::{self, Attached, FAR_IN, PORT_IN, PORT_OUT, classifier};
 pub use super::backplane::Backplane;
 use super::backplane::{Credit, Devices, PORTS, Promiscuous, Shape};
 use super::flows::{FlowTable, SLOTS, Way};
 use super::found::Records;
 use super::link::{Link, Links};
+use super::pins::{Mount, Pins};
 use super::slots::Memory;
 use super::taken::{Taken, candidate, give_back_left, quiet, sentence};
 use super::umem::Region;
 use crate::switching::OpenError;
+use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData};
+use aya::programs::TcAttachType;
 use aya::programs::links::LinkOrder;
 use aya::programs::tc::{SchedClassifierLink, TcAttachOptions};
-use aya::programs::{SchedClassifier, TcAttachType};
-use aya::{Ebpf, EbpfLoader};
 use mona_wire::PortId;
 use std::collections::BTreeMap;
 use std::io;
@@ -28,7 +30,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-const OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/mona.bpf.o");
+/// Ports whose programs are looked at at a time: some microseconds each.
+const MENDED: usize = 64;
 /// What the pairs are marked with, so that those a killed switch left are known.
 pub(super) const MARK: &str = "mona backplane";
 /// Above any port's.
@@ -63,7 +66,7 @@ pub struct Opened {
 
 struct Open {
     taken: Taken,
-    _links: [SchedClassifierLink; 2],
+    programs: [Attached; 2],
 }
 
 /// The control side of all `packet` ports.
@@ -80,7 +83,15 @@ pub struct PacketPorts {
     urgent: u32,
     open: BTreeMap<PortId, Open>,
     /// What stops at the pairs' ends.
-    far: Vec<SchedClassifierLink>,
+    far: Vec<Attached>,
+    /// Whose programs are looked at next.
+    next: PortId,
+    /// What goes on without this process.
+    pins: Option<Pins>,
+    /// Ports stay attached when this process ends.
+    holding: bool,
+    /// Why nothing is pinned although it was to be.
+    pub(crate) unpinned: Option<String>,
     /// Tells others of this namespace that the switch of this name lives.
     _alive: UnixListener,
 }
@@ -88,6 +99,16 @@ pub struct PacketPorts {
 impl PacketPorts {
     /// Loads the programs and makes a backplane for each worker. `name` begins the names of its netdevs.
     pub fn start(name: &str, workers: usize) -> Result<(PacketPorts, Vec<Backplane>, Urgent), OpenError> {
+        PacketPorts::start_holding(name, workers, None)
+    }
+
+    /// The same, over what a predecessor left pinned there. What is opened stays attached when this process ends, unless it
+    /// was closed.
+    pub fn start_holding(
+        name: &str,
+        workers: usize,
+        mount: Option<&Mount>,
+    ) -> Result<(PacketPorts, Vec<Backplane>, Urgent), OpenError> {
         if workers == 0 {
             return Err(OpenError("a switch without workers moves nothing".into()));
         }
@@ -95,18 +116,12 @@ impl PacketPorts {
         let links = Links::open().map_err(|e| sentence("netlink", e))?;
 
         let (slots, entries) = (Shape::DATA.slots() as u32, (PORTS * workers) as u32);
-        let mut bpf = EbpfLoader::new()
-            .override_global("slots", &slots, true)
-            .override_global("flow_mask", &(SLOTS - 1), true)
-            .map_max_entries("flows", SLOTS)
-            .map_max_entries("depends", SLOTS)
-            .map_max_entries("admitted", entries)
-            .map_max_entries("consumed", entries)
-            .load(OBJECT)
-            .map_err(|e| sentence("loading the BPF programs (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)", e))?;
-        for program in ["port_in", "port_out", "far_in"] {
-            classifier(&mut bpf, program)?.load().map_err(|e| sentence(program, e))?;
-        }
+        let cookie = links.namespace().map_err(|e| sentence("the network namespace", e))?;
+        let (mut bpf, pins, unpinned) = attached::load(mount, cookie, slots, entries)?;
+        // The ends of the pairs that were: they are made anew.
+        let ends =
+            |pins: &Pins| pins.indices(FAR_IN.pin).into_iter().map(|at| pins.path(&format!("far-{at}"))).collect();
+        pins.as_ref().map_or(Vec::new(), ends).iter().for_each(attached::remove);
         let mut ports = PacketPorts {
             ports: HashMap::try_from(take(&mut bpf, "ports")?).map_err(|e| sentence("ports", e))?,
             devices: (0..PORTS).map(|_| AtomicU32::new(0)).collect(),
@@ -119,6 +134,10 @@ impl PacketPorts {
             urgent: 0,
             open: BTreeMap::new(),
             far: Vec::new(),
+            next: PortId::SELF,
+            holding: pins.is_some(),
+            pins,
+            unpinned,
             _alive: alive,
         };
         // What fails halfway drops the ports, and with them the pairs there are.
@@ -167,7 +186,8 @@ impl PacketPorts {
         };
         ready().map_err(|e| sentence(&format!("setting {near} up"), e))?;
         for device in [near, far] {
-            self.far.push(attach(&mut self.bpf, "far_in", device, TcAttachType::Ingress)?);
+            let link = self.links.get(device).map_err(|e| sentence(device, e))?;
+            self.far.push(Attached::attach(&mut self.bpf, self.pins.as_ref(), FAR_IN, &link)?);
         }
         Backplane::open(far_index, shape, credit, self.devices.clone()).map_err(|e| sentence(far, e))
     }
@@ -182,7 +202,7 @@ impl PacketPorts {
         }
         let (near, far) =
             *self.pairs.get(usize::from(worker)).ok_or_else(|| OpenError(format!("there is no worker {worker}")))?;
-        let link = candidate(&self.links, device)?;
+        let link = candidate(&self.links, device, |index| self.was_ours(index))?;
         // From here on something changes. The map is complete before the first frame is steered by it.
         let entry = [near, far, self.urgent, u32::from(worker), u32::from(port.0)];
         self.refused.set(u32::from(port.0), 0, 0).map_err(|e| sentence(device, e))?;
@@ -203,17 +223,16 @@ impl PacketPorts {
     }
 
     fn take_over(&mut self, link: &Link) -> Result<Open, OpenError> {
-        let attached = [
-            attach(&mut self.bpf, "port_in", &link.name, TcAttachType::Ingress)?,
-            attach(&mut self.bpf, "port_out", &link.name, TcAttachType::Egress)?,
-        ];
+        let mut attach = |side| Attached::attach(&mut self.bpf, self.pins.as_ref(), side, link);
+        // A frame that is let in is let out.
+        let (out, into) = (attach(PORT_OUT)?, attach(PORT_IN)?);
         let taken = Taken::take(&self.links, &self.promiscuous, &self.records, link, &CHANGED)?;
-        Ok(Open { taken, _links: attached })
+        Ok(Open { taken, programs: [into, out] })
     }
 
     /// Gives the device back as it was; it may be gone or have another name.
     pub fn close(&mut self, port: PortId) {
-        if let Some(Open { taken, _links: programs }) = self.open.remove(&port) {
+        if let Some(Open { taken, programs }) = self.open.remove(&port) {
             taken.give_back(&self.links, &self.promiscuous, programs);
             self.forget(port, taken.device.index);
         }
@@ -225,9 +244,67 @@ impl PacketPorts {
     }
 
     /// Gives back what a killed switch had, unless it is a port here or `is_open` elsewhere.
-    pub(crate) fn give_back_left(&self, is_open: impl Fn(u32) -> bool) {
+    pub(crate) fn give_back_left(&mut self, is_open: impl Fn(u32) -> bool) {
+        let left: Vec<u32> = self.left().map(|(index, _)| index).collect();
+        left.into_iter().for_each(|index| self.let_go(index));
         let here = |index| self.open.values().any(|open| open.taken.device.index == index);
         give_back_left(&self.links, &self.records, |index| here(index) || is_open(index));
+    }
+
+    /// Does a predecessor's program, pinned, wait there to be adopted?
+    fn was_ours(&self, index: u32) -> bool {
+        let is_pinned = |pins: &Pins| pins.path(&format!("{}-{index}", PORT_IN.pin)).exists();
+        self.pins.as_ref().is_some_and(is_pinned)
+    }
+
+    /// What a predecessor had and is not open now: devices by index, and the numbers of their ports.
+    pub(crate) fn left(&self) -> impl Iterator<Item = (u32, PortId)> {
+        let here = |index: &u32| self.open.values().any(|open| open.taken.device.index == *index);
+        let all = self.ports.iter().flatten().filter(move |(index, _)| !here(index));
+        all.map(|(index, port)| (index, PortId(port[4] as u16)))
+    }
+
+    /// Takes off what a predecessor left at a device, unless it is a port here.
+    pub(crate) fn let_go_left(&mut self, index: u32) {
+        if !self.open.values().any(|open| open.taken.device.index == index) {
+            self.let_go(index);
+        }
+    }
+
+    fn let_go(&mut self, index: u32) {
+        if let Some(pins) = &self.pins {
+            for side in [PORT_IN, PORT_OUT] {
+                attached::remove(&pins.path(&format!("{}-{index}", side.pin)));
+            }
+        }
+        // Absent is what is wanted.
+        let _ = self.ports.remove(&index);
+    }
+
+    /// Puts programs back that somebody took off, and says at which devices. Looks at a few ports at a time.
+    pub(crate) fn mend(&mut self) -> Vec<Result<String, OpenError>> {
+        let mut mended = Vec::new();
+        let looked = self.open.range_mut(self.next..).take(MENDED);
+        let mut next = PortId::SELF;
+        for (at, (port, open)) in looked.enumerate() {
+            if at + 1 == MENDED {
+                next = PortId(port.0 + 1);
+            }
+            for (program, side) in open.programs.iter_mut().zip([PORT_IN, PORT_OUT]) {
+                // Of a device that is gone there is nothing to put back.
+                if !program.is_there()
+                    && let Ok(link) = self.links.at(open.taken.device.index)
+                {
+                    let attached = Attached::attach(&mut self.bpf, self.pins.as_ref(), side, &link);
+                    mended.push(attached.map(|attached| {
+                        std::mem::replace(program, attached).leave();
+                        link.name
+                    }));
+                }
+            }
+        }
+        self.next = next;
+        mended
     }
 
     /// The port of this device.
@@ -269,6 +346,9 @@ impl PacketPorts {
 
 impl Drop for PacketPorts {
     fn drop(&mut self) {
+        if self.holding {
+            std::mem::take(&mut self.open).into_values().flat_map(|open| open.programs).for_each(Attached::leave);
+        }
         for port in self.open.keys().copied().collect::<Vec<_>>() {
             self.close(port);
         }
@@ -304,11 +384,6 @@ fn take(bpf: &mut Ebpf, map: &str) -> Result<aya::maps::Map, OpenError> {
     bpf.take_map(map).ok_or_else(|| OpenError(format!("the BPF object has no map {map}")))
 }
 
-pub(super) fn classifier<'a>(bpf: &'a mut Ebpf, program: &str) -> Result<&'a mut SchedClassifier, OpenError> {
-    let found = bpf.program_mut(program).ok_or_else(|| OpenError(format!("the BPF object has no {program}")))?;
-    found.try_into().map_err(|e| sentence(program, e))
-}
-
 pub(super) fn attach(
     bpf: &mut Ebpf,
     program: &str,
@@ -323,14 +398,16 @@ pub(super) fn attach(
 }
 
 fn credit(bpf: &Ebpf, worker: usize, entries: u32) -> Result<Credit, OpenError> {
-    Ok(Credit {
+    let mut credit = Credit {
         admitted: mapped(bpf, "admitted", entries as usize * 8)?,
         consumed: mapped(bpf, "consumed", entries as usize * 8)?,
         base: worker * PORTS,
         mark: vec![0; PORTS],
         since: 0,
         reconciled: Instant::now(),
-    })
+    };
+    credit.forgive();
+    Ok(credit)
 }
 
 /// An array of the programs', as memory.

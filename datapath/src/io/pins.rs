@@ -193,7 +193,9 @@ fn unmake(dir: &Path) -> io::Result<()> {
     }
     // Mount namespaces made meanwhile have copies of the mount: what is pinned is to be gone from them too.
     for entry in fs::read_dir(dir)?.flatten() {
-        clear(&entry.path())?;
+        if entry.file_type()?.is_dir() {
+            clear(&entry.path())?;
+        }
     }
     umount2(dir, MntFlags::MNT_DETACH)?;
     fs::remove_dir(dir)

@@ -22,7 +22,8 @@ pub(crate) struct Taken {
 }
 
 /// The device of this name, if it can be a port.
-pub(super) fn candidate(links: &Links, device: &str) -> Result<Link, OpenError> {
+/// `is_ours`: a predecessor's programs there are to be adopted.
+pub(super) fn candidate(links: &Links, device: &str, is_ours: impl Fn(u32) -> bool) -> Result<Link, OpenError> {
     let link = links.get(device).map_err(|e| match e.raw_os_error() {
         Some(libc::ENODEV) => OpenError(format!("there is no device {device}")),
         _ => sentence(device, e),
@@ -35,6 +36,9 @@ pub(super) fn candidate(links: &Links, device: &str) -> Result<Link, OpenError> 
     }
     if link.master.is_some() {
         return Err(OpenError(format!("{device} belongs to a bridge or bond; take it out of there first")));
+    }
+    if is_ours(link.index) {
+        return Ok(link);
     }
     match is_port(device) {
         Ok(false) => Ok(link),

@@ -78,14 +78,14 @@ impl XdpPorts {
         if self.open.contains_key(&port) {
             return Err(OpenError(format!("{port} is open already")).into());
         }
-        let link = candidate(&self.links, device)?;
+        let link = candidate(&self.links, device, |_| false)?;
         let mut bpf = EbpfLoader::new()
             .map_max_entries("sockets", QUEUES)
             .load(OBJECT)
             .map_err(|e| sentence("loading the XDP program (CAP_BPF, CAP_NET_ADMIN)", e))?;
         let map = bpf.take_map("sockets").ok_or_else(|| OpenError("the BPF object has no map sockets".into()))?;
         let mut map = XskMap::try_from(map).map_err(|e| sentence("sockets", e))?;
-        super::packet::classifier(&mut bpf, "xdp_out")?.load().map_err(|e| sentence("xdp_out", e))?;
+        super::attached::classifier(&mut bpf, "xdp_out")?.load().map_err(|e| sentence("xdp_out", e))?;
         let out = attach(&mut bpf, "xdp_out", device, TcAttachType::Egress)?;
         let (native, into) = attach_xdp(&mut bpf, &link)?;
         let off: &[&str] = if native { &CHANGED } else { &MERGED };

@@ -61,6 +61,10 @@ impl Datapath {
 
     fn open_xdp(&mut self, port: PortId, device: &str) -> Result<Opened, Refused> {
         let workers = self.by_load();
+        // As a predecessor's packet port it may have programs that nobody will adopt.
+        if let (Some(packet), Ok(index)) = (&mut self.packet, nix::net::if_::if_nametoindex(device)) {
+            packet.let_go_left(index);
+        }
         let xdp = self.xdp.as_mut().ok_or_else(in_memory_only)?;
         let (opened, queues) = xdp.open(port, device, &workers)?;
         self.hold(port, Kind::Xdp, opened.workers.clone());
@@ -106,9 +110,24 @@ impl Datapath {
         Ok(())
     }
 
+    /// The ports that a predecessor left attached and that are not open yet: the indices of their devices, their numbers.
+    pub fn left(&self) -> Vec<(u32, PortId)> {
+        self.packet.iter().flat_map(PacketPorts::left).collect()
+    }
+
+    /// Puts back what somebody took off the devices of ports; what came of it, as sentences.
+    pub fn mend(&mut self) -> Vec<String> {
+        let mended = self.packet.as_mut().map_or(Vec::new(), PacketPorts::mend);
+        let say = |result: Result<String, OpenError>| match result {
+            Ok(device) => format!("{device}: somebody took the switch's program off; it is attached again"),
+            Err(why) => format!("{why}: somebody took the switch's program off, and it cannot be attached again"),
+        };
+        mended.into_iter().map(say).collect()
+    }
+
     /// Gives back the devices that a crashed switch had and that are no ports now.
-    pub fn give_back_left(&self) {
-        if let Some(packet) = &self.packet {
+    pub fn give_back_left(&mut self) {
+        if let Some(packet) = &mut self.packet {
             packet.give_back_left(|index| self.xdp.as_ref().is_some_and(|xdp| xdp.is_open(index)));
         }
     }
