@@ -257,12 +257,10 @@ impl Drop for World {
             let _ = child.wait();
         }
         // What switches left to go on.
-        for dir in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
-            for pins in fs::read_dir(dir.path()).into_iter().flatten().flatten().map(|entry| entry.path()) {
-                if pins.extension().is_some_and(|extension| extension == "bpf") {
-                    let _ = mona_datapath::io::pins::Mount::flush(&pins);
-                }
-            }
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let mounts = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new);
+        for pins in mounts.filter(|path| path.starts_with(&self.dir) && path.extension().is_some_and(|e| e == "bpf")) {
+            let _ = mona_datapath::io::pins::Mount::flush(pins);
         }
         for namespace in &self.namespaces {
             let _ = Command::new("ip").args(["netns", "del", namespace]).status();

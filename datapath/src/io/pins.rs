@@ -81,7 +81,7 @@ impl Mount {
             }
         }
         match fs::create_dir(root.join(&under)) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(Pins { root: Arc::clone(&self.root), under }),
         }
     }
