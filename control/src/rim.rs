@@ -18,6 +18,7 @@ use mona_datapath::fdb::Origin;
 use mona_datapath::io::pins::Mount;
 use mona_datapath::switching::{Datapath, IoChoice, Options, QUEUES_FREE, QUEUES_RETRY, Report};
 use mona_model::api::{LineError, Reply};
+use mona_model::config::Config;
 use mona_model::shown::{User, Version};
 use mona_wire::{Instant, Mac, PortId};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -228,6 +229,7 @@ impl Rim {
             if now >= self.next_fold {
                 self.next_fold = now + FOLD;
                 self.datapath.fold();
+                self.hold();
                 let mended = self.datapath.mend();
                 self.complain(mended);
             }
@@ -244,6 +246,13 @@ impl Rim {
             self.reclaim();
             self.server.part();
         }
+    }
+
+    /// What the kernel remembers it forwards for so long without this process.
+    fn hold(&mut self) {
+        let secs = self.switch.config.flow_cache.hold_secs.unwrap_or(Config::HOLD_SECS);
+        // 0 is no limit for the programs: a moment that has passed is what no time means.
+        self.datapath.hold(Duration::from_secs(secs.into()).max(FOLD * 3));
     }
 
     fn wait(&self) {

@@ -126,9 +126,12 @@ impl FlowTable {
         Memory::anonymous(slots.next_power_of_two()).map(|memory| FlowTable::over(memory, slots))
     }
 
+    /// Over memory of a predecessor it begins empty.
     pub(super) fn over(memory: Memory, slots: u32) -> FlowTable {
+        let slots = Slots::new(memory, slots);
+        slots.clear();
         FlowTable {
-            slots: Slots::new(memory, slots),
+            slots,
             tenants: HashMap::new(),
             ports: BTreeMap::new(),
             resting: VecDeque::new(),

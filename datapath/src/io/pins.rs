@@ -169,7 +169,8 @@ fn bpf<T>(command: i64, attributes: &mut T) -> io::Result<i32> {
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(done as i32) }
 }
 
-fn is_bpffs(dir: &Path) -> bool {
+/// Is there a bpffs?
+pub(super) fn is_bpffs(dir: &Path) -> bool {
     statfs(dir).is_ok_and(|found| found.filesystem_type() == BPF_FS_MAGIC)
 }
 

@@ -6,20 +6,22 @@
 use super::found::Records;
 use super::link::{Link, Links};
 use super::packet::{MARK, claim};
+use super::pins::{Mount, is_bpffs};
 use super::taken::{give_back_left, left, sentence};
 use crate::switching::OpenError;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::io;
 
-/// Where a switch pins what is to outlive it.
-pub fn pins(name: &str) -> PathBuf {
-    Path::new("/sys/fs/bpf/mona").join(name)
+/// Where a switch pins what is to outlive it: beside the records of its devices, NAME.devices, in NAME.bpf.
+pub fn pins(records: &Path) -> PathBuf {
+    records.with_extension("bpf")
 }
 
 /// The name of a switch that does not run: as long as this lives none can be started with it.
 pub struct Reset {
     name: String,
+    pins: PathBuf,
     links: Links,
     records: Records,
     _claimed: UnixListener,
@@ -28,19 +30,18 @@ pub struct Reset {
 impl Reset {
     /// `records`: where the switch kept how it found its devices. An error if it runs.
     pub fn of(name: &str, records: &Path) -> Result<Reset, OpenError> {
-        let claimed = claim(name)?;
+        let (claimed, pins) = (claim(name)?, pins(records));
         let links = Links::open().map_err(|e| sentence("netlink", e))?;
         let records = match records.exists() {
             true => Records::open(records, &links).map_err(|e| sentence(&records.display().to_string(), e))?,
             false => Records::default(),
         };
-        Ok(Reset { name: name.into(), links, records, _claimed: claimed })
+        Ok(Reset { name: name.into(), pins, links, records, _claimed: claimed })
     }
 
     /// What there is, a line each.
     pub fn list(&self) -> Vec<String> {
-        let pins = pins(&self.name);
-        let pinned = pins.exists().then(|| format!("pinned in {}", pins.display()));
+        let pinned = is_bpffs(&self.pins).then(|| format!("pinned in {}", self.pins.display()));
         let netdevs = self.backplanes().into_iter().map(|link| format!("netdev {}", link.name));
         let devices = left(&self.links, &self.records, |_| false).into_iter();
         let devices = devices.map(|(_, device, _)| format!("settings of {device}"));
@@ -56,8 +57,7 @@ impl Reset {
             }
             _ => {}
         };
-        let pins = pins(&self.name);
-        done(pins.display().to_string(), fs::remove_dir_all(&pins));
+        done(self.pins.display().to_string(), Mount::flush(&self.pins));
         for link in self.backplanes() {
             // The other end went with the first.
             done(link.name, self.links.delete(link.index));

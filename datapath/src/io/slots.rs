@@ -183,6 +183,12 @@ impl Slots {
         Arc::new(slots)
     }
 
+    /// No program finds anything.
+    pub(super) fn clear(&self) {
+        let used = (0..self.count).filter(|at| self.version(*at) != VIRGIN);
+        used.for_each(|at| self.forget(at, VIRGIN));
+    }
+
     pub(super) fn view(self: &Arc<Slots>) -> Epoch {
         Epoch { memory: Arc::clone(self) }
     }

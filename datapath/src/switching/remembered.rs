@@ -73,6 +73,11 @@ impl Datapath {
         self.shared.epoch.store(self.flows.epoch(), Release);
     }
 
+    /// The kernel forwards what it remembers for so long from now on, unless this is called again.
+    pub fn hold(&mut self, time: Duration) {
+        self.flows.hold(monotonic() + time.as_nanos() as u64);
+    }
+
     /// Takes over what went by flows since the last time.
     pub fn fold(&mut self) {
         let now = monotonic();
