@@ -251,8 +251,8 @@ impl Rim {
     /// What the kernel remembers it forwards for so long without this process.
     fn hold(&mut self) {
         let secs = self.switch.config.flow_cache.hold_secs.unwrap_or(Config::HOLD_SECS);
-        // 0 is no limit for the programs: a moment that has passed is what no time means.
-        self.datapath.hold(Duration::from_secs(secs.into()).max(FOLD * 3));
+        // Less than what passes between two of these calls would end it while the switch runs.
+        self.datapath.hold_on(Duration::from_secs(secs.into()).max(FOLD * 3));
     }
 
     fn wait(&self) {

@@ -9,9 +9,9 @@ use super::packet::{MARK, claim};
 use super::pins::{Mount, is_bpffs};
 use super::taken::{give_back_left, left, sentence};
 use crate::switching::OpenError;
+use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::io;
 
 /// Where a switch pins what is to outlive it: beside the records of its devices, NAME.devices, in NAME.bpf.
 pub fn pins(records: &Path) -> PathBuf {

@@ -11,6 +11,7 @@ use mona_wire::PortId;
 use mona_wire::eth::TAG;
 use nix::time::{ClockId, clock_gettime};
 use std::sync::atomic::Ordering::Release;
+use std::time::Duration;
 
 /// How long a flow nobody uses is remembered, in nanoseconds.
 const IDLE: u64 = 60_000_000_000;
@@ -74,7 +75,7 @@ impl Datapath {
     }
 
     /// The kernel forwards what it remembers for so long from now on, unless this is called again.
-    pub fn hold(&mut self, time: Duration) {
+    pub fn hold_on(&mut self, time: Duration) {
         self.flows.hold(monotonic() + time.as_nanos() as u64);
     }
 
