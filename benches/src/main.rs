@@ -274,15 +274,15 @@ fn run(arguments: Arguments) -> Result<(), String> {
         What::Compare(Compare { only, devices, rounds, seconds, routes, stations, save, plot }) => {
             let parts = if only.is_empty() { PARTS.to_vec() } else { only };
             let settings = Settings { rounds, time: Duration::from_secs_f64(seconds), routes, stations };
-            let results = compare::compare(&parts, &devices, settings);
-            let text = table::report(&results, &parts);
-            print(text, serde_json::json!(results));
-            let results = match save {
-                Some(path) => results.join(&path)?,
-                None => results,
-            };
-            if let Some(path) = plot {
-                plot::plot(&results, &path)?;
+            for part in parts {
+                let mut results = compare::compare(part, &devices, settings);
+                print(table::report(&results, part), serde_json::json!(results));
+                if let Some(path) = &save {
+                    results = results.join(path)?;
+                }
+                if let Some(path) = &plot {
+                    plot::plot(&results, path)?;
+                }
             }
         }
     }

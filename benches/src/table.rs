@@ -1,15 +1,11 @@
-//! Results as text: a table for each part, then how they stand to what is wanted, then what must be said.
+//! A part's results as text: a table, then how they stand to what is wanted, then what must be said.
 
 use crate::compare::{Part, Wanted};
 use crate::results::Results;
 use std::fmt::Write as _;
 
-/// The whole report.
-pub fn report(results: &Results, parts: &[&Part]) -> String {
-    parts.iter().map(|part| table(results, part)).collect::<Vec<_>>().join("\n")
-}
-
-fn table(results: &Results, part: &Part) -> String {
+/// A part's table, and how it stands to what is wanted.
+pub fn report(results: &Results, part: &Part) -> String {
     let (rows, columns) = results.shape(part.name);
     let mut text = format!("{}: {}\n", part.name, part.about);
     let first = rows.iter().map(|row| row.len()).max().unwrap_or(0).max(12);

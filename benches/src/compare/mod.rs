@@ -134,17 +134,15 @@ impl Sample<'_> {
     }
 }
 
-/// Measures every part `rounds` times, its devices in turns, so that a slow minute of the machine hits all alike.
-pub fn compare(parts: &[&'static Part], devices: &[Device], settings: Settings) -> Results {
+/// Measures a part `rounds` times, its devices in turns, so that a slow minute of the machine hits all alike.
+pub fn compare(part: &'static Part, devices: &[Device], settings: Settings) -> Results {
     let mut results = Results::default();
-    for part in parts {
-        for round in 1..=if part.once { 1 } else { settings.rounds } {
-            for device in part.devices.iter().filter(|device| devices.is_empty() || devices.contains(device)) {
-                eprintln!("{}, round {round}: {}", part.name, device.name());
-                let mut sample = Sample { device: *device, settings, part: part.name, results: &mut results };
-                if let Err(why) = (part.measure)(&mut sample) {
-                    sample.note(&format!("not measured: {}", why.lines().next().unwrap_or_default()));
-                }
+    for round in 1..=if part.once { 1 } else { settings.rounds } {
+        for device in part.devices.iter().filter(|device| devices.is_empty() || devices.contains(device)) {
+            eprintln!("{}, round {round}: {}", part.name, device.name());
+            let mut sample = Sample { device: *device, settings, part: part.name, results: &mut results };
+            if let Err(why) = (part.measure)(&mut sample) {
+                sample.note(&format!("not measured: {}", why.lines().next().unwrap_or_default()));
             }
         }
     }
