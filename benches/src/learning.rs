@@ -6,7 +6,7 @@
 //!                             ┘      └ p3    m0                             ┘      └ p3 ─▶ m0 hears what was flooded
 //! ```
 
-use crate::rig::{Rig, first_in_line, index_of, mac_of, pin};
+use crate::rig::{Rig, before_the_first, first_in_line, index_of, mac_of, pin};
 use crate::traffic::{Generator, Sink, Stream};
 use mona_testbed::netns::inside;
 use serde::Serialize;
@@ -24,12 +24,15 @@ const TEST_GAP: u64 = 5000;
 /// A trial that fails is made so often before it counts: the machine has other things to do.
 const ATTEMPTS: usize = 3;
 
+/// How often each address is sent where it is sought how many there is room for: one frame that is lost is no lack of room.
+const TIMES: u32 = 3;
+
 /// One trial: so many addresses, at such a rate.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Trial {
     /// How many addresses were sent from.
     pub stations: u32,
-    /// Learning frames a second.
+    /// Learning frames a second, as they were sent.
     pub offered: f64,
     /// How long they took to send, milliseconds.
     pub ms: f64,
@@ -50,7 +53,7 @@ impl Trial {
 /// What a search found.
 #[derive(Debug, Serialize)]
 pub struct Found {
-    /// The highest trial that passed; none did if it is absent.
+    /// The best trial that passed; none did if it is absent.
     pub best: Option<Trial>,
     /// All trials, in their order.
     pub trials: Vec<Trial>,
@@ -58,12 +61,14 @@ pub struct Found {
 
 impl Found {
     /// Tries, and remembers.
-    fn passes(&mut self, rig: &Rig, stations: u32, rate: f64, to: [u8; 6]) -> Result<bool, String> {
+    fn passes(&mut self, rig: &Rig, stations: u32, rate: f64, to: [u8; 6], times: u32) -> Result<bool, String> {
         for _ in 0..ATTEMPTS {
-            let trial = trial(rig, stations, rate, to)?;
+            let trial = trial(rig, stations, rate, to, times)?;
             self.trials.push(trial);
             if trial.is_passed() {
-                self.best = Some(trial);
+                if self.best.is_none_or(|best| (best.stations, best.offered) < (trial.stations, trial.offered)) {
+                    self.best = Some(trial);
+                }
                 return Ok(true);
             }
         }
@@ -91,12 +96,12 @@ pub fn monitored(mut rig: Rig) -> Result<Rig, String> {
     Ok(rig)
 }
 
-/// Teaches a device that knows nothing `stations` addresses, and asks for each of them.
-fn trial(rig: &Rig, stations: u32, rate: f64, to: [u8; 6]) -> Result<Trial, String> {
+/// Teaches a device that knows nothing `stations` addresses, each so many times, and asks for each of them.
+fn trial(rig: &Rig, stations: u32, rate: f64, to: [u8; 6], times: u32) -> Result<Trial, String> {
     rig.forget()?;
     rig.announce("sink", TARGET, 1);
     let _first = rig.first()?;
-    let gap = ((1e9 / rate) as u64).max(1);
+    let gap = (1e9 / rate) as u64;
     let took = inside(&rig.gen_ns, || {
         pin(0)?;
         first_in_line()?;
@@ -104,10 +109,29 @@ fn trial(rig: &Rig, stations: u32, rate: f64, to: [u8; 6]) -> Result<Trial, Stri
         let mut generator = Generator::new(Stream { ifindex: index_of("g0")?, ..stream }, 64)?;
         // A call takes its time whatever it sends.
         let call = generator.send(1)?;
-        Ok::<_, String>(generator.send(stations)?.saturating_sub(call))
+        Ok::<_, String>(generator.send(stations * times)?.saturating_sub(call))
     })?;
     // What is in effect only later than that is not learned at this rate.
     std::thread::sleep(Duration::from_millis(100));
+    let (mut arrived, mut flooded) = ask(rig, stations)?;
+    for _ in 1..ATTEMPTS {
+        // Test frames that are lost say nothing about the table: it is asked again.
+        if arrived < stations.into() && flooded == 0 {
+            (arrived, flooded) = ask(rig, stations)?;
+        }
+    }
+    Ok(Trial {
+        stations,
+        offered: f64::from(stations * times) / took.as_secs_f64(),
+        ms: took.as_secs_f64() * 1e3,
+        learned: arrived.saturating_sub(flooded),
+        flooded,
+        lost: u64::from(stations).saturating_sub(arrived),
+    })
+}
+
+/// Sends a test frame to each address: how many arrived, and how many of them were flooded.
+fn ask(rig: &Rig, stations: u32) -> Result<(u64, u64), String> {
     let sinks = [(&rig.gen_ns, "g0"), (&rig.monitor_ns, "m0")];
     let [asked, flooded] = sinks.map(|(namespace, device)| inside(namespace, || Sink::new(device)));
     let (asked, flooded) = (asked?, flooded?);
@@ -117,15 +141,7 @@ fn trial(rig: &Rig, stations: u32, rate: f64, to: [u8; 6]) -> Result<Trial, Stri
         let stream = Stream { dmacs: stations, smac: TARGET, dmac: LEARNED, gap: TEST_GAP, ..Stream::default() };
         Generator::new(Stream { ifindex: index_of("s0")?, ..stream }, 64)?.send(stations)
     })?;
-    let (arrived, flooded) = (asked.settled().frames, flooded.settled().frames);
-    Ok(Trial {
-        stations,
-        offered: f64::from(stations) / took.as_secs_f64(),
-        ms: took.as_secs_f64() * 1e3,
-        learned: arrived.saturating_sub(flooded),
-        flooded,
-        lost: u64::from(stations).saturating_sub(arrived),
-    })
+    Ok((asked.settled().frames, flooded.settled().frames))
 }
 
 /// RFC 2889 5.7: the most addresses that can be learned one after the other and are all known afterwards. It is sought
@@ -133,7 +149,7 @@ fn trial(rig: &Rig, stations: u32, rate: f64, to: [u8; 6]) -> Result<Trial, Stri
 pub fn capacity(rig: &Rig, rate: f64, most: u32) -> Result<Found, String> {
     let mut found = Found { best: None, trials: Vec::new() };
     let (mut low, mut high) = (0, 1024.min(most));
-    while found.passes(rig, high, rate, TARGET)? {
+    while found.passes(rig, high, rate, TARGET, TIMES)? {
         low = high;
         if high == most {
             return Ok(found);
@@ -142,7 +158,7 @@ pub fn capacity(rig: &Rig, rate: f64, most: u32) -> Result<Found, String> {
     }
     while high - low > 1 {
         let middle = low + (high - low) / 2;
-        if found.passes(rig, middle, rate, TARGET)? {
+        if found.passes(rig, middle, rate, TARGET, TIMES)? {
             low = middle;
         } else {
             high = middle;
@@ -156,10 +172,13 @@ pub fn capacity(rig: &Rig, rate: f64, most: u32) -> Result<Found, String> {
 pub fn rate(rig: &Rig, stations: u32, filtered: bool) -> Result<Found, String> {
     let to = if filtered { LEARNED } else { TARGET };
     let mut found = Found { best: None, trials: Vec::new() };
+    if found.passes(rig, stations, f64::INFINITY, to, 1)? {
+        return Ok(found);
+    }
     let (mut low, mut high) = (0.0, 2e6);
     while high - low > high * 0.02 {
         let middle = (low + high) / 2.0;
-        if found.passes(rig, stations, middle, to)? {
+        if found.passes(rig, stations, middle, to, 1)? {
             low = middle;
         } else {
             high = middle;
@@ -212,8 +231,14 @@ pub fn effect(rig: &mut Rig, stations: u32) -> Result<Effect, String> {
     let mut asked = Vec::new();
     std::thread::scope(|scope| {
         let _sink = inside(&rig.sink_ns, || Sink::new("s0"))?;
-        let loud = scope.spawn(|| rig.flood(flood, &ended));
+        let _first = rig.first()?;
+        let loud = scope.spawn(|| {
+            // What it starts is as far in front.
+            first_in_line()?;
+            rig.flood(flood, &ended)
+        });
         let listener = scope.spawn(|| {
+            before_the_first()?;
             let mut flooded = BTreeMap::new();
             let mut buffer = vec![0u8; 2048];
             while !ended.load(Ordering::Relaxed) {
@@ -226,13 +251,13 @@ pub fn effect(rig: &mut Rig, stations: u32) -> Result<Effect, String> {
                     }
                 }
             }
-            flooded
+            Ok::<_, String>(flooded)
         });
         std::thread::sleep(Duration::from_millis(500));
         let sent = inside(&quiet, || {
-            // Beside the generator, before it: what is measured is the switch, not when this thread gets its turn.
+            // What is measured is the switch, not when this thread gets its turn.
             pin(0)?;
-            first_in_line()?;
+            before_the_first()?;
             let mut times = Vec::new();
             for station in 0..stations {
                 let mac = mac_of(LEARNED, station);
@@ -252,7 +277,7 @@ pub fn effect(rig: &mut Rig, stations: u32) -> Result<Effect, String> {
         });
         ended.store(true, Ordering::Relaxed);
         loud.join().map_err(|_| "the flood failed")??;
-        flooded = listener.join().map_err(|_| "the listener failed")?;
+        flooded = listener.join().map_err(|_| "the listener failed")??;
         asked = sent?;
         Ok::<_, String>(())
     })?;

@@ -297,6 +297,11 @@ pub fn first_in_line() -> Result<(), String> {
     chrt(&["-f"], PRIORITY, nix::unistd::gettid().as_raw() as u32)
 }
 
+/// Gives the calling thread a step more than that: it does little, and it is not to wait for the load.
+pub fn before_the_first() -> Result<(), String> {
+    chrt(&["-f"], PRIORITY + 1, nix::unistd::gettid().as_raw() as u32)
+}
+
 /// Sets the scheduling class and priority of a thread or (`-a`) of all threads of its process.
 fn chrt(class: &[&str], priority: u8, task: u32) -> Result<(), String> {
     let output = Command::new("chrt").args(class).args(["-p", &priority.to_string(), &task.to_string()]).output();
