@@ -38,7 +38,7 @@ impl Switch {
             on: !self.config.flow_cache.off,
             hold_secs: self.config.flow_cache.hold_secs.unwrap_or(Config::HOLD_SECS),
             flows: totals.ports.iter().map(|(_, stats)| stats.flows as u64).sum(),
-            room: u64::from(SLOTS) / 2,
+            room: u64::from(SLOTS) / 8 * 7,
             entered: totals.entered,
             late: totals.late,
             lost: totals.lost,

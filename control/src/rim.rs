@@ -367,6 +367,7 @@ impl Rim {
             Output::Inject { port, frame } => self.datapath.inject(port, &frame),
             Output::Publish(snapshot) => {
                 self.datapath.publish(snapshot);
+                self.datapath.flows().enable(!self.switch.config.flow_cache.off);
                 self.unsynchronised = true;
             }
             Output::Raise(changes) => self.changes.append(changes),

@@ -17,15 +17,20 @@ const PORTS: std::ops::RangeInclusive<u16> = 1..=8;
 
 #[test]
 fn over_packet() {
-    run("packet");
+    run("packet", "");
+}
+
+#[test]
+fn over_packet_without_the_flow_cache() {
+    run("packet", "no platform flow-cache\n");
 }
 
 #[test]
 fn over_xdp() {
-    run("xdp");
+    run("xdp", "");
 }
 
-fn run(io: &str) {
+fn run(io: &str, first: &str) {
     let mut world = World::new("cases");
     let (sw, hosts) = (world.namespace("sw"), world.namespace("hosts"));
     let mut sockets = BTreeMap::new();
@@ -41,6 +46,7 @@ fn run(io: &str) {
         let (title, case) = case.split_once('\n').expect("a title and a case");
         let (description, script) = case.split_once("\n--\n").expect("a switch, --, and frames");
         let (config, ports) = configuration(description);
+        let config = format!("{first}{config}");
         let switch = world.switch(&sw, &config, &["--io", io, "--workers", "2"]);
         let connected = ports.iter().filter(|(_, down)| !**down).count();
         let ready = wait(|| {
