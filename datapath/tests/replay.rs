@@ -208,3 +208,45 @@ fn replay_keeps_the_priority() {
         replays(&mut rig, &world, &line("p3 0/7 e>b"), &Offload::default());
     });
 }
+
+#[test]
+fn replay_overtakes_nothing() {
+    alone(|| {
+        let mut rig = Rig::new(2);
+        let world =
+            World::new("vlan 10\n p1 access 10\n p2 access 10\n station 10 a p1\n station 10 b p2\n station 10 c p2");
+        let nothing = Offload::default();
+        let numbered = |number: u32| {
+            let mut line = line("p1 a>b");
+            line.bytes[14..18].copy_from_slice(&number.to_be_bytes());
+            line
+        };
+        let refused =
+            |rig: &Rig| rig.ports.kernel_losses(PortId(1)).iter().find(|row| row.0 == "credit").map(|row| row.1);
+        let (flow, other) = (numbered(0), line("p1 a>c"));
+        rig.learn(&world.snapshot, &flow, &nothing);
+        rig.learn(&world.snapshot, &other, &nothing);
+        // The worker is busy, and there is more than it has room for: frames of the flow go up, in order, or are refused.
+        const SENT: u32 = 1000;
+        rig.throw(&other);
+        (0..SENT).for_each(|number| rig.throw(&numbered(number)));
+        let mut next = 0;
+        let end = std::time::Instant::now() + rig::PATIENCE;
+        while u64::from(next) + refused(&rig).expect("a row") < u64::from(SENT) {
+            assert!(std::time::Instant::now() < end, "{next} went up, {:?} were refused", refused(&rig));
+            match rig.up() {
+                Some(fate) if fate == up(&other, &nothing) => assert_eq!(next, 0),
+                Some(fate) => {
+                    assert_eq!(fate, up(&numbered(next), &nothing));
+                    next += 1;
+                }
+                None => {}
+            }
+        }
+        assert!(next > 200 && next < SENT, "{next}");
+        assert_eq!(rig.up(), None, "all is through");
+        let goes = |line: &Line| expected(&world.snapshot, line, &nothing).expect("one port");
+        assert_eq!(rig.send(&numbered(SENT)), goes(&numbered(SENT)));
+        assert_eq!(rig.send(&other), goes(&other), "of this flow nothing was on its way for long");
+    });
+}

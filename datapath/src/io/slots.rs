@@ -69,6 +69,7 @@ pub(super) struct Cache {
     seed: AtomicU64,
     hold_until: AtomicU64,
     enabled: AtomicU64,
+    checked: AtomicU64,
 }
 
 /// What a flow is found by.
@@ -203,6 +204,8 @@ impl Slots {
 
     pub(super) fn hold(&self, until: u64) {
         self.cache().hold_until.store(until, Relaxed);
+        // The clock is looked at with the next frame.
+        self.cache().checked.store(0, Release);
     }
 
     pub(super) fn enable(&self, on: bool) {

@@ -15,7 +15,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs a test in a namespace of its own, which ends with its thread.
 pub fn alone(test: impl FnOnce() + Send + 'static) {
@@ -46,7 +46,7 @@ pub enum Fate {
 
 /// Ports on cables, and what a switch knows.
 pub struct Rig {
-    _ports: PacketPorts,
+    pub ports: PacketPorts,
     backplane: Backplane,
     pub table: FlowTable,
     hosts: Vec<RawSocket>,
@@ -71,7 +71,7 @@ impl Rig {
             hosts.push(RawSocket::open_with_offload(&format!("b{port}")).expect("socket"));
         }
         let backplane = backplanes.remove(0);
-        Rig { _ports: ports, backplane, table, hosts, clock: Instant::now() }
+        Rig { ports, backplane, table, hosts, clock: Instant::now() }
     }
 
     pub fn now(&self) -> u64 {
@@ -85,6 +85,11 @@ impl Rig {
         self.backplane.flush();
         self.backplane.release();
         fate
+    }
+
+    /// Sends a frame, whatever becomes of it.
+    pub fn throw(&mut self, line: &Line) {
+        self.hosts[usize::from(line.rx.0) - 1].send_with(&line.bytes, &Offload::default()).expect("sent");
     }
 
     /// Sends a frame from the host behind a port: what becomes of it?
