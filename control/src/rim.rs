@@ -186,9 +186,28 @@ impl Rim {
         if let Some(text) = kept(&self.neighbours) {
             self.feed(Input::Neighbours(text));
         }
+        self.adopt();
         self.datapath.give_back_left();
         self.synchronise();
         Ok(())
+    }
+
+    /// What a predecessor's flows are about is learned from them, and those that are as they would be now go on.
+    fn adopt(&mut self) {
+        self.synchronise();
+        let left = self.datapath.left_flows();
+        for receives in [false, true] {
+            let snapshot = self.switch.snapshot.clone();
+            let seen: Vec<_> = left.iter().filter_map(|left| left.station(&snapshot, receives)).collect();
+            if !seen.is_empty() {
+                self.feed(Input::Seen(seen));
+            }
+        }
+        self.synchronise();
+        let kept = self.datapath.adopt(&left);
+        if !left.is_empty() {
+            self.stderr.say(format!("switchd: {kept} of {} flows that went on meanwhile are adopted", left.len()));
+        }
     }
 
     /// Says that it is ready, and does what is asked until a signal says to end.
@@ -200,6 +219,7 @@ impl Rim {
             if let Ok(Some(signal)) = self.signals.read_signal()
                 && signal.ssi_signo != Signal::SIGHUP as u32
             {
+                self.hold(Duration::ZERO);
                 let known = self.switch.known(self.now());
                 return self.keep_neighbours(&known);
             }
@@ -229,7 +249,8 @@ impl Rim {
             if now >= self.next_fold {
                 self.next_fold = now + FOLD;
                 self.datapath.fold();
-                self.hold();
+                // Less than what passes until the next time would end it while the switch runs.
+                self.hold(FOLD * 3);
                 let mended = self.datapath.mend();
                 self.complain(mended);
             }
@@ -249,10 +270,9 @@ impl Rim {
     }
 
     /// What the kernel remembers it forwards for so long without this process.
-    fn hold(&mut self) {
+    fn hold(&mut self, least: Duration) {
         let secs = self.switch.config.flow_cache.hold_secs.unwrap_or(Config::HOLD_SECS);
-        // Less than what passes between two of these calls would end it while the switch runs.
-        self.datapath.hold_on(Duration::from_secs(secs.into()).max(FOLD * 3));
+        self.datapath.hold_on(Duration::from_secs(secs.into()).max(least));
     }
 
     fn wait(&self) {

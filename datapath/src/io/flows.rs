@@ -3,9 +3,13 @@
 //! An outer key leads to a decision or to a look at more of the frame, whose inner key leads to a decision. A flow goes
 //! stale when anything it depends on is raised; a port may hold as many flows as it leaves free.
 
+mod adopt;
+
+pub use adopt::Left;
+
 use super::slots::{Content, Epoch, FREE, GENERATIONS, Key, Memory, RESTING, Slots, VIRGIN, generation};
 use crate::flow::{Action, Counted, Dep, Depth, Flow, Inner, Looked, Outer};
-use mona_wire::{Mac, PortId};
+use mona_wire::PortId;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -118,6 +122,8 @@ pub struct FlowTable {
     parted: Vec<(Entry, u64, u64)>,
     version: u32,
     id: u32,
+    /// The memory holds flows of a predecessor that were not judged yet.
+    adopting: bool,
 }
 
 impl FlowTable {
@@ -126,11 +132,11 @@ impl FlowTable {
         Memory::anonymous(slots.next_power_of_two()).map(|memory| FlowTable::over(memory, slots))
     }
 
-    /// Over memory of a predecessor it begins empty.
+    /// Over memory of a predecessor it begins with [`FlowTable::adopt`].
     pub(super) fn over(memory: Memory, slots: u32) -> FlowTable {
         let slots = Slots::new(memory, slots);
-        slots.clear();
         FlowTable {
+            adopting: slots.is_inherited(),
             slots,
             tenants: HashMap::new(),
             ports: BTreeMap::new(),
@@ -177,12 +183,16 @@ impl FlowTable {
 
     /// Everything that depends on these is stale before this returns.
     pub fn raise(&mut self, what: impl IntoIterator<Item = Dep>) {
-        self.slots.raise(what.into_iter().map(|dep| generation(&dep)));
+        if !self.adopting {
+            self.slots.raise(what.into_iter().map(|dep| generation(&dep)));
+        }
     }
 
     /// Everything is stale before this returns.
     pub fn raise_all(&mut self) {
-        self.slots.raise(0..GENERATIONS as u32);
+        if !self.adopting {
+            self.slots.raise(0..GENERATIONS as u32);
+        }
     }
 
     /// Remembers a flow, unless what it depends on was raised since it was decided.
@@ -194,7 +204,7 @@ impl FlowTable {
             (*to, count) = (generation(dep), count + 1);
         }
         let deps = &deps[..count];
-        if !self.slots.unchanged(deps.iter().copied(), flow.epoch) {
+        if self.adopting || !self.slots.unchanged(deps.iter().copied(), flow.epoch) {
             return Err(Refused::Stale);
         }
         let (way, to) = (self.way(flow.outer.rx)?, self.way(flow.action.to)?);
@@ -246,18 +256,7 @@ impl FlowTable {
             }
             None => self.room(key, flow.outer.rx, now)?,
         };
-        let routed = flow.action.route.map_or(0, |_| if flow.counted.six == Some(true) { 6 } else { 4 });
-        let (dst, src) = flow.action.route.unwrap_or((Mac::ZERO, Mac::ZERO));
-        let content = Content::Decided {
-            ifindex: to.ifindex,
-            mtu: flow.action.mtu,
-            vid: flow.action.vid,
-            routed,
-            dst: dst.0,
-            src: src.0,
-            credit: way.credit,
-            xdp: to.xdp,
-        };
+        let content = Content::of(flow, way.credit, to.ifindex, to.xdp);
         let version = self.next_version();
         let folded = self.slots.counted(at);
         self.slots.write(at, version, key, &content, flow.epoch, deps);

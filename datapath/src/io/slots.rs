@@ -5,7 +5,8 @@
 #![allow(unsafe_code)]
 
 use super::umem::Region;
-use crate::flow::{Depth, Inner, Outer};
+use crate::flow::{Depth, Flow, Inner, Outer};
+use mona_wire::{Mac, PortId};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::mem::size_of;
@@ -75,12 +76,12 @@ pub(super) struct Cache {
 /// What a flow is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key {
-    from: u32,
+    pub(super) from: u32,
     words: [u64; 6],
 }
 
 /// What stands in a slot beside its key.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     /// Look deeper: at so much, for an inner key with this id.
     Deeper { depth: Depth, flags: u8, id: u32 },
@@ -114,6 +115,7 @@ impl Epoch {
 pub(super) struct Slots {
     memory: Memory,
     count: u32,
+    inherited: bool,
 }
 
 impl Key {
@@ -139,7 +141,27 @@ impl Key {
         Key { from: id, words }
     }
 
-    fn is_inner(&self) -> bool {
+    pub(super) fn read_outer(&self, rx: PortId) -> Outer {
+        let (first, last) = (self.words[0].to_ne_bytes(), (self.words[1] as u32).to_ne_bytes());
+        let [d @ .., s0, s1] = first;
+        let [s2, s3, s4, s5] = last;
+        let tag = (self.words[1] >> 32) as u16;
+        let vid = (tag & 0x1000 != 0).then_some(tag & 0xfff);
+        Outer { rx, vid, dst: Mac(d), src: Mac([s0, s1, s2, s3, s4, s5]) }
+    }
+
+    pub(super) fn read_inner(&self) -> Inner {
+        let mut inner = Inner { ethertype: (self.words[1] >> 32) as u16, ..Inner::default() };
+        for (bytes, at) in inner.addresses.as_chunks_mut::<8>().0.iter_mut().zip([0, 2, 3, 4]) {
+            *bytes = self.words[at].to_ne_bytes();
+        }
+        inner.ports = (self.words[5] as u32).to_ne_bytes();
+        (inner.protocol, inner.tos) = ((self.words[5] >> 32) as u8, (self.words[5] >> 40) as u8);
+        inner.flags = (self.words[5] >> 48) as u8;
+        inner
+    }
+
+    pub(super) fn is_inner(&self) -> bool {
         self.words[1] >> 48 == 0xffff
     }
 
@@ -151,6 +173,27 @@ impl Key {
             product ^ product >> 32
         });
         mixed as u32
+    }
+}
+
+impl Content {
+    /// What a flow says is to be done.
+    pub(super) fn of(flow: &Flow, credit: u32, ifindex: u32, xdp: bool) -> Content {
+        let routed = flow.action.route.map_or(0, |_| if flow.counted.six == Some(true) { 6 } else { 4 });
+        let (dst, src) = flow.action.route.unwrap_or((Mac::ZERO, Mac::ZERO));
+        let (mtu, vid) = (flow.action.mtu, flow.action.vid);
+        Content::Decided { ifindex, mtu, vid, routed, dst: dst.0, src: src.0, credit, xdp }
+    }
+
+    /// Is the same done? (By which count a flow waited no longer matters.)
+    pub(super) fn is_same(self, other: &Content) -> bool {
+        let plain = |content| match content {
+            Content::Decided { ifindex, mtu, vid, routed, dst, src, xdp, .. } => {
+                Content::Decided { ifindex, mtu, vid, routed, dst, src, credit: 0, xdp }
+            }
+            deeper => deeper,
+        };
+        plain(self) == plain(*other)
     }
 }
 
@@ -171,10 +214,11 @@ impl Memory {
 impl Slots {
     /// `count` is a power of two, and the memory is of this size.
     pub(super) fn new(memory: Memory, count: u32) -> Arc<Slots> {
-        let slots = Slots { memory, count: count.next_power_of_two() };
+        let mut slots = Slots { memory, count: count.next_power_of_two(), inherited: false };
+        slots.inherited = slots.cache().seed.load(Relaxed) != 0;
         let cache = slots.cache();
         // Of a table that others used before, everything stands as it is.
-        if cache.seed.load(Relaxed) == 0 {
+        if !slots.inherited {
             // Keys drawn for a HashMap are as good as any.
             let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0u8) | 1;
             cache.seed.store(seed, Relaxed);
@@ -184,10 +228,9 @@ impl Slots {
         Arc::new(slots)
     }
 
-    /// No program finds anything.
-    pub(super) fn clear(&self) {
-        let used = (0..self.count).filter(|at| self.version(*at) != VIRGIN);
-        used.for_each(|at| self.forget(at, VIRGIN));
+    /// Was the memory another's before?
+    pub(super) fn is_inherited(&self) -> bool {
+        self.inherited
     }
 
     pub(super) fn view(self: &Arc<Slots>) -> Epoch {
@@ -281,6 +324,47 @@ impl Slots {
     pub(super) fn count_up(&self, at: u32, frames: u64, bytes: u64) {
         self.slot(at).frames.fetch_add(frames, Relaxed);
         self.slot(at).bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// What a predecessor wrote, unless it waits for what is lost.
+    pub(super) fn left(&self, at: u32) -> Option<(Key, Content)> {
+        let slot = self.slot(at);
+        if self.version(at) == VIRGIN {
+            return None;
+        }
+        let key = self.key(at)?;
+        let [kind, waiting, routed, flags, xdp, ..] = slot.kind.load(Relaxed).to_ne_bytes();
+        let content = match kind {
+            LOOK_L3 => Content::Deeper { depth: Depth::L3, flags, id: slot.id.load(Relaxed) },
+            LOOK_L4 => Content::Deeper { depth: Depth::L4, flags, id: slot.id.load(Relaxed) },
+            FORWARD if waiting == 0 => {
+                let out = slot.out.load(Relaxed);
+                let (ifindex, mtu, tag) = (out as u32, (out >> 32) as u16, (out >> 48) as u16);
+                let mut macs = [[0; 4]; 3];
+                macs.iter_mut().zip(&slot.macs).for_each(|(to, from)| *to = from.load(Relaxed).to_ne_bytes());
+                let mut both = macs.as_flattened().iter().copied();
+                let mut mac = || std::array::from_fn(|_| both.next().unwrap_or(0));
+                // The tag is one word with its mark.
+                let vid = (tag & 0x1000 != 0).then_some(tag & 0xfff);
+                let (dst, src) = (mac(), mac());
+                // What is not routed leaves what was there before.
+                let (dst, src) = if routed == 0 { ([0; 6], [0; 6]) } else { (dst, src) };
+                let credit = slot.credit.load(Relaxed);
+                Content::Decided { ifindex, mtu, vid, routed, dst, src, credit, xdp: xdp != 0 }
+            }
+            _ => return None,
+        };
+        Some((key, content))
+    }
+
+    /// The same flow goes on, by what it depends on now.
+    pub(super) fn renew(&self, at: u32, epoch: u64, deps: &[u32]) {
+        let (slot, depends) = (self.slot(at), self.depends(at));
+        // While its epoch is the current one nobody reads the rest.
+        slot.epoch.store(epoch, Release);
+        depends.count.store(deps.len().min(DEPENDS) as u32, Relaxed);
+        depends.on.iter().zip(deps).for_each(|(on, dep)| on.store(*dep, Relaxed));
+        fence(Release);
     }
 
     /// Programs no longer find what was here.

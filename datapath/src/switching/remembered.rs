@@ -5,7 +5,8 @@ use super::Datapath;
 use crate::changes::Changes;
 use crate::flow::Uncached;
 use crate::hops::word;
-use crate::io::flows::{Entry, FlowStats, Refused};
+use crate::io::flows::{Entry, FlowStats, Left, Refused};
+use crate::program::program;
 use crate::stats::{Counters, Run};
 use mona_wire::PortId;
 use mona_wire::eth::TAG;
@@ -72,6 +73,24 @@ impl Datapath {
             None => self.flows.raise_all(),
         }
         self.shared.epoch.store(self.flows.epoch(), Release);
+    }
+
+    /// The flows that a predecessor left; they go on until [`Datapath::adopt`], whatever changes meanwhile.
+    pub fn left_flows(&self) -> Vec<Left> {
+        self.flows.left()
+    }
+
+    /// Judges them, by what workers decide by now: how many go on? From here on flows are entered.
+    pub fn adopt(&mut self, left: &[Left]) -> usize {
+        // What was decided before that is forgotten.
+        self.begin_round();
+        self.links.iter_mut().for_each(|link| while link.flows.pop().is_ok() {});
+        let (snapshot, epoch) = (&self.current, self.flows.epoch());
+        let decide =
+            |rx, frame: &[u8]| program(snapshot, rx, frame, frame.len() as u32, &Default::default(), epoch).ok();
+        let kept = self.flows.adopt(monotonic(), left, decide);
+        self.shared.epoch.store(self.flows.epoch(), Release);
+        kept
     }
 
     /// The kernel forwards what it remembers for so long from now on, unless this is called again.
