@@ -7,6 +7,9 @@ use std::path::Path;
 /// Where Debian puts them.
 const DAEMONS: &str = "/usr/lib/frr";
 
+/// For so many seconds zebra leaves the routes of the one before in the kernel: by then they should be learned again.
+pub const RETAIN: u64 = 20;
+
 /// Daemons that run in one namespace.
 pub struct Frr {
     processes: Vec<usize>,
@@ -32,7 +35,11 @@ impl Frr {
                 ("--vty_socket", sockets.clone()),
                 ("-P", "0".into()),
             ];
-            let arguments: Vec<String> = arguments.into_iter().flat_map(|(key, value)| [key.into(), value]).collect();
+            let mut arguments: Vec<String> =
+                arguments.into_iter().flat_map(|(key, value)| [key.into(), value]).collect();
+            if name == "zebra" {
+                arguments.extend(["-K".into(), RETAIN.to_string()]);
+            }
             let mut words: Vec<&str> = arguments.iter().map(String::as_str).collect();
             words.extend(["--log", "stdout", "-u", "frr", "-g", "frr"]);
             processes.push(world.spawn(namespace, &Path::new(DAEMONS).join(name), &words));
@@ -46,6 +53,19 @@ impl Frr {
     /// What the daemons said.
     pub fn log(&self, world: &World) -> String {
         self.processes.iter().map(|process| world.log(*process)).collect()
+    }
+
+    /// All of them fail: zebra first, as a zebra that outlives a daemon takes the daemon's routes away.
+    pub fn crash(mut self, world: &mut World) {
+        for process in self.processes.drain(..) {
+            world.kill(process);
+        }
+    }
+
+    /// Asks them in their own shell.
+    pub fn ask(&self, world: &World, namespace: &str, line: &str) -> String {
+        let asked = world.attempt(namespace, &format!("vtysh --vty_socket {} -c '{line}'", self.sockets));
+        String::from_utf8_lossy(&asked.stdout).into_owned()
     }
 
     /// They end at once.

@@ -6,5 +6,6 @@ pub mod netns;
 pub mod replay;
 pub mod sim;
 pub mod speech;
+pub mod stream;
 pub mod transcript;
 pub mod wire;
