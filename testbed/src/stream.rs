@@ -22,6 +22,7 @@ pub struct Stream {
     received: Arc<AtomicU64>,
     sender: JoinHandle<u64>,
     sink: JoinHandle<Vec<u64>>,
+    flows: u64,
 }
 
 /// What became of it.
@@ -35,7 +36,7 @@ pub struct Count {
     pub gap: u64,
     /// Came again.
     pub duplicate: u64,
-    /// Came after a later one.
+    /// Came after a later one to the same destination.
     pub reordered: u64,
 }
 
@@ -48,12 +49,14 @@ impl Stream {
         sink.set_read_timeout(Some(QUIET)).expect("a timeout");
         let sender = inside(from, || UdpSocket::bind(("0.0.0.0", 0))).expect("a sender");
         let (stop, received) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let flows = destinations.len() as u64;
         let (stop_sender, stop_sink, count) = (stop.clone(), stop.clone(), received.clone());
         Stream {
             stop,
             received,
             sender: std::thread::spawn(move || send(&sender, &destinations, rate, &stop_sender)),
             sink: std::thread::spawn(move || receive(&sink, &stop_sink, &count)),
+            flows,
         }
     }
 
@@ -72,7 +75,7 @@ impl Stream {
     pub fn finish(self) -> Count {
         self.stop.store(true, Ordering::Relaxed);
         let sent = self.sender.join().expect("the sender ends");
-        count(sent, &self.sink.join().expect("the sink ends"))
+        count(sent, self.flows, &self.sink.join().expect("the sink ends"))
     }
 }
 
@@ -113,15 +116,16 @@ fn receive(socket: &UdpSocket, stop: &AtomicBool, count: &AtomicU64) -> Vec<u64>
     }
 }
 
-fn count(sent: u64, numbers: &[u64]) -> Count {
+fn count(sent: u64, flows: u64, numbers: &[u64]) -> Count {
     let mut seen = vec![false; sent as usize];
     let mut count = Count { sent, ..Count::default() };
-    let mut latest = 0;
+    let mut latest = vec![0; flows as usize];
     for number in numbers {
+        let latest = &mut latest[(number % flows) as usize];
         match std::mem::replace(&mut seen[*number as usize], true) {
             true => count.duplicate += 1,
-            false if *number < latest => count.reordered += 1,
-            false => latest = *number,
+            false if number < latest => count.reordered += 1,
+            false => *latest = *number,
         }
     }
     let mut row = 0;
@@ -147,7 +151,8 @@ mod tests {
             (3, &[0, 1, 1, 2, 0], [0, 0, 2, 0]),
         ];
         for (sent, numbers, [lost, gap, duplicate, reordered]) in table {
-            assert_eq!(count(sent, numbers), Count { sent, lost, gap, duplicate, reordered }, "{numbers:?}");
+            assert_eq!(count(sent, 1, numbers), Count { sent, lost, gap, duplicate, reordered }, "{numbers:?}");
         }
+        assert_eq!(count(4, 2, &[1, 0, 3, 2]).reordered, 0, "of different destinations");
     }
 }

@@ -1,7 +1,9 @@
-//! Any frame with any metadata into a switch with ports of every mode that routes, and out again as each copy would leave.
+//! Any frame with any metadata into a switch with ports of every mode that routes and filters, and out again as each copy
+//! would leave.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use mona_datapath::acl::{Acl, Filters, Flags, Masked, Ports, Rule};
 use mona_datapath::fdb::Origin;
 use mona_datapath::io::{CsumStart, Gso, GsoKind, Offload};
 use mona_datapath::offload::{self, Leaving, MAX_SEGMENTS};
@@ -32,8 +34,9 @@ fn switch() -> Snapshot {
         let (learning, protected, block_unicast, block_multicast) = (true, mtu < 1500, false, tagged);
         let home = Home::Backplane;
         let (encapsulations, host) = (None, mtu == 8000);
-        let (acl_in, acl_out) = (None, None);
-        Some(Port { up, untagged, tagged, encapsulations, host, learning, protected, block_unicast, block_multicast, mtu, acl_in, acl_out, home })
+        // The port of 100 bytes filters in, that of 9,000 out.
+        let (acl_in, acl_out) = (lists().filter(|_| mtu == 100), lists().filter(|_| mtu == 9000));
+        Some(Port { up, untagged, tagged, encapsulations, host, learning, protected, block_unicast, block_multicast, mtu, acl_in, acl_out, cached: true, home })
     };
     snapshot.ports = vec![
         None,
@@ -55,7 +58,39 @@ fn switch() -> Snapshot {
 fn router(host: u16, strict: Option<bool>) -> Option<Arc<RouterInterface>> {
     let urpf = strict.map(|strict| Urpf { strict, allow_default: true });
     let router = RouterInterface { urpf4: urpf, urpf6: urpf, mtu4: 576, ..RouterInterface::new(ROUTER, Some(PortId(host))) };
-    Some(Arc::new(RouterInterface { directed_broadcast: true, strict: host == 7, ..router }))
+    let (acl_in, acl_out) = (lists().filter(|_| host == 6), lists().filter(|_| host == 7));
+    Some(Arc::new(RouterInterface { directed_broadcast: true, strict: host == 7, acl_in, acl_out, ..router }))
+}
+
+/// Lines that look at every field, of which some permit.
+fn lists() -> Option<Arc<Filters>> {
+    let ports = |low, high, not| Some(Ports { low, high, not });
+    let first = |value, mask| {
+        let mut bytes = Masked::<16>::default();
+        (bytes.value[0], bytes.mask[0]) = (value, mask);
+        bytes
+    };
+    let rules = |permit: bool| {
+        let all = [
+            Rule { src: first(10, 0xff), dst: first(0xe0, 0xf0), ..Rule::default() },
+            Rule { protocol: Some(6), flags: Some(Flags { set: Flags::ACK | Flags::RST, clear: 0, all: false }), ..Rule::default() },
+            Rule { protocol: Some(17), sport: ports(53, 53, false), dport: ports(1024, 65535, true), ..Rule::default() },
+            Rule { protocol: Some(1), icmp: Some((8, Some(0))), ..Rule::default() },
+            Rule { protocol: Some(58), icmp: Some((135, None)), ..Rule::default() },
+            Rule { tos: Masked { value: [0xb8], mask: [0xfc] }, log: true, ..Rule::default() },
+            Rule { fragments: true, ..Rule::default() },
+            Rule { src: first(0, 1), ..Rule::default() },
+        ];
+        let rule = |(slot, rule): (usize, Rule)| Rule { permit: permit ^ (slot % 2 == 0), slot: slot as u32, ..rule };
+        Arc::new(Acl::compile(all.into_iter().enumerate().map(rule).collect()).unwrap())
+    };
+    let ethertype = |value: u16, permit| Rule {
+        permit,
+        ethertype: Masked { value: value.to_be_bytes(), mask: [0xff; 2] },
+        ..Rule::default()
+    };
+    let mac = Acl::compile(vec![ethertype(0x0806, true), ethertype(0x88cc, false), Rule { permit: true, ..Rule::default() }]);
+    Filters { ip4: Some(rules(true)), ip6: Some(rules(false)), mac: Some(Arc::new(mac.unwrap())) }.some()
 }
 
 /// A way of every kind; by the first byte of an address.
