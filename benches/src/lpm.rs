@@ -1,6 +1,7 @@
 //! Longest prefix match alone: lookups, memory, loading and single changes, on made-up tables with the shape of the
 //! Internet's; and the same tables and addresses through DPDK's librte_fib (`benches/fib/`), in the same run.
 
+use crate::micro::own_time;
 use mona_datapath::lpm::{Address, Leaf, Lpm, Prefix, Writer};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -165,11 +166,6 @@ fn fastest(addresses: usize, mut round: impl FnMut() -> u64) -> f64 {
         own_time() - began
     });
     rounds.min().unwrap_or_default().as_nanos() as f64 / addresses as f64
-}
-
-/// What this thread has run.
-fn own_time() -> Duration {
-    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 /// Removes and enters random routes: median and maximum in microseconds.
