@@ -2,7 +2,9 @@
  *
  *   fib 4|6 ROUTES ADDRESSES SUM BURST
  *
- * Prints a line `kind nanoseconds` per kind of lookup: `scalar…` and `vector…` take BURST addresses a call, `single…` one.
+ * Prints a line `number kind` for each kind of lookup there is, remarks behind #, and an empty line. Then, for each number it
+ * reads, it does one round of that kind and prints the nanoseconds an address took: so its rounds and ours alternate.
+ * `single…` takes one address a call, `scalar…` and `vector…` BURST; the digit is the bytes of a next hop.
  * The sum of the next hops must be SUM: what is compared is the same work. Without FIB_HUGE no huge pages are used. */
 
 #include <inttypes.h>
@@ -16,8 +18,6 @@
 #include <rte_fib.h>
 #include <rte_fib6.h>
 #include <rte_vect.h>
-
-enum { ROUNDS = 7 };
 
 static uint8_t *content(const char *path, size_t *size)
 {
@@ -40,41 +40,40 @@ static double now(void)
 	return time.tv_sec * 1e9 + time.tv_nsec;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	return *(const double *)a > *(const double *)b ? 1 : -1;
-}
+/* A table of next hops of some width; one of the two is there. */
+struct table {
+	struct rte_fib *fib4;
+	struct rte_fib6 *fib6;
+};
 
-/* Either family. */
-static struct rte_fib *fib4;
-static struct rte_fib6 *fib6;
-
-static uint64_t look_up(uint8_t *addresses, size_t count, int burst)
+static uint64_t look_up(struct table *table, uint8_t *addresses, size_t count, int burst)
 {
 	uint64_t hops[256], sum = 0;
 	for (size_t at = 0; at + burst <= count; at += burst) {
-		if (fib4)
-			rte_fib_lookup_bulk(fib4, (uint32_t *)addresses + at, hops, burst);
+		if (table->fib4)
+			rte_fib_lookup_bulk(table->fib4, (uint32_t *)addresses + at, hops, burst);
 		else
-			rte_fib6_lookup_bulk(fib6, (void *)(addresses + 16 * at), hops, burst);
+			rte_fib6_lookup_bulk(table->fib6, (void *)(addresses + 16 * at), hops, burst);
 		for (int i = 0; i < burst; i++)
 			sum += hops[i];
 	}
 	return sum;
 }
 
-static void measure(const char *kind, const char *bytes, uint8_t *addresses, size_t count, int burst, uint64_t expected)
+static const struct {
+	const char *name;
+	int bulk;
+	int type4, type6;
+} kinds[] = {
+	{ "single", 0, RTE_FIB_LOOKUP_DIR24_8_SCALAR_MACRO, RTE_FIB6_LOOKUP_TRIE_SCALAR },
+	{ "scalar", 1, RTE_FIB_LOOKUP_DIR24_8_SCALAR_MACRO, RTE_FIB6_LOOKUP_TRIE_SCALAR },
+	{ "vector", 1, RTE_FIB_LOOKUP_DIR24_8_VECTOR_AVX512, RTE_FIB6_LOOKUP_TRIE_VECTOR_AVX512 },
+};
+
+static int select_kind(struct table *table, size_t kind)
 {
-	double rounds[ROUNDS];
-	for (int round = 0; round < ROUNDS; round++) {
-		double began = now();
-		uint64_t sum = look_up(addresses, count, burst);
-		if (sum != expected)
-			rte_exit(1, "%s-%s: the sum of next hops is %" PRIu64 ", not %" PRIu64 "\n", kind, bytes, sum, expected);
-		rounds[round] = (now() - began) / count;
-	}
-	qsort(rounds, ROUNDS, sizeof *rounds, by_value);
-	printf("%s-%s %.3f\n", kind, bytes, rounds[0]);
+	return table->fib4 ? rte_fib_select_lookup(table->fib4, kinds[kind].type4)
+		: rte_fib6_select_lookup(table->fib6, kinds[kind].type6);
 }
 
 int main(int argc, char **argv)
@@ -92,59 +91,55 @@ int main(int argc, char **argv)
 	size_t route_bytes, address_bytes, width = four ? 4 : 16;
 	uint8_t *routes = content(argv[2], &route_bytes), *addresses = content(argv[3], &address_bytes);
 	size_t count = route_bytes / (width + 8);
-	uint64_t sum = strtoull(argv[4], NULL, 10);
+	uint64_t expected = strtoull(argv[4], NULL, 10);
 
 	/* Next hops of 2 bytes are as many as 32,767, of 4 bytes 2^31 - 1. */
-	for (int bytes = 2; bytes <= 8; bytes *= 2) {
-		char name[2] = { '0' + bytes, 0 };
-		int size = bytes == 2 ? 1 : bytes == 4 ? 2 : 3;
+	struct table tables[2] = { 0 };
+	for (int which = 0; which < 2; which++) {
+		struct table *table = &tables[which];
+		const char *name = which ? "4" : "2";
+		int size = which + 1;
 		if (four) {
 			struct rte_fib_conf conf = { .type = RTE_FIB_DIR24_8, .default_nh = 0, .max_routes = count + 1,
-				.dir24_8 = { .nh_sz = size, .num_tbl8 = bytes == 2 ? 32767 : 65536 } };
-			fib4 = rte_fib_create(name, -1, &conf);
+				.dir24_8 = { .nh_sz = size, .num_tbl8 = which ? 65536 : 32767 } };
+			table->fib4 = rte_fib_create(name, -1, &conf);
 		} else {
 			struct rte_fib6_conf conf = { .type = RTE_FIB6_TRIE, .default_nh = 0, .max_routes = count + 1,
-				.trie = { .nh_sz = size, .num_tbl8 = bytes == 2 ? 32767 : 400000 } };
-			fib6 = rte_fib6_create(name, -1, &conf);
+				.trie = { .nh_sz = size, .num_tbl8 = which ? 400000 : 32767 } };
+			table->fib6 = rte_fib6_create(name, -1, &conf);
 		}
-		if (!fib4 && !fib6) {
-			printf("# %d bytes: no table: %s\n", bytes, rte_strerror(rte_errno));
-			continue;
-		}
-		double began = now();
-		int failed = 0;
+		int failed = table->fib4 || table->fib6 ? 0 : -rte_errno;
 		for (size_t at = 0; at < route_bytes && !failed; at += width + 8) {
 			uint32_t address, length, hop;
 			memcpy(&address, routes + at, 4);
 			memcpy(&length, routes + at + width, 4);
 			memcpy(&hop, routes + at + width + 4, 4);
-			failed = four ? rte_fib_add(fib4, address, length, hop) : rte_fib6_add(fib6, routes + at, length, hop);
+			failed = four ? rte_fib_add(table->fib4, address, length, hop) : rte_fib6_add(table->fib6, routes + at, length, hop);
 		}
-		if (failed) {
-			printf("# %d bytes: no room: %s\n", bytes, strerror(-failed));
-		} else {
-			printf("# %d bytes: %zu routes loaded in %.2f s\n", bytes, count, (now() - began) / 1e9);
-			if (four)
-				rte_fib_select_lookup(fib4, RTE_FIB_LOOKUP_DIR24_8_SCALAR_MACRO);
+		for (size_t kind = 0; kind < RTE_DIM(kinds); kind++) {
+			if (failed)
+				printf("# %s-%s: %s\n", kinds[kind].name, name, strerror(-failed));
+			else if (select_kind(table, kind))
+				printf("# %s-%s: not on this processor\n", kinds[kind].name, name);
 			else
-				rte_fib6_select_lookup(fib6, RTE_FIB6_LOOKUP_TRIE_SCALAR);
-			measure("single", name, addresses, address_bytes / width, 1, sum);
-			measure("scalar", name, addresses, address_bytes / width, burst, sum);
-			if (four) {
-				rte_fib_select_lookup(fib4, RTE_FIB_LOOKUP_DIR24_8_SCALAR_INLINE);
-				measure("scalar-inline", name, addresses, address_bytes / width, burst, sum);
-			}
-			int vector = four ? rte_fib_select_lookup(fib4, RTE_FIB_LOOKUP_DIR24_8_VECTOR_AVX512)
-				: rte_fib6_select_lookup(fib6, RTE_FIB6_LOOKUP_TRIE_VECTOR_AVX512);
-			if (vector == 0)
-				measure("vector", name, addresses, address_bytes / width, burst, sum);
-			else
-				printf("# no vectors: %s\n", strerror(-vector));
+				printf("%d%zu %s-%s\n", which, kind, kinds[kind].name, name);
 		}
-		rte_fib_free(fib4);
-		rte_fib6_free(fib6);
-		fib4 = NULL;
-		fib6 = NULL;
+	}
+	printf("\n");
+	fflush(stdout);
+
+	char line[16];
+	while (fgets(line, sizeof line, stdin)) {
+		struct table *table = &tables[line[0] == '1'];
+		size_t kind = (line[1] - '0') % RTE_DIM(kinds);
+		select_kind(table, kind);
+		double began = now();
+		uint64_t sum = look_up(table, addresses, address_bytes / width, kinds[kind].bulk ? burst : 1);
+		double took = now() - began;
+		if (sum != expected)
+			rte_exit(1, "%s: the sum of next hops is %" PRIu64 ", not %" PRIu64 "\n", kinds[kind].name, sum, expected);
+		printf("%.3f\n", took / (address_bytes / width));
+		fflush(stdout);
 	}
 	return 0;
 }

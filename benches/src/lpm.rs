@@ -6,15 +6,16 @@ use mona_datapath::lpm::{Address, Leaf, Lpm, Prefix, Writer};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::hint::black_box;
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Addresses looked up in a round.
 const ADDRESSES: usize = 1 << 20;
 /// Addresses in one call of the bulk lookup.
 const BURST: usize = 32;
-/// Rounds; the fastest counts.
+/// Rounds of each kind, ours and librte_fib's in turns; the median counts.
 const ROUNDS: usize = 7;
 /// Next hops.
 const HOPS: u32 = 1000;
@@ -121,12 +122,32 @@ fn measure<A: Family>(
     };
     let mut rows = Vec::new();
     for (kind, addresses) in addresses {
+        let table = writer.table();
+        let sum = single(table, addresses);
+        let mut fib = fib.map(|path| Fib::open(path, routes, addresses, sum)).transpose()?;
+        let kinds = fib.as_ref().map_or(Vec::new(), |fib| fib.kinds.clone());
+        let (mut ours, mut theirs) = ([const { Vec::new() }; 3], vec![Vec::new(); kinds.len()]);
+        for _ in 0..ROUNDS {
+            ours[0].push(round(addresses, || single(table, addresses)));
+            ours[1].push(round(addresses, || bulk(table, addresses)));
+            for ((number, _), rounds) in kinds.iter().zip(&mut theirs) {
+                rounds.push(fib.as_mut().ok_or("no kind without a table")?.round(number)?);
+            }
+            ours[2].push(round(addresses, || chained(table, addresses)));
+        }
+        [row.single_ns, row.bulk_ns, row.chained_ns] = ours.map(median);
+        // What takes many addresses a call is beside ours that does.
+        let beside = |kind: &str| if kind.starts_with("vector") { row.bulk_ns } else { row.single_ns };
+        row.fib = kinds
+            .into_iter()
+            .zip(theirs)
+            .map(|((_, kind), rounds)| {
+                let ns = median(rounds);
+                let ratio = ns / beside(&kind);
+                (kind, ns, ratio)
+            })
+            .collect();
         row.addresses = kind;
-        row.single_ns = fastest(addresses.len(), || single(writer.table(), addresses));
-        row.bulk_ns = fastest(addresses.len(), || bulk(writer.table(), addresses));
-        row.chained_ns = fastest(addresses.len(), || chained(writer.table(), addresses));
-        let sum = single(writer.table(), addresses);
-        row.fib = fib.map_or(Ok(Vec::new()), |fib| beside(fib, routes, addresses, sum, &row))?;
         rows.push(row.clone());
     }
     let change_us = changes(&mut writer, routes);
@@ -158,14 +179,16 @@ fn chained<A: Address>(table: &Lpm<A>, addresses: &[A]) -> u64 {
     last.into()
 }
 
-/// Nanoseconds per address of the fastest round: of the thread's own time, for the machine may have other work.
-fn fastest(addresses: usize, mut round: impl FnMut() -> u64) -> f64 {
-    let rounds = (0..ROUNDS).map(|_| {
-        let began = own_time();
-        black_box(round());
-        own_time() - began
-    });
-    rounds.min().unwrap_or_default().as_nanos() as f64 / addresses as f64
+/// Nanoseconds per address: of the thread's own time, for the machine may have other work.
+fn round<A>(addresses: &[A], look_up: impl FnOnce() -> u64) -> f64 {
+    let began = own_time();
+    black_box(look_up());
+    (own_time() - began).as_nanos() as f64 / addresses.len() as f64
+}
+
+fn median(mut rounds: Vec<f64>) -> f64 {
+    rounds.sort_by(f64::total_cmp);
+    rounds[rounds.len() / 2]
 }
 
 /// Removes and enters random routes: median and maximum in microseconds.
@@ -186,44 +209,76 @@ fn changes<A: Address>(writer: &mut Writer<A>, routes: &[(Prefix<A>, Leaf)]) -> 
     [took[took.len() / 2], took[took.len() - 1]].map(|took| took.as_nanos() as f64 / 1000.0)
 }
 
-/// Has librte_fib measured with the same table and the same addresses; its results must be ours.
-fn beside<A: Family>(
-    fib: &Path,
-    routes: &[(Prefix<A>, Leaf)],
-    addresses: &[A],
-    sum: u64,
-    ours: &Row,
-) -> Result<Vec<(String, f64, f64)>, String> {
-    let folder = std::env::temp_dir().join(format!("swbench-lpm-{}", std::process::id()));
-    let failed = |why: std::io::Error| format!("{}: {why}", fib.display());
-    std::fs::create_dir_all(&folder).map_err(failed)?;
-    let (table_file, address_file) = (folder.join("routes"), folder.join("addresses"));
-    let mut bytes = Vec::new();
-    for (prefix, leaf) in routes {
-        prefix.address().write(&mut bytes);
-        bytes.extend(u32::from(prefix.length()).to_ne_bytes());
-        bytes.extend((leaf.0 + 1).to_ne_bytes());
+/// librte_fib in a process of its own, with the same table and the same addresses; its results must be ours.
+struct Fib {
+    process: Child,
+    asks: Option<ChildStdin>,
+    answers: Lines<BufReader<ChildStdout>>,
+    /// What it can do, by the number to ask for it: `single…` and `scalar…` go from address to address, as our single
+    /// lookup does; `vector…` many at once, as our bulk lookup.
+    kinds: Vec<(String, String)>,
+}
+
+impl Fib {
+    fn open<A: Family>(path: &Path, routes: &[(Prefix<A>, Leaf)], addresses: &[A], sum: u64) -> Result<Fib, String> {
+        let folder = std::env::temp_dir().join(format!("swbench-lpm-{}", std::process::id()));
+        let failed = |why: std::io::Error| format!("{}: {why}", path.display());
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+        let (table_file, address_file) = (folder.join("routes"), folder.join("addresses"));
+        let mut bytes = Vec::new();
+        for (prefix, leaf) in routes {
+            prefix.address().write(&mut bytes);
+            bytes.extend(u32::from(prefix.length()).to_ne_bytes());
+            bytes.extend((leaf.0 + 1).to_ne_bytes());
+        }
+        std::fs::write(&table_file, &bytes).map_err(failed)?;
+        bytes.clear();
+        addresses.iter().for_each(|address| address.write(&mut bytes));
+        std::fs::write(&address_file, &bytes).map_err(failed)?;
+        let mut process = Command::new(path)
+            .arg(if A::WIDTH == 32 { "4" } else { "6" })
+            .args([&table_file, &address_file])
+            .args([sum.to_string(), BURST.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let asks = process.stdin.take();
+        let stdout = process.stdout.take().ok_or("librte_fib has no output")?;
+        let mut fib = Fib { process, asks, answers: BufReader::new(stdout).lines(), kinds: Vec::new() };
+        loop {
+            let line = fib.answer()?;
+            match line.split_once(' ') {
+                None => break,
+                Some(("#", remark)) => eprintln!("librte_fib: {remark}"),
+                Some((number, kind)) => fib.kinds.push((number.to_owned(), kind.to_owned())),
+            }
+        }
+        // It has read them.
+        std::fs::remove_dir_all(&folder).map_err(failed)?;
+        Ok(fib)
     }
-    std::fs::write(&table_file, &bytes).map_err(failed)?;
-    bytes.clear();
-    addresses.iter().for_each(|address| address.write(&mut bytes));
-    std::fs::write(&address_file, &bytes).map_err(failed)?;
-    let run = Command::new(fib)
-        .arg(ours.family.to_string())
-        .args([&table_file, &address_file])
-        .args([sum.to_string(), BURST.to_string()])
-        .output();
-    let _ = std::fs::remove_dir_all(&folder);
-    let output = run.map_err(failed)?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        return Err(format!("{}: {text}{}", fib.display(), String::from_utf8_lossy(&output.stderr)));
+
+    /// A round of that kind: nanoseconds an address.
+    fn round(&mut self, number: &str) -> Result<f64, String> {
+        let mut asks = self.asks.as_ref().ok_or("librte_fib has ended")?;
+        writeln!(asks, "{number}").map_err(|why| format!("librte_fib: {why}"))?;
+        let line = self.answer()?;
+        line.parse().map_err(|_| format!("librte_fib: {line}"))
     }
-    // Lines of `kind ns`, where the kind begins with what of ours it is like; other lines are remarks.
-    let lines = text.lines().filter_map(|line| line.split_once(' '));
-    let figures = lines.filter_map(|(kind, ns)| Some((kind.to_owned(), ns.trim().parse::<f64>().ok()?)));
-    let ours = |kind: &str| if kind.starts_with("vector") { ours.bulk_ns } else { ours.single_ns };
-    Ok(figures.map(|(kind, ns)| (kind.clone(), ns, ns / ours(&kind))).collect())
+
+    fn answer(&mut self) -> Result<String, String> {
+        let line = self.answers.next().ok_or("librte_fib has ended")?;
+        line.map_err(|why| format!("librte_fib: {why}"))
+    }
+}
+
+impl Drop for Fib {
+    fn drop(&mut self) {
+        // With nothing more to read it ends.
+        drop(self.asks.take());
+        let _ = self.process.wait();
+    }
 }
 
 /// What is made up and written down of both families.
