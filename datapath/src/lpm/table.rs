@@ -90,7 +90,7 @@ impl<A: Address> Lpm<A> {
     }
 
     /// Workers: many addresses at once, of which `into` gets the leaves. What one waits for from memory, all wait for
-    /// together: first the entries of the root, then their slots.
+    /// together: first the entries of the root, then their slots, then the same of the groups of each depth.
     #[inline]
     pub fn lookup_bulk(&self, addresses: &[A], into: &mut [Option<Leaf>]) {
         let default = self.default.load(Relaxed);
@@ -101,8 +101,36 @@ impl<A: Address> Lpm<A> {
                 *slot = self.slot(address.bits(0, ROOT) as usize, address.bits(ROOT, ENTRY));
                 prefetch(&self.slots[*slot]);
             }
-            for ((address, slot), into) in addresses.iter().zip(slots).zip(into) {
-                let value = self.descend(*address, self.slots[slot].load(Acquire));
+            let mut values = [0; BULK];
+            // Which of them lead to a group: as many as `count`.
+            let (mut deeper, mut count) = ([0; BULK], 0);
+            for (at, (slot, value)) in slots.iter().zip(&mut values).enumerate().take(addresses.len()) {
+                *value = self.slots[*slot].load(Acquire);
+                deeper[count % BULK] = at;
+                count += usize::from(*value & GROUP != 0);
+            }
+            let mut length = ROOT + ENTRY;
+            while count > 0 {
+                let entry = |value: u32, byte: u32| (value & !GROUP) as usize + (byte >> ENTRY) as usize;
+                for &at in &deeper[..count] {
+                    prefetch(&self.entries[entry(values[at], addresses[at].bits(length, GROUP_BITS))]);
+                }
+                for &at in &deeper[..count] {
+                    let byte = addresses[at].bits(length, GROUP_BITS);
+                    slots[at] = self.slot(entry(values[at], byte), byte);
+                    prefetch(&self.slots[slots[at]]);
+                }
+                let mut left = 0;
+                for which in 0..count {
+                    let at = deeper[which];
+                    values[at] = self.slots[slots[at]].load(Acquire);
+                    deeper[left] = at;
+                    left += usize::from(values[at] & GROUP != 0);
+                }
+                count = left;
+                length += GROUP_BITS;
+            }
+            for (value, into) in values.into_iter().zip(into) {
                 *into = leaf_of(if value == 0 { default } else { value });
             }
         }
