@@ -124,6 +124,7 @@ fn measure<A: Family>(
     for (kind, addresses) in addresses {
         let table = writer.table();
         let sum = single(table, addresses);
+        assert_eq!(bulk(table, addresses), sum, "both find the same");
         let mut fib = fib.map(|path| Fib::open(path, routes, addresses, sum)).transpose()?;
         let kinds = fib.as_ref().map_or(Vec::new(), |fib| fib.kinds.clone());
         let (mut ours, mut theirs) = ([const { Vec::new() }; 3], vec![Vec::new(); kinds.len()]);
