@@ -282,3 +282,35 @@ fn without_the_switch_it_goes_on_for_so_long_and_no_longer() {
     assert!(stream.goes_on(500) && stream.stops());
     stream.end();
 }
+
+#[test]
+fn routed_flows_lose_nothing_either() {
+    let mut world = World::new("hold-route");
+    let space = world.namespace("s");
+    let hosts = [1, 2].map(|host| {
+        let name = world.namespace(&format!("h{host}"));
+        world.cable((&space, &format!("p{host}")), (&name, "eth0"));
+        world.exec(&name, &format!("ip addr add 10.0.{host}.9/24 dev eth0; ip route add default via 10.0.{host}.1"));
+        name
+    });
+    let config = "vlan 11\nvlan 12\ninterface GigabitEthernet0/1\n device p1\n switchport access vlan 11\n\
+                  interface GigabitEthernet0/2\n device p2\n switchport access vlan 12\n\
+                  interface vlan 11\n ip address 10.0.1.1 255.255.255.0\n no shutdown\n\
+                  interface vlan 12\n ip address 10.0.2.1 255.255.255.0\n no shutdown\n";
+    let mut switch = world.holding(&space, config, &["--workers", "1"]);
+    assert!(wait(|| world.pings(&hosts[0], "10.0.2.9")), "{}", world.messages(&switch));
+    let ping = world.spawn(&hosts[0], "ping".as_ref(), &["-q", "-i", "0.005", "-c", "2400", "10.0.2.9"]);
+    // Who is where is written down now and then.
+    let known = switch.config.with_file_name("s.neighbours");
+    let remembered = |world: &World| hits(world, &switch).iter().filter(|hits| **hits > 100).count() == 2;
+    let written = || {
+        let text = std::fs::read_to_string(&known).unwrap_or_default();
+        ["10.0.1.9", "10.0.2.9"].iter().all(|host| text.contains(host))
+    };
+    assert!(wait(|| written() && remembered(&world)), "{:?}", hits(&world, &switch));
+    world.crash(&mut switch);
+    let said = world.messages(&switch);
+    assert!(said.contains("2 of 2 flows that went on meanwhile are adopted"), "{said}");
+    assert!(wait(|| world.log(ping).contains("packet loss")), "{}", world.log(ping));
+    assert!(world.log(ping).contains(" 0% packet loss"), "{}\n{said}", world.log(ping));
+}
