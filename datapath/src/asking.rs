@@ -74,7 +74,8 @@ impl Question {
     fn about(rx: PortId, frame: &[u8]) -> Option<Question> {
         let eth = Eth::parse(frame)?;
         let vid = eth.tag.map_or(0, |tag| 0x1000 | u64::from(tag.vid()));
-        let outer = mixed(mixed(eth.dst.to_u64() | vid << 48, eth.src.to_u64()), u64::from(rx.0));
+        let place = u64::from(rx.0) << 16 | vid;
+        let outer = [eth.dst.to_u64(), eth.src.to_u64()].into_iter().fold(mixed(0, place), mixed);
         let packet = frame.get(eth.len()..).unwrap_or_default();
         let word =
             |at: usize| packet.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |w| u64::from_ne_bytes(*w));

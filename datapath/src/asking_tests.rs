@@ -54,3 +54,19 @@ fn who_invents_addresses_is_asked_for_so_often_only() {
     }
     assert_eq!(count, 3 * PER_TICK);
 }
+
+#[test]
+fn addresses_that_count_up_together_are_told_apart() {
+    let mut asked = Asked::default();
+    let mut count = 0;
+    for host in 0..1000u16 {
+        let mut frame = frame(0, 1);
+        frame[4..6].copy_from_slice(&host.to_be_bytes());
+        frame[10..12].copy_from_slice(&(host % 64).to_be_bytes());
+        if let Some(question) = asked.question(PortId(1), &frame, 100 * MS) {
+            asked.asked(question, Some(Depth::L2), 100 * MS);
+            count += 1;
+        }
+    }
+    assert_eq!(count, 1000);
+}
