@@ -25,6 +25,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a netdev that a predecessor left up stays so, whatever the plan: the ports behind it are still being opened, and a
+/// netdev that goes down loses the routes of routing daemons.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The kernel's side of the plan.
 pub struct Host {
@@ -33,6 +38,9 @@ pub struct Host {
     plan: Arc<HostPlan>,
     /// What was set at which netdev.
     set: BTreeMap<u32, Settings>,
+    /// Netdevs that a predecessor left up and that were not planned up yet, and until when they stay so.
+    left: Option<BTreeSet<u32>>,
+    until: Instant,
     /// Routes that were given to Linux.
     given: BTreeSet<Key>,
     /// What is wrong, and was said.
@@ -84,6 +92,8 @@ impl Host {
             mark: format!("{name} host"),
             plan: Arc::default(),
             set: BTreeMap::new(),
+            left: None,
+            until: Instant::now() + GRACE,
             given: BTreeSet::new(),
             wrong: BTreeSet::new(),
         }
@@ -128,8 +138,9 @@ impl Host {
     ) -> io::Result<Followed> {
         let mut followed = Followed::default();
         let mut wrong = Vec::new();
-        let plan = self.plan.clone();
+        let mut plan = self.plan.clone();
         let all = self.make(requests, &plan, &mut followed, &mut wrong)?;
+        self.spare(&mut plan, &all);
         let ours = |(name, is): &(&String, &Netdev)| is.alias == self.mark && plan.links.contains_key(*name);
         let netdevs: Netdevs = all.iter().filter(ours).map(|(name, is)| (&name[..], is)).collect();
         for (name, is) in &netdevs {
@@ -157,6 +168,29 @@ impl Host {
         followed.wrong = wrong.iter().filter(|what| !self.wrong.contains(*what)).cloned().collect();
         self.wrong = wrong.into_iter().collect();
         Ok(followed)
+    }
+
+    /// Is there something to be done that could not be done at first?
+    pub fn is_due(&self) -> bool {
+        self.left.as_ref().is_some_and(|left| !left.is_empty()) && self.until <= Instant::now()
+    }
+
+    /// What a predecessor left up is not set down yet.
+    fn spare(&mut self, plan: &mut Arc<HostPlan>, all: &BTreeMap<String, Netdev>) {
+        let ours_and_up = |is: &&Netdev| is.alias == self.mark && is.up;
+        let left = self.left.get_or_insert_with(|| all.values().filter(ours_and_up).map(|is| is.index).collect());
+        if self.until <= Instant::now() {
+            left.clear();
+        }
+        let left_ones = all.iter().filter(|(_, is)| left.contains(&is.index)).map(|(name, is)| (name, is.index));
+        for (name, index) in left_ones.collect::<Vec<_>>() {
+            match plan.links.get(name) {
+                Some(link) if !link.up => {
+                    Arc::make_mut(plan).links.entry(name.clone()).and_modify(|link| link.up = true);
+                }
+                _ => drop(left.remove(&index)),
+            }
+        }
     }
 
     /// Removes pairs that are not planned and makes those that are; what there is then.

@@ -193,7 +193,8 @@ impl Netlink {
 
     /// Puts right what others changed at what was planned.
     pub fn tend(&mut self) -> Vec<String> {
-        if self.amiss && self.next_repair <= Instant::now() { self.follow() } else { Vec::new() }
+        let amiss = self.amiss && self.next_repair <= Instant::now();
+        if amiss || self.host.is_due() { self.follow() } else { Vec::new() }
     }
 
     fn follow(&mut self) -> Vec<String> {

@@ -188,6 +188,9 @@ fn a_restart_leaves_the_netdevs_and_routes_again() {
     let before = bed
         .world
         .exec(&bed.switch.namespace, "ip -o link show vlan10 | cut -d: -f1; cat /sys/class/net/vlan10/address");
+    // A routing daemon's: Linux forgets it when the netdev goes down, be it for a moment.
+    let daemons = "198.51.100.0/24 via 10.0.1.2 dev vlan10 proto 186";
+    bed.world.exec(&bed.switch.namespace, &format!("ip route add {daemons}"));
     bed.world.crash(&mut bed.switch);
     bed.settle();
     bed.check_all();
@@ -195,6 +198,8 @@ fn a_restart_leaves_the_netdevs_and_routes_again() {
         .world
         .exec(&bed.switch.namespace, "ip -o link show vlan10 | cut -d: -f1; cat /sys/class/net/vlan10/address");
     assert_eq!(before, after, "the netdev was made anew, or the router's address is another");
+    let kept = bed.world.exec(&bed.switch.namespace, "ip route show proto 186");
+    assert!(kept.contains("198.51.100.0/24"), "{kept}");
 }
 
 #[test]
