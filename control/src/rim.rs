@@ -125,6 +125,10 @@ impl Rim {
         if let Some(why) = datapath.unpinned() {
             eprintln!("switchd: {why}: {UNPINNED}");
         }
+        if let Some(why) = datapath.forgetful() {
+            let remedy = "give switchd CAP_PERFMON, or a newer kernel";
+            eprintln!("switchd: the kernel refuses the flow cache ({why}): workers decide every frame; {remedy}");
+        }
         let devices = arguments.run.join(format!("{}.devices", arguments.name));
         if let Err(e) = datapath.keep_devices(&devices) {
             let what = "after a crash devices stay as they were left";

@@ -214,6 +214,11 @@ impl Datapath {
         self.packet.as_ref()?.unpinned.as_deref()
     }
 
+    /// Why the kernel replays no flows, if it does not take the program for that.
+    pub fn forgetful(&self) -> Option<&str> {
+        self.packet.as_ref()?.forgetful.as_deref()
+    }
+
     /// The table of stations.
     pub fn fdb(&self) -> &Arc<Fdb> {
         &self.current.fdb

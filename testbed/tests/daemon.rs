@@ -453,6 +453,8 @@ fn a_missing_capability_is_named() {
         let index = world.spawn(&space, Path::new("/bin/sh"), &["-c", &line.replace("/s ", &format!("/{label} "))]);
         assert!(wait(|| world.log(index).contains("switchd: ready")), "{label}: {}", world.log(index));
         assert_eq!(world.log(index).contains("CAP_PERFMON missing"), warning, "{label}: {}", world.log(index));
+        let refused = "the kernel refuses the flow cache";
+        assert_eq!(world.log(index).contains(refused), warning, "{label}: {}", world.log(index));
         let ctl = format!("{} --socket {dir}/{label}", binary("swctl").display());
         let added = world.exec(&space, &format!("{ctl} add-port p1 && {ctl} remove-port p1"));
         assert_eq!(added.trim(), "GigabitEthernet1/1", "{label}");

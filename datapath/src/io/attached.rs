@@ -96,14 +96,20 @@ fn adopt(program: &mut SchedClassifier, pin: &PathBuf, index: u32) -> Option<Sch
     program.take_link(id).ok()
 }
 
+/// What was loaded.
+pub(super) struct Loaded {
+    pub(super) bpf: Ebpf,
+    /// Where it is pinned.
+    pub(super) pins: Option<Pins>,
+    /// Why it is not.
+    pub(super) unpinned: Option<String>,
+    /// Why the kernel replays no flows, if it does not take the program that would.
+    pub(super) forgetful: Option<String>,
+}
+
 /// Loads the programs, over the maps that are pinned if that is possible. Otherwise what is pinned is taken off, and the
-/// programs are loaded anew; a sentence says why nothing is pinned from now on.
-pub(super) fn load(
-    mount: Option<&Mount>,
-    cookie: u64,
-    slots: u32,
-    entries: u32,
-) -> Result<(Ebpf, Option<Pins>, Option<String>), OpenError> {
+/// programs are loaded anew.
+pub(super) fn load(mount: Option<&Mount>, cookie: u64, slots: u32, entries: u32) -> Result<Loaded, OpenError> {
     let build = [slots, entries, SLOTS]
         .map(u32::to_le_bytes)
         .concat()
@@ -114,22 +120,32 @@ pub(super) fn load(
     if let Some(mount) = mount {
         for _ in 0..2 {
             let tried = mount.pins(cookie, build).map_err(|e| sentence("its directory", e));
-            match tried.and_then(|pins| Ok((load_over(Some(&pins), slots, entries)?, pins))) {
-                Ok((bpf, pins)) => return Ok((bpf, Some(pins), None)),
+            match tried.and_then(|pins| Ok((load_over(Some(&pins), slots, entries, true)?, pins))) {
+                Ok((bpf, pins)) => return Ok(Loaded { bpf, pins: Some(pins), unpinned: None, forgetful: None }),
                 Err(error) => why = Some(error.0),
             }
             // What was left may be what is wrong.
             let _ = mount.pins(cookie, build).and_then(|pins| pins.clear());
         }
     }
-    Ok((load_over(None, slots, entries)?, None, why))
+    let (bpf, forgetful) = match load_over(None, slots, entries, true) {
+        Ok(bpf) => (bpf, None),
+        // The verifier's log is long, and its end says what is wrong.
+        Err(error) => {
+            let end = error.0.trim_end().lines().rev().find(|line| !line.starts_with("processed")).unwrap_or_default();
+            (load_over(None, slots, entries, false)?, Some(end.trim().to_string()))
+        }
+    };
+    Ok(Loaded { bpf, pins: None, unpinned: why.filter(|_| forgetful.is_none()), forgetful })
 }
 
 /// FNV-1a: it is the same in every release.
 const FNV: u64 = 0xcbf2_9ce4_8422_2325;
 
-fn load_over(pins: Option<&Pins>, slots: u32, entries: u32) -> Result<Ebpf, OpenError> {
+fn load_over(pins: Option<&Pins>, slots: u32, entries: u32, remembers: bool) -> Result<Ebpf, OpenError> {
     let mut loader = EbpfLoader::new();
+    let remembers = u32::from(remembers);
+    loader.override_global("remembers", &remembers, true);
     loader.override_global("slots", &slots, true).override_global("flow_mask", &(SLOTS - 1), true);
     loader.map_max_entries("flows", SLOTS).map_max_entries("depends", SLOTS);
     loader.map_max_entries("admitted", entries).map_max_entries("consumed", entries);

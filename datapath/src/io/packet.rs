@@ -92,6 +92,8 @@ pub struct PacketPorts {
     holding: bool,
     /// Why nothing is pinned although it was to be.
     pub(crate) unpinned: Option<String>,
+    /// Why the kernel replays no flows.
+    pub(crate) forgetful: Option<String>,
     /// Tells others of this namespace that the switch of this name lives.
     _alive: UnixListener,
 }
@@ -117,7 +119,7 @@ impl PacketPorts {
 
         let (slots, entries) = (Shape::DATA.slots() as u32, (PORTS * workers) as u32);
         let cookie = links.namespace().map_err(|e| sentence("the network namespace", e))?;
-        let (mut bpf, pins, unpinned) = attached::load(mount, cookie, slots, entries)?;
+        let attached::Loaded { mut bpf, pins, unpinned, forgetful } = attached::load(mount, cookie, slots, entries)?;
         // The ends of the pairs that were: they are made anew.
         let ends =
             |pins: &Pins| pins.indices(FAR_IN.pin).into_iter().map(|at| pins.path(&format!("far-{at}"))).collect();
@@ -138,6 +140,7 @@ impl PacketPorts {
             holding: pins.is_some(),
             pins,
             unpinned,
+            forgetful,
             _alive: alive,
         };
         // What fails halfway drops the ports, and with them the pairs there are.

@@ -46,8 +46,11 @@ impl Datapath {
         let worker = self.least_busy();
         let packet = self.packet.as_mut().ok_or_else(in_memory_only)?;
         let way = packet.open(port, device, worker)?.way;
+        let remembers = packet.forgetful.is_none();
         self.hold(port, Kind::Packet, vec![worker]);
-        self.flows.set_port(port, way);
+        if remembers {
+            self.flows.set_port(port, way);
+        }
         Ok(Opened {
             io: "packet".into(),
             attach: "tcx".into(),
