@@ -177,6 +177,11 @@ impl Netlink {
         inputs
     }
 
+    /// Are there routes that were not told yet?
+    pub fn has_news(&self) -> bool {
+        self.import.has_news()
+    }
+
     /// Is there something to do without anything happening, and when?
     pub fn due(&self) -> Option<Instant> {
         let now = (self.more || self.import.has_news()).then(Instant::now);

@@ -190,6 +190,11 @@ impl Rim {
         if let Some(text) = kept(&self.neighbours) {
             self.feed(Input::Neighbours(text));
         }
+        // By the routes of others, which are there, flows are judged too.
+        while self.netlink.has_news() {
+            let inputs = self.netlink.events();
+            self.feed_all(inputs);
+        }
         self.adopt();
         self.datapath.give_back_left();
         self.synchronise();
