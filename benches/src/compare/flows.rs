@@ -80,12 +80,14 @@ fn hits(rig: &Rig) -> Option<u64> {
     (!shown.is_null()).then(|| sum_of(&shown, &["hits"]))
 }
 
-/// Of the last flows before this stream's next, the share that hits when it is sent once more, slowly.
+/// Of the last flows before this stream's next, the share that hits when it is sent slowly once more, and again: behind the
+/// second frame of a flow it is replayed.
 fn remembered(rig: &Rig, stream: &Stream) -> Result<Option<f64>, String> {
     std::thread::sleep(Duration::from_millis(500));
-    let Some(before) = hits(rig) else { return Ok(None) };
     let again = AGAIN.min(stream.sequence);
     let slowly = Stream { sequence: stream.sequence - again, gap: 20_000, ..*stream };
+    rig.send(slowly, 64, Duration::from_nanos(again * slowly.gap))?;
+    let Some(before) = hits(rig) else { return Ok(None) };
     rig.send(slowly, 64, Duration::from_nanos(again * slowly.gap))?;
     std::thread::sleep(Duration::from_millis(500));
     Ok(hits(rig).map(|after| (after - before) as f64 / again as f64))
