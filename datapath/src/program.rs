@@ -6,7 +6,7 @@ use crate::forward::{Frame, forward};
 use crate::hops::word;
 use crate::io::Offload;
 use crate::neighbours::{Neighbour, Neighbours};
-use crate::out::{NotLearned, Note, Out, Seen, Told};
+use crate::out::{Flood, NotLearned, Note, Out, Seen, Told};
 use crate::rewrite::Rewrite;
 use crate::snapshot::Snapshot;
 use mona_wire::eth::{IPV4, IPV6};
@@ -214,7 +214,13 @@ impl Out for Program<'_> {
 
     fn note(&mut self, note: Note) {
         match note {
+            // Behind a routed port nothing is learned: who is not known there is always at its other member.
+            Note::Flood(Flood::UnknownUnicast) if self.vlan.is_internal() => {}
             Note::Flood(_) => self.refuse(Uncached::Flood),
+            Note::Skipped(port, _) => {
+                self.depend(Dep::Port(port));
+                self.depend(Dep::Member(self.vlan, port));
+            }
             Note::ToHost(_) => self.refuse(Uncached::Punt),
             Note::Station(..) => self.depend(Dep::Station(self.vlan, self.dst)),
             Note::NotLearned(NotLearned::Static) => self.depend(Dep::Station(self.vlan, self.frame.eth.src)),

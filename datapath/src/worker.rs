@@ -424,7 +424,9 @@ impl Exits {
         for sends in batch.sends.chunk_by(|one, other| one.frame == other.frame) {
             let [send] = sends else { continue };
             let frame = &frames[usize::from(send.frame)];
-            if send.port == PortId::SELF || send.fragment > 0 || !snapshot.port(frame.rx).is_some_and(|p| p.cached) {
+            // The kernel's programs know the ports of the backplane.
+            let replayed = |port| snapshot.port(port).is_some_and(|port| port.cached && port.home == Home::Backplane);
+            if send.fragment > 0 || !replayed(frame.rx) || !replayed(send.port) {
                 continue;
             }
             let Some(question) = self.asked.question(frame.rx, frame.bytes(), self.now) else { continue };

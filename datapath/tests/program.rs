@@ -233,3 +233,25 @@ fn it_is_not_what_happens() {
     assert_eq!(flow.outer.dst, Mac([2, 0, 0, 0, 0, b'd']));
     assert!(flow.deps.contains(&Some(Dep::Member(vlan("10"), port("p4")))));
 }
+
+#[test]
+fn behind_a_routed_port_there_is_one_way() {
+    let world = World::new(
+        "vlan 10
+         p1 access 10
+         p2 no-switchport
+         svi 10 10.0.10.1/24
+         routed p2 10.0.2.1/24
+         neighbour 10 10.0.10.2 a
+         neighbour 4097 10.0.2.2 b
+         station 10 a p1",
+    );
+    check(
+        &world,
+        "p1 a>r 10.0.10.2>10.0.2.2 => l3 p2 r>b mtu 1500 in 10 out 4097 four alive to 10.0.2.2 \
+            | 0.0.0.0/0 10.0.0.0/16 10.0.2.0/24 leaf p1 p2 v10 v10.a v10.p1 v4097 v4097.10.0.2.2 v4097.p2
+         p2 b>r 10.0.2.2>10.0.10.2 => l3 p1 r>a mtu 1500 in 4097 out 10 four to 10.0.10.2 \
+            | 0.0.0.0/0 10.0.0.0/16 10.0.10.0/24 leaf p1 p2 v10 v10.10.0.10.2 v10.a v10.p1 v4097 v4097.p2
+         p2 b>* => Flood",
+    );
+}
