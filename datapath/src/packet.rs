@@ -4,6 +4,7 @@ use crate::Drop;
 use crate::forward::Frame;
 use crate::routing::{LoadSharing, Options, RouterInterface};
 use mona_wire::checksum::Sum;
+use mona_wire::ip::{DCCP, ICMP6, SCTP, TCP, UDP, UDP_LITE};
 use mona_wire::ip4;
 
 /// A packet, as far as routing is concerned.
@@ -30,13 +31,6 @@ pub struct Packet {
     /// Where it goes to, IPv4 mapped into IPv6.
     pub destination: u128,
 }
-
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const DCCP: u8 = 33;
-const ICMP6: u8 = 58;
-const SCTP: u8 = 132;
-const UDP_LITE: u8 = 136;
 
 impl Packet {
     /// The size of the fragments it leaves in; 0: it leaves whole.

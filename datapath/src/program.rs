@@ -10,6 +10,7 @@ use crate::out::{Flood, NotLearned, Note, Out, Seen, Told};
 use crate::rewrite::Rewrite;
 use crate::snapshot::Snapshot;
 use mona_wire::eth::{IPV4, IPV6};
+use mona_wire::ip::{DCCP, ICMP, ICMP6, SCTP, TCP, UDP, UDP_LITE};
 use mona_wire::{Mac, PortId, Tci, VlanId};
 use std::net::IpAddr;
 
@@ -284,13 +285,6 @@ impl Inner {
     }
 }
 
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const DCCP: u8 = 33;
-const ICMP6: u8 = 58;
-const SCTP: u8 = 132;
-const UDP_LITE: u8 = 136;
 /// Extension headers behind which the upper layer would be (IANA "IPv6 Extension Header Types").
 const EXTENSIONS: [u8; 9] = [0, 43, 44, 51, 60, 135, 139, 140, 253];
 

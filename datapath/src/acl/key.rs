@@ -4,11 +4,8 @@ use super::Family;
 use crate::Drop;
 use mona_wire::Eth;
 use mona_wire::eth::{IPV4, IPV6};
-use mona_wire::ip::{TCP, UDP};
+use mona_wire::ip::{ICMP, ICMP6, TCP, UDP};
 
-/// Protocol numbers (IANA) with a type and a code.
-const ICMP: u8 = 1;
-const ICMP6: u8 = 58;
 /// Extension headers stepped over: more is not traffic (RFC 8200 4.1 has each occur once, one twice).
 const EXTENSIONS: usize = 8;
 

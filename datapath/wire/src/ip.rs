@@ -3,10 +3,20 @@
 use crate::checksum::Sum;
 use crate::eth::{IPV4, IPV6, TPID_C, TPID_S};
 
+/// The protocol number of ICMP (IANA "Assigned Internet Protocol Numbers", as all of these).
+pub const ICMP: u8 = 1;
 /// The protocol number of TCP.
 pub const TCP: u8 = 6;
 /// The protocol number of UDP.
 pub const UDP: u8 = 17;
+/// The protocol number of DCCP.
+pub const DCCP: u8 = 33;
+/// The protocol number of ICMPv6.
+pub const ICMP6: u8 = 58;
+/// The protocol number of SCTP.
+pub const SCTP: u8 = 132;
+/// The protocol number of UDP-Lite.
+pub const UDP_LITE: u8 = 136;
 
 /// An upper-layer packet that is there in full: no fragment. Offsets count from where [`Upper::locate`] began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
