@@ -150,7 +150,7 @@ impl Case {
         Case { config, kernel, netdevs, connected, model: model::World::new(description) }
     }
 
-    /// All ports are up, all interfaces have their netdevs and routes.
+    /// All ports are up, all interfaces have their netdevs and routes, and Linux has asked whether its addresses are another's.
     fn ready(&self, world: &World, switch: &Switch) -> Result<(), String> {
         let show = ["show interfaces status", "show ip interface brief", "show ipv6 interface brief", "show ip route"];
         let ready = wait(|| {
@@ -158,7 +158,8 @@ impl Case {
             text.matches(" connected ").count() + text.matches(" routed ").count() >= self.connected
                 && self.netdevs.values().all(|netdev| {
                     let link = world.exec(&switch.namespace, &format!("ip -o link show {netdev}"));
-                    link.contains("LOWER_UP")
+                    let tentative = world.exec(&switch.namespace, &format!("ip -6 address show {netdev} tentative"));
+                    link.contains("LOWER_UP") && tentative.is_empty()
                 })
                 && !text.contains("down   ")
         });
