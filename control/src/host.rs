@@ -222,11 +222,8 @@ impl Host {
                 // Made a moment before a predecessor was killed.
                 Some(netdev)
                     if netdev.alias.is_empty() && netdev.kind == Some(InfoKind::Veth) && whole(netdev, link) => {}
-                Some(_) => {
-                    let what = format!("another netdev is named {name}: rename or remove it, then `shutdown`");
-                    wrong.push(format!("{what} and `no shutdown` the interface"));
-                    continue;
-                }
+                // Somebody else's: the interface is down and says why.
+                Some(_) => continue,
                 None => {
                     let what = format!("the netdevs {name} and {} cannot be made", link.peer);
                     let flags = NLM_F_CREATE | NLM_F_EXCL;

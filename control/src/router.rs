@@ -32,6 +32,8 @@ pub struct RouterPort {
     pub failed: Option<(u32, String)>,
     /// Was the interface up when we last looked?
     pub up: bool,
+    /// Had somebody else's netdev its name then?
+    pub displaced: bool,
 }
 
 /// The switch's end of the pair.
@@ -73,11 +75,20 @@ pub fn is_routed(config: &Config, name: InterfaceName, interface: &InterfaceConf
 }
 
 impl State {
+    /// What to do if the netdev of that name is somebody else's. Ours comes after its other end, and goes before it.
+    fn displaced(&self, router: &RouterPort) -> Option<String> {
+        let is_foreign = self.devices.contains_key(&router.netdev) && !self.devices.contains_key(&router.peer);
+        is_foreign.then(|| format!("another netdev is named {}: rename or remove it", router.netdev))
+    }
+
     /// Is the router's interface up, and if not, why? `served`: VLANs that have a port which is up (IOS: autostate).
     pub fn router_line(&self, config: &Config, name: InterfaceName, served: &VlanSet) -> Result<(), String> {
         let Some(interface) = config.interfaces.get(&name) else { return Err("not configured".into()) };
         if interface.shutdown {
             return Err("administratively down".into());
+        }
+        if let Some(why) = self.routers.get(&name).and_then(|router| self.displaced(router)) {
+            return Err(why);
         }
         match (name.vlan(), name.parent()) {
             (Some(vlan), _) if !config.vlans.contains_key(&vlan) => {
@@ -135,7 +146,7 @@ impl Switch {
         // A netdev's name has at most 15 characters.
         let peer = Some(format!("{}-{netdev}", self.state.own)).filter(|peer| peer.len() < 16);
         let peer = peer.unwrap_or_else(|| format!("{}-{}{:x}.{:x}", self.state.own, name.slot, name.number, name.sub));
-        RouterPort { vlan, netdev, peer, port: None, failed: None, up: false }
+        RouterPort { vlan, netdev, peer, port: None, failed: None, up: false, displaced: false }
     }
 
     /// Opens the port of an interface when its device is there, closes it when that is gone or another one.
@@ -208,6 +219,13 @@ impl Switch {
     pub(crate) fn watch_routers(&mut self, now: Instant, served: &VlanSet) {
         let names: Vec<InterfaceName> = self.state.routers.keys().copied().collect();
         for name in names {
+            let why = self.state.routers.get(&name).and_then(|router| self.state.displaced(router));
+            if let Some(router) = self.state.routers.get_mut(&name)
+                && std::mem::replace(&mut router.displaced, why.is_some()) != why.is_some()
+                && let Some(why) = why
+            {
+                self.log.add(now, "%MONA-3-NETDEV", &format!("{name}: {why}"));
+            }
             let up = self.state.router_line(&self.config, name, served).is_ok();
             let Some(router) = self.state.routers.get_mut(&name).filter(|router| router.up != up) else { continue };
             router.up = up;

@@ -253,9 +253,9 @@ impl Switch {
     fn interface(&self, now: Instant, name: InterfaceName, config: &InterfaceConfig, view: &View) -> Interface {
         let switchport = self.config.switchport(config);
         let routed = !name.is_port() || config.l3.routed;
-        let line = match name.is_port() {
-            true => self.state.line(name, config),
-            false => self.state.router_line(&self.config, name, &served(&self.config, &self.state)),
+        let line = match routed {
+            false => self.state.line(name, config),
+            true => self.state.router_line(&self.config, name, &served(&self.config, &self.state)),
         };
         let device = config.device.as_ref().and_then(|d| self.state.devices.get(d));
         let exists = |vlan: VlanId| self.config.vlans.contains_key(&vlan) && !is_unsupported_vlan(vlan);

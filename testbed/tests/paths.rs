@@ -218,18 +218,33 @@ fn a_netdev_of_somebody_elses_is_left_alone() {
     };
     let before = facts(&world);
     let switch = world.switch(&router, ONE, &[]);
-    let said = "another netdev is named vlan10: rename or remove it, then `shutdown` and `no shutdown` the interface";
-    let log = |world: &World| world.messages(&switch);
-    assert!(wait(|| log(&world).contains(said)), "{}", log(&world));
+    let why = "another netdev is named vlan10: rename or remove it";
+    let said = |world: &World| {
+        let lines = ["show interfaces vlan 10", "show ip interface brief", "show ip route", "show logging"];
+        world.cli(&switch, &lines)
+    };
+    // Its interface is down, and says why, until that is gone.
+    let is_down = |world: &World| {
+        let said = said(world);
+        let brief = said.lines().any(|line| line.starts_with("Vlan10 ") && line.trim_end().ends_with("down"));
+        let shown = said.contains("Vlan10 is down") && said.contains(&format!("  Down: {why}"));
+        let logged = said.contains(&format!("%MONA-3-NETDEV: Vlan10: {why}"));
+        brief && shown && logged && !said.contains("10.0.1.0/24 is directly connected")
+    };
+    assert!(wait(|| is_down(&world)), "{}", said(&world));
     assert_eq!(facts(&world), before);
     // The other interfaces do not mind.
-    assert!(wait(|| world.pings(&hosts[1], "10.0.2.1")), "{}", log(&world));
+    assert!(wait(|| world.pings(&hosts[1], "10.0.2.1")), "{}", said(&world));
     assert_eq!(facts(&world), before);
-    // Done as it says, the interface is there.
+    // When that is renamed or removed the interface is there, with nothing else to be done.
+    let is_up = |world: &World| world.pings(&hosts[0], "10.0.1.1") && world.pings(&hosts[0], "10.0.2.2");
     world.exec(&router, "ip link set vlan10 down; ip link set vlan10 name vlan10-old");
-    world.cli(&switch, &["configure terminal", "interface vlan 10", "shutdown", "no shutdown"]);
-    assert!(wait(|| world.pings(&hosts[0], "10.0.1.1")), "{}", log(&world));
-    assert!(wait(|| world.pings(&hosts[0], "10.0.2.2")), "{}", log(&world));
+    assert!(wait(|| is_up(&world)), "{}", said(&world));
+    // One that takes the place of ours, quicker than we are.
+    let taken = "ip link show other || { ip link del vlan10; ip link add vlan10 type veth peer name other; }";
+    assert!(wait(|| world.attempt(&router, taken).status.success() && is_down(&world)), "{}", said(&world));
+    world.exec(&router, "ip link del vlan10");
+    assert!(wait(|| is_up(&world)), "{}", said(&world));
     assert!(world.exec(&router, "ip -o addr show vlan10-old").contains("192.0.2.1/24"));
 }
 

@@ -185,8 +185,9 @@ impl World {
             let ifindex = self.netdevs.remove(&name).map_or(0, |netdev| netdev.device.ifindex);
             inputs.push(Input::DeviceGone { ifindex, name });
         }
-        for link in plan.links.values() {
-            if !self.netdevs.contains_key(&link.peer) {
+        for (netdev, link) in &plan.links {
+            // A pair cannot be made where somebody else has the name.
+            if !self.netdevs.contains_key(&link.peer) && !self.netdevs.contains_key(netdev) {
                 inputs.push(self.changed(&link.peer, |netdev| netdev.device.admin_up = true));
             }
         }
