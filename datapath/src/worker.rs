@@ -293,6 +293,7 @@ impl Worker {
         if !ready {
             self.exits.io.sleep();
             self.exits.now = clock();
+            self.exits.ask_losses_in_time();
         }
         bell.disarm();
         self.idle_since = None;
@@ -466,6 +467,11 @@ impl Exits {
         if std::mem::take(&mut self.reported) {
             self.control.ring();
         }
+        self.ask_losses_in_time();
+    }
+
+    #[inline]
+    fn ask_losses_in_time(&mut self) {
         if self.now - self.lost_at > ASK {
             self.ask_losses();
         }

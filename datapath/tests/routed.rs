@@ -187,9 +187,19 @@ fn what_is_too_large_is_cut_or_told() {
     world.send(1, must_stay.clone(), Offload::default());
     let why = Told::Dropped(Drop::Mtu);
     assert_eq!(world.told(1), [(PortId(1), vlan(10), why, must_stay)], "as it came in");
-    // Tells that the one before was not sent.
+    // A fragment that ends beyond what a packet can be long: its own would have no offsets.
+    let mut beyond = packet([10, 0, 20, 2], 4000, 64, false, 10);
+    beyond[20..22].copy_from_slice(&0x1fffu16.to_be_bytes());
+    beyond[24..26].copy_from_slice(&[0, 0]);
+    let sum = Sum::default().bytes(&beyond[14..34]).finish();
+    beyond[24..26].copy_from_slice(&sum.to_be_bytes());
+    world.send(1, beyond, Offload::default());
+    // Tells that those before were not sent.
     world.send(1, packet([10, 0, 20, 2], 1372, 64, true, 9), Offload::default());
     assert_eq!(world.receive(2).bytes[42..46], 9u32.to_be_bytes());
+    until("it is counted", || {
+        (world.datapath.port_counters(PortId(1)).dropped(Drop::Unfragmentable) == 1).then_some(())
+    });
 }
 
 /// TCP with segments of `mss` bytes, its checksum left to the device.

@@ -2,7 +2,7 @@
 //! beside any flood.
 
 use mona_datapath::io::raw::RawSocket;
-use mona_datapath::io::tap;
+use mona_datapath::io::{Gso, GsoKind, Offload, tap};
 use mona_testbed::netns::{Switch, World, inside, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -72,15 +72,7 @@ fn what_the_kernel_loses_is_shown() {
     });
     let shown = || world.cli(&switch, &["show platform drops"]);
     assert!(wait(|| lost(&world, &switch, "credit", "Gi0/1") > 0), "{}", shown());
-    // Whoever asks the kernel is a worker that has something to do.
-    assert!(
-        wait(|| {
-            send(&one, &frame(BPDU), 1);
-            lost(&world, &switch, "urgent_ring_full", "-") > 0
-        }),
-        "{}",
-        shown()
-    );
+    assert!(wait(|| lost(&world, &switch, "urgent_ring_full", "-") > 0), "{}", shown());
     let socket = ["xsk_fill_ring_empty", "xsk_rx_ring_full", "xsk_rx_dropped"];
     assert!(wait(|| socket.iter().any(|reason| lost(&world, &switch, reason, "Gi0/3") > 0)), "{}", shown());
     // A guest that does not read.
@@ -159,6 +151,63 @@ fn what_never_reaches_a_ring_and_what_cannot_leave_is_shown() {
         });
         world.exec(&space, "ip link set p2 up; ip link set p3 up");
     });
+}
+
+#[test]
+fn what_has_no_room_is_shown() {
+    let (mut world, space, hosts) = world("room", 2);
+    let config: String = (1..=2).map(|port| format!("interface GigabitEthernet0/{port}\n device p{port}\n")).collect();
+    let switch = world.switch(&space, &config, &["--workers", "1", "--stations", "64"]);
+    world.exec(&space, "ip link set p1 mtu 9000; ip link set s-b0 gso_max_size 200000");
+    world.exec(&hosts, "ip link set h1 mtu 9000 gso_max_size 200000");
+    let one = world.raw(&hosts, "h1");
+    let large = inside(&hosts, || RawSocket::open_with_offload("h1")).expect("a raw socket");
+    let pair = world.raw(&space, "s-b0");
+    // IPv6 of more than 64 KiB ("BIG TCP"), which the kernel cuts to what fits unless somebody told it not to.
+    let big = {
+        let mut packet = [&BROADCAST[..], &[2, 0, 0, 0, 0, 1], &[0x86, 0xdd, 0x60, 0, 0, 0, 0, 0, 6, 64]].concat();
+        packet.extend([[0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]; 2].concat());
+        packet.extend([0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x10, 0, 0, 0, 0, 0, 0]);
+        packet.resize(80_000, 0);
+        packet
+    };
+    let csum = mona_datapath::io::CsumStart { start: 54, offset: 16 };
+    let gso = Gso { kind: GsoKind::Tcp6, ecn: false, size: 8000, header: 74 };
+    let offload = Offload { csum: Some(csum), gso: Some(gso) };
+    // A bridge protocol that speaks in jumbo frames.
+    let mut bpdu = frame(BPDU);
+    bpdu.resize(3000, 0);
+    let strangers = || {
+        for number in 0..200u8 {
+            let mut frame = frame(BROADCAST);
+            frame[10] = number;
+            send(&one, &frame, 1);
+        }
+    };
+    let cases: [(&str, &dyn Fn()); 4] = [
+        ("frame_cut", &|| large.send_with(&big, &offload).expect("it is sent")),
+        ("urgent_frame_cut", &|| send(&one, &bpdu, 1)),
+        // Whoever sends straight into the pair, which no port's share keeps from the ring.
+        ("ring_full", &|| stopped(&world, &switch, || send(&pair, &frame(BROADCAST), 2000))),
+        ("fdb_full", &strangers),
+    ];
+    let shown = || world.cli(&switch, &["show platform drops"]);
+    for (reason, again) in cases {
+        assert_eq!(lost(&world, &switch, reason, "-"), 0, "{reason}: {}", shown());
+        let there = wait(|| {
+            again();
+            lost(&world, &switch, reason, "-") > 0
+        });
+        assert!(there, "{reason}: {}", shown());
+    }
+    // All goes on.
+    let two = world.raw(&hosts, "h2");
+    let heard =
+        || two.receive(Duration::from_millis(20)).ok().flatten().is_some_and(|heard| heard[..60] == frame(BROADCAST));
+    assert!(wait(|| {
+        send(&one, &frame(BROADCAST), 1);
+        heard()
+    }));
 }
 
 #[test]

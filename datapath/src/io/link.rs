@@ -337,3 +337,28 @@ fn parse(reply: &[u8]) -> io::Result<Link> {
     }
     Ok(link)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// struct rtnl_link_stats64: what physical devices alone count is found where the kernel puts it.
+    #[test]
+    fn losses_of_a_device() {
+        let mut message = Message::new(libc::RTM_NEWLINK, 0, 7, 0, 0);
+        message.string(libc::IFLA_IFNAME, "eth0");
+        let counts: Vec<u8> = (100u64..125).flat_map(u64::to_ne_bytes).collect();
+        let stats = message.begin(IFLA_STATS64);
+        message.bytes.extend(counts);
+        message.end(stats);
+        let link = parse(&message.finish()).unwrap();
+        assert_eq!((link.index, &link.name[..]), (7, "eth0"));
+        assert_eq!([link.rx_dropped, link.tx_dropped, link.rx_missed], [106, 107, 115]);
+        let mut cut = Message::new(libc::RTM_NEWLINK, 0, 7, 0, 0);
+        let stats = cut.begin(IFLA_STATS64);
+        cut.bytes.extend([1; 15 * 8]);
+        cut.end(stats);
+        assert_eq!(parse(&cut.finish()).unwrap().rx_missed, 0, "an older kernel's is shorter");
+        assert!(parse(&[0; 10]).is_err());
+    }
+}

@@ -122,6 +122,10 @@ impl IoSet {
         }
         self.xsks.receive(frames, max);
         self.mem.receive(frames, max);
+        // What came in was not for anybody: there is nothing to flush after which its slots would be given back.
+        if frames.is_empty() {
+            self.release();
+        }
     }
 
     /// Sends a copy by `port`, which it [reaches](IoSet::reaches). `from` is the frame where it came in, if it came in
@@ -141,14 +145,17 @@ impl IoSet {
     pub fn flush(&mut self) {
         if let Some(backplane) = &mut self.backplane {
             backplane.flush();
-            backplane.release();
         }
-        if let Some(urgent) = &mut self.urgent {
-            urgent.release();
-        }
+        self.release();
         self.xsks.flush();
         self.xsks.release();
         self.mem.release();
+    }
+
+    /// Gives the slots of both rings back.
+    #[inline]
+    fn release(&mut self) {
+        [&mut self.backplane, &mut self.urgent].into_iter().flatten().for_each(Backplane::release);
     }
 
     /// What was lost between the kernel and here, by the names of [`LOSSES`], into the worker's counters.
