@@ -1,11 +1,17 @@
-// The backplane's three programs. A port's ingress replays what is known of a frame's flow, or steers the frame, tagged with
-// the port's number, to its worker; the ingress of the pair's ends stops what the raw socket took its copy of; a port's
-// egress passes what workers send and what is replayed, and nothing else.
+// The programs of ports. A port's ingress replays what is known of a frame's flow, or steers the frame, tagged with the port's
+// number, to its worker; the ingress of the pair's ends stops what the raw socket took its copy of; a port's egress passes what
+// workers send and what is replayed, and nothing else. Before all that an `xdp` port gives frames to the socket of the queue
+// they came in on (what sockets send does not come by here).
 #include "flow.h"
 #include <linux/pkt_cls.h>
 
 // What is sent on is marked with; the port's egress takes the mark off again.
 #define MARK 0x4d6f6e61
+// Queues that all xdp ports have, at most.
+#define QUEUES 4096
+// Frames on their way to a socket or in its worker's hands, at most: somewhat less than its rings have room for, so that
+// none is lost behind the count and bridge protocols find a place.
+#define DEPTH 960
 // No verdict: userspace decides.
 #define UP -2
 
@@ -15,6 +21,8 @@ struct port {
 	__u32 urgent; // ifindex of the near end for reserved addresses
 	__u32 worker;
 	__u32 number; // 1..=4094
+	__u32 base;   // of an xdp port: where its queues' sockets begin…
+	__u32 queues; // …and how many there are
 };
 
 // By ifindex: who the frame's port is. Written by control.
@@ -34,6 +42,16 @@ struct {
 	__type(value, __u64);
 } refused SEC(".maps");
 
+// By queue. Written by control.
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, QUEUES);
+	__type(key, __u32);
+	__type(value, __u32);
+} sockets SEC(".maps");
+
+// Where the counts of sockets begin, behind those of workers.
+volatile const __u32 socket_counts = PORTS;
 // Slots of a worker's ring.
 volatile const __u32 slots = 512;
 // Are flows looked for? Where the kernel does not take the program with that, it takes it without.
@@ -158,6 +176,12 @@ static __always_inline int refuse(__u32 number)
 	return TC_ACT_SHOT;
 }
 
+// 802.1Q-2018 table 8-1: bridge protocols must not wait behind data.
+static __always_inline bool is_reserved(const __u16 *d)
+{
+	return d[0] == bpf_htons(0x0180) && d[1] == bpf_htons(0xc200) && (d[2] & bpf_htons(0xfff0)) == 0;
+}
+
 // Steers a frame to the port's worker. `waiting` is its flow, if that is to be replayed once this frame was sent on.
 static __always_inline int up(struct __sk_buff *skb, struct flow *waiting)
 {
@@ -169,9 +193,7 @@ static __always_inline int up(struct __sk_buff *skb, struct flow *waiting)
 	if (data + ETH_HLEN > end)
 		return TC_ACT_SHOT;
 	__u32 number = port->number, near = port->near, far = port->far;
-	__u16 *d = data;
-	// 802.1Q-2018 table 8-1: bridge protocols must not wait behind data.
-	if (d[0] == bpf_htons(0x0180) && d[1] == bpf_htons(0xc200) && (d[2] & bpf_htons(0xfff0)) == 0) {
+	if (is_reserved(data)) {
 		near = port->urgent, far = 0;
 	} else {
 		__u32 base = port->worker * PORTS;
@@ -213,6 +235,35 @@ int port_in(struct __sk_buff *skb)
 	if (verdict != UP)
 		return verdict;
 	return up(skb, hit.flow && hit.action.kind == FORWARD && hit.action.waiting ? hit.flow : 0);
+}
+
+// A frame to the socket of its queue; dropped where there is none.
+static __always_inline int to_socket(struct xdp_md *ctx)
+{
+	__u32 ifindex = ctx->ingress_ifindex;
+	struct port *port = bpf_map_lookup_elem(&ports, &ifindex);
+	if (!port || ctx->rx_queue_index >= port->queues)
+		return XDP_DROP;
+	__u32 socket = port->base + ctx->rx_queue_index, index = socket_counts + socket, number = port->number;
+	__u64 *in = 0;
+	__s64 flying = in_flight(index, &in);
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	if (!in || data + ETH_HLEN > end)
+		return XDP_DROP;
+	if (flying >= DEPTH && !is_reserved(data)) {
+		refuse(number);
+		return XDP_DROP;
+	}
+	int verdict = bpf_redirect_map(&sockets, socket, XDP_DROP);
+	if (verdict == XDP_REDIRECT)
+		__sync_fetch_and_add(in, 1);
+	return verdict;
+}
+
+SEC("xdp.frags")
+int xdp_in(struct xdp_md *ctx)
+{
+	return to_socket(ctx);
 }
 
 SEC("classifier")

@@ -211,12 +211,12 @@ impl Datapath {
 
     /// Why nothing goes on when this process ends, although it was to.
     pub fn unpinned(&self) -> Option<&str> {
-        self.packet.as_ref()?.unpinned.as_deref()
+        self.packet.as_ref()?.loaded().unpinned.as_deref()
     }
 
     /// Why the kernel replays no flows, if it does not take the program for that.
     pub fn forgetful(&self) -> Option<&str> {
-        self.packet.as_ref()?.forgetful.as_deref()
+        self.packet.as_ref()?.loaded().forgetful.as_deref()
     }
 
     /// The table of stations.
@@ -243,7 +243,7 @@ impl Datapath {
     fn release(&mut self, port: PortId, kind: Kind) {
         match (kind, &mut self.packet, &mut self.xdp) {
             (Kind::Packet, Some(packet), _) => packet.close(port),
-            (Kind::Xdp, _, Some(xdp)) => xdp.close(port),
+            (Kind::Xdp, Some(packet), Some(xdp)) => xdp.close(packet.programs(), port),
             _ => {}
         }
     }
@@ -379,7 +379,7 @@ impl Datapath {
         let mut sum = self.worker_counted(port);
         sum.kernel = match (self.ports.get(&port).map(|held| held.kind), &self.packet, &self.xdp) {
             (Some(Kind::Packet), Some(packet), _) => packet.kernel_losses(port),
-            (Some(Kind::Xdp), _, Some(xdp)) => xdp.kernel_losses(port),
+            (Some(Kind::Xdp), Some(packet), Some(xdp)) => xdp.kernel_losses(packet.loaded(), port),
             _ => Vec::new(),
         };
         sum

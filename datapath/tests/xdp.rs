@@ -1,6 +1,7 @@
 //! AF_XDP ports over real netdevs: each test in a network namespace of its own (root).
 
 use mona_datapath::io::RxFrame;
+use mona_datapath::io::packet::PacketPorts;
 use mona_datapath::io::raw::RawSocket;
 use mona_datapath::io::set::Egress;
 use mona_datapath::io::tap;
@@ -50,17 +51,20 @@ fn cable(number: u16, mtu: u32) {
 struct Hop {
     ports: XdpPorts,
     set: XskSet,
+    /// Who has the programs.
+    packet: PacketPorts,
 }
 
 impl Hop {
     fn new() -> Hop {
-        Hop { ports: XdpPorts::start().expect("start"), set: XskSet::default() }
+        let (packet, ..) = PacketPorts::start("hop", 1).expect("start");
+        Hop { ports: XdpPorts::start().expect("start"), set: XskSet::default(), packet }
     }
 
     fn open(&mut self, port: u16, device: &str) -> Opened {
         let end = Instant::now() + PATIENCE;
         let (opened, queues) = loop {
-            match self.ports.open(PortId(port), device, &[0]) {
+            match self.ports.open(self.packet.programs(), PortId(port), device, &[0]) {
                 // The queue was given back just now.
                 Err(refused) if refused.busy && Instant::now() < end => std::thread::yield_now(),
                 done => break done.unwrap_or_else(|e| panic!("{device}: {e:?}")),
@@ -74,7 +78,7 @@ impl Hop {
         while let Some(xsk) = self.set.remove(PortId(port)) {
             drop(xsk);
         }
-        self.ports.close(PortId(port));
+        self.ports.close(self.packet.programs(), PortId(port));
     }
 
     /// One round; how many frames, and how many of them were refused.
@@ -100,7 +104,7 @@ impl Hop {
             if let Some(done) = done() {
                 return done;
             }
-            let losses = [1, 2].map(|port| self.ports.kernel_losses(PortId(port)));
+            let losses = [1, 2].map(|port| self.ports.kernel_losses(self.packet.programs(), PortId(port)));
             assert!(Instant::now() < end, "nothing arrived: {losses:?}");
         }
     }
@@ -264,9 +268,14 @@ fn xdp_says_what_is_in_the_way() {
         cable(1, 1500);
         let mut hop = Hop::new();
         hop.open(1, "a1");
+        let (mut packet, ..) = PacketPorts::start("other", 1).expect("start");
         let mut other = XdpPorts::start().expect("start");
         for (device, says) in [("a1", "a port of a switch already"), ("nosuch0", "no device"), ("lo", "loopback")] {
-            let said = other.open(PortId(2), device, &[0]).err().map(|refused| refused.why.0).unwrap_or_default();
+            let said = other
+                .open(packet.programs(), PortId(2), device, &[0])
+                .err()
+                .map(|refused| refused.why.0)
+                .unwrap_or_default();
             assert!(said.contains(says) && said.contains(device), "{device}: {said}");
         }
         assert!(hop.ports.suits("a1").is_err_and(|why| why.contains("veth")));
@@ -274,11 +283,11 @@ fn xdp_says_what_is_in_the_way() {
         sh("ip link set a1 down");
         drop(hop);
         let end = Instant::now() + PATIENCE;
-        let mut again = || other.open(PortId(2), "a1", &[0]);
+        let mut again = || other.open(packet.programs(), PortId(2), "a1", &[0]);
         while let Err(refused) = again() {
             assert!(refused.busy && Instant::now() < end, "it is free again: {refused:?}");
         }
-        other.close(PortId(2));
+        other.close(packet.programs(), PortId(2));
         assert!(!sh("ip -o link show a1").contains("UP"), "down as it was found");
     });
 }

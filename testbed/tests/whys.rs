@@ -11,15 +11,15 @@ fn each_says_why_it_is_as_it_is() {
     for port in 1..=12 {
         world.cable((&space, &format!("p{port}")), (&hosts, &format!("h{port}")));
     }
-    let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datapath/bpf/xdp.bpf.o").display().to_string();
+    let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datapath/bpf/mona.bpf.o").display().to_string();
     let fs = world.dir.join("bpf").display().to_string();
     // A bpffs of the command's own: the program stays with its device.
     world.exec(
         &space,
         &format!(
             "ip link add br0 type bridge; ip link set p6 master br0; ip tuntap add tap0 mode tap
-             mkdir {fs} && mount -t bpf none {fs} && bpftool prog load {object} {fs}/x type xdp
-             bpftool net attach xdp pinned {fs}/x dev p10"
+             mkdir {fs} && mount -t bpf none {fs} && bpftool prog loadall {object} {fs}/x
+             bpftool net attach xdp pinned {fs}/x/xdp_in dev p10"
         ),
     );
     let other = world.dir.join("other").display().to_string();

@@ -1,65 +1,93 @@
-//! The programs of `packet` ports: loaded, with the maps that a predecessor left if there are any, and attached, in the place
-//! of its programs where those are, so that no frame passes without one.
+//! A program at a device: attached in the place of a predecessor's where that is, so that no frame passes without one.
 
-use super::flows::SLOTS;
 use super::link::Link;
-use super::pins::{Mount, Pins, attached_to, detach};
+use super::pins::{Pins, attached_to, detach};
 use super::taken::sentence;
 use crate::switching::OpenError;
+use aya::Ebpf;
 use aya::programs::links::{FdLink, LinkOrder, PinnedLink};
 use aya::programs::tc::{SchedClassifierLink, TcAttachOptions};
-use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
-use aya::{Ebpf, EbpfLoader};
+use aya::programs::xdp::{XdpLink, XdpMode};
+use aya::programs::{ProgramError, SchedClassifier, TcAttachType, Xdp};
 use std::fs;
+use std::io;
 use std::path::PathBuf;
-
-const OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/mona.bpf.o");
-/// What is handed on.
-const MAPS: [&str; 8] = ["ports", "admitted", "consumed", "refused", "flows", "depends", "generations", "cache"];
 
 /// What a program is attached to.
 #[derive(Clone, Copy)]
 pub(super) struct Side {
     /// The pins of its links begin with this.
     pub(super) pin: &'static str,
-    program: &'static str,
-    to: TcAttachType,
+    pub(super) program: &'static str,
+    to: To,
 }
 
-/// The two of a port, and the end of a pair.
-pub(super) const PORT_IN: Side = Side { pin: "in", program: "port_in", to: TcAttachType::Ingress };
-pub(super) const PORT_OUT: Side = Side { pin: "out", program: "port_out", to: TcAttachType::Egress };
-pub(super) const FAR_IN: Side = Side { pin: "far", program: "far_in", to: TcAttachType::Ingress };
+#[derive(Clone, Copy)]
+enum To {
+    Tcx(TcAttachType),
+    Xdp(XdpMode),
+}
+
+/// The two of every port, the end of a pair, and what an `xdp` port has before them: in its driver, or else in the
+/// kernel's receive path.
+pub(super) const PORT_IN: Side = Side { pin: "in", program: "port_in", to: To::Tcx(TcAttachType::Ingress) };
+pub(super) const PORT_OUT: Side = Side { pin: "out", program: "port_out", to: To::Tcx(TcAttachType::Egress) };
+pub(super) const FAR_IN: Side = Side { pin: "far", program: "far_in", to: To::Tcx(TcAttachType::Ingress) };
+pub(super) const NATIVE: Side = Side { pin: "native", program: "xdp_in", to: To::Xdp(XdpMode::Driver) };
+pub(super) const GENERIC: Side = Side { pin: "generic", program: "xdp_in", to: To::Xdp(XdpMode::Skb) };
+/// All that a port may have.
+pub(super) const OF_PORTS: [Side; 4] = [PORT_OUT, PORT_IN, NATIVE, GENERIC];
 
 /// A program at a device. It goes with this, and, if it is pinned, only with this or by somebody else's hand.
 pub(super) struct Attached {
-    _link: SchedClassifierLink,
+    pub(super) side: Side,
+    _link: FdLink,
     pin: Option<(u32, PathBuf)>,
 }
 
 impl Attached {
     /// Attaches it, in the place of the one that a predecessor left there.
     pub(super) fn attach(bpf: &mut Ebpf, pins: Option<&Pins>, side: Side, link: &Link) -> Result<Attached, OpenError> {
-        let program = classifier(bpf, side.program)?;
-        let new = |program: &mut SchedClassifier| -> Result<SchedClassifierLink, ProgramError> {
-            let first = TcAttachOptions::TcxOrder(LinkOrder::first());
-            program.attach_with_options(&link.name, side.to, first).and_then(|id| program.take_link(id))
-        };
-        let wrong = |e| sentence(&format!("attaching to {} (kernel 6.6 or later)", link.name), e);
+        Attached::try_attach(bpf, pins, side, link).map_err(|error| match side.to {
+            To::Tcx(_) => sentence(&format!("attaching to {} (kernel 6.6 or later)", link.name), error),
+            To::Xdp(_) if is_occupied(&error) => {
+                let name = &link.name;
+                OpenError(format!("{name} has an XDP program already; detach it (ip link set dev {name} xdp off)"))
+            }
+            To::Xdp(_) => sentence(&format!("attaching XDP to {}", link.name), error),
+        })
+    }
+
+    /// In the driver if it can, else in the kernel's receive path.
+    pub(super) fn attach_xdp(bpf: &mut Ebpf, pins: Option<&Pins>, link: &Link) -> Result<Attached, OpenError> {
+        // Only one of them can be there.
+        let left = pins.is_some_and(|pins| pins.path(&format!("{}-{}", GENERIC.pin, link.index)).exists());
+        match Attached::try_attach(bpf, pins, NATIVE, link) {
+            Ok(attached) => Ok(attached),
+            Err(error) if is_occupied(&error) && !left => Attached::attach(bpf, pins, NATIVE, link),
+            Err(_) => Attached::attach(bpf, pins, GENERIC, link),
+        }
+    }
+
+    fn try_attach(bpf: &mut Ebpf, pins: Option<&Pins>, side: Side, link: &Link) -> Result<Attached, ProgramError> {
         let Some(pin) = pins.map(|pins| pins.path(&format!("{}-{}", side.pin, link.index))) else {
-            return Ok(Attached { _link: new(program).map_err(wrong)?, pin: None });
+            return Ok(Attached { side, _link: new(bpf, side, link)?, pin: None });
         };
-        if let Some(adopted) = adopt(program, &pin, link.index) {
-            return Ok(Attached { _link: adopted, pin: Some((link.index, pin)) });
+        if let Some(adopted) = adopt(bpf, side, &pin, link.index) {
+            return Ok(Attached { side, _link: adopted, pin: Some((link.index, pin)) });
         }
         remove(&pin);
-        let attached = new(program).map_err(wrong)?;
-        let pinned = FdLink::try_from(attached).ok().and_then(|attached| attached.pin(&pin).ok());
-        match pinned.and_then(|pinned| SchedClassifierLink::try_from(FdLink::from(pinned)).ok()) {
-            Some(attached) => Ok(Attached { _link: attached, pin: Some((link.index, pin)) }),
+        let attached = new(bpf, side, link)?;
+        match attached.pin(&pin) {
+            Ok(pinned) => Ok(Attached { side, _link: FdLink::from(pinned), pin: Some((link.index, pin)) }),
             // It cannot stay behind, but it can be there.
-            None => Ok(Attached { _link: new(program).map_err(wrong)?, pin: None }),
+            Err(_) => Ok(Attached { side, _link: new(bpf, side, link)?, pin: None }),
         }
+    }
+
+    /// Does the device's driver run it?
+    pub(super) fn is_native(&self) -> bool {
+        matches!(self.side.to, To::Xdp(XdpMode::Driver))
     }
 
     /// It stays when this process ends.
@@ -87,83 +115,67 @@ pub(super) fn remove(pin: &PathBuf) {
     let _ = fs::remove_file(pin);
 }
 
-fn adopt(program: &mut SchedClassifier, pin: &PathBuf, index: u32) -> Option<SchedClassifierLink> {
+fn new(bpf: &mut Ebpf, side: Side, link: &Link) -> Result<FdLink, ProgramError> {
+    let old = |_| ProgramError::UnexpectedProgramType;
+    match side.to {
+        To::Tcx(to) => {
+            let program = classifier(bpf, side.program)?;
+            let first = TcAttachOptions::TcxOrder(LinkOrder::first());
+            let id = program.attach_with_options(&link.name, to, first)?;
+            FdLink::try_from(program.take_link(id)?).map_err(old)
+        }
+        To::Xdp(mode) => {
+            let program = xdp(bpf, side.program)?;
+            let id = program.attach_to_if_index(link.index, mode)?;
+            FdLink::try_from(program.take_link(id)?).map_err(old)
+        }
+    }
+}
+
+fn adopt(bpf: &mut Ebpf, side: Side, pin: &PathBuf, index: u32) -> Option<FdLink> {
     if attached_to(pin).ok()? != index {
         return None;
     }
-    let left = SchedClassifierLink::try_from(FdLink::from(PinnedLink::from_pin(pin).ok()?)).ok()?;
-    let id = program.attach_to_link(left).ok()?;
-    program.take_link(id).ok()
-}
-
-/// What was loaded.
-pub(super) struct Loaded {
-    pub(super) bpf: Ebpf,
-    /// Where it is pinned.
-    pub(super) pins: Option<Pins>,
-    /// Why it is not.
-    pub(super) unpinned: Option<String>,
-    /// Why the kernel replays no flows, if it does not take the program that would.
-    pub(super) forgetful: Option<String>,
-}
-
-/// Loads the programs, over the maps that are pinned if that is possible. Otherwise what is pinned is taken off, and the
-/// programs are loaded anew.
-pub(super) fn load(mount: Option<&Mount>, cookie: u64, slots: u32, entries: u32) -> Result<Loaded, OpenError> {
-    let build = [slots, entries, SLOTS]
-        .map(u32::to_le_bytes)
-        .concat()
-        .iter()
-        .chain(OBJECT)
-        .fold(FNV, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
-    let mut why = None;
-    if let Some(mount) = mount {
-        for _ in 0..2 {
-            let tried = mount.pins(cookie, build).map_err(|e| sentence("its directory", e));
-            match tried.and_then(|pins| Ok((load_over(Some(&pins), slots, entries, true)?, pins))) {
-                Ok((bpf, pins)) => return Ok(Loaded { bpf, pins: Some(pins), unpinned: None, forgetful: None }),
-                Err(error) => why = Some(error.0),
-            }
-            // What was left may be what is wrong.
-            let _ = mount.pins(cookie, build).and_then(|pins| pins.clear());
+    let left = FdLink::from(PinnedLink::from_pin(pin).ok()?);
+    match side.to {
+        To::Tcx(_) => {
+            let program = classifier(bpf, side.program).ok()?;
+            let id = program.attach_to_link(SchedClassifierLink::try_from(left).ok()?).ok()?;
+            FdLink::try_from(program.take_link(id).ok()?).ok()
+        }
+        To::Xdp(_) => {
+            let program = xdp(bpf, side.program).ok()?;
+            let id = program.attach_to_link(XdpLink::try_from(left).ok()?).ok()?;
+            FdLink::try_from(program.take_link(id).ok()?).ok()
         }
     }
-    let (bpf, forgetful) = match load_over(None, slots, entries, true) {
-        Ok(bpf) => (bpf, None),
-        // The verifier's log is long, and its end says what is wrong.
-        Err(error) => {
-            let end = error.0.trim_end().lines().rev().find(|line| !line.starts_with("processed")).unwrap_or_default();
-            (load_over(None, slots, entries, false)?, Some(end.trim().to_string()))
-        }
+}
+
+/// Has the kernel check the program.
+pub(super) fn load(bpf: &mut Ebpf, side: Side) -> Result<(), OpenError> {
+    let loaded = match side.to {
+        To::Tcx(_) => classifier(bpf, side.program).and_then(SchedClassifier::load),
+        To::Xdp(_) => xdp(bpf, side.program).and_then(Xdp::load),
     };
-    Ok(Loaded { bpf, pins: None, unpinned: why.filter(|_| forgetful.is_none()), forgetful })
+    loaded.map_err(|e| sentence(side.program, e))
 }
 
-/// FNV-1a: it is the same in every release.
-const FNV: u64 = 0xcbf2_9ce4_8422_2325;
+fn classifier<'a>(bpf: &'a mut Ebpf, program: &str) -> Result<&'a mut SchedClassifier, ProgramError> {
+    bpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()
+}
 
-fn load_over(pins: Option<&Pins>, slots: u32, entries: u32, remembers: bool) -> Result<Ebpf, OpenError> {
-    let mut loader = EbpfLoader::new();
-    let remembers = u32::from(remembers);
-    loader.override_global("remembers", &remembers, true);
-    loader.override_global("slots", &slots, true).override_global("flow_mask", &(SLOTS - 1), true);
-    loader.map_max_entries("flows", SLOTS).map_max_entries("depends", SLOTS);
-    loader.map_max_entries("admitted", entries).map_max_entries("consumed", entries);
-    if let Some(pins) = pins {
-        for map in MAPS {
-            loader.map_pin_path(map, pins.path(map));
+fn xdp<'a>(bpf: &'a mut Ebpf, program: &str) -> Result<&'a mut Xdp, ProgramError> {
+    bpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()
+}
+
+/// Is there another program?
+fn is_occupied(error: &ProgramError) -> bool {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST));
         }
+        source = error.source();
     }
-    let mut bpf = loader
-        .load(OBJECT)
-        .map_err(|e| sentence("loading the BPF programs (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)", e))?;
-    for side in [PORT_IN, PORT_OUT, FAR_IN] {
-        classifier(&mut bpf, side.program)?.load().map_err(|e| sentence(side.program, e))?;
-    }
-    Ok(bpf)
-}
-
-pub(super) fn classifier<'a>(bpf: &'a mut Ebpf, program: &str) -> Result<&'a mut SchedClassifier, OpenError> {
-    let found = bpf.program_mut(program).ok_or_else(|| OpenError(format!("the BPF object has no {program}")))?;
-    found.try_into().map_err(|e| sentence(program, e))
+    false
 }

@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::RxFrame;
+use super::credit::Credit;
 use super::set::Egress;
 use super::txring::TxRing;
 use super::umem::Region;
@@ -19,19 +20,12 @@ use std::mem::{size_of, size_of_val, zeroed};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What is sent is marked with, so that the port's egress lets it pass, as in mona.bpf.c.
 const MARK: u32 = 0x4d6f_6e61;
 /// The longest frame: 64 KiB of IP packet, addresses, EtherType, two tags.
 const LARGEST: usize = 65535 + 14 + 8;
-/// Entries of a worker in the tables of credit, as in mona.bpf.c.
-pub(super) const PORTS: usize = 4096;
-
-/// Longer than a frame is on its way from a port to the ring of a worker that waits for it.
-const LONG: Duration = Duration::from_millis(10);
-
 /// The shape of a ring.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
@@ -75,61 +69,6 @@ impl Shape {
             tp_frame_size: self.frame as u32,
             tp_frame_nr: self.slots() as u32,
         }
-    }
-}
-
-/// A worker's share of the tables by which ports are admitted to its ring.
-pub(super) struct Credit {
-    pub admitted: Region,
-    pub consumed: Region,
-    pub base: usize,
-    /// `admitted` as it was when the ring was at `since`.
-    pub mark: Vec<u64>,
-    pub since: u64,
-    pub reconciled: Instant,
-}
-
-impl Credit {
-    fn word(map: &Region, index: usize) -> &AtomicU64 {
-        // SAFETY: inside the mapping, which holds u64 at multiples of 8 that the kernel accesses atomically.
-        unsafe { &*map.at().as_ptr().cast::<AtomicU64>().add(index) }
-    }
-
-    /// Only this worker writes `consumed`.
-    fn add(&self, port: usize, frames: u64) {
-        let word = Credit::word(&self.consumed, self.base + port);
-        word.store(word.load(Ordering::Relaxed).wrapping_add(frames), Ordering::Relaxed);
-    }
-
-    /// What a predecessor's ports have here is lost with its rings.
-    pub(super) fn forgive(&mut self) {
-        for port in 0..PORTS {
-            let lost = Credit::word(&self.admitted, self.base + port).load(Ordering::Relaxed);
-            Credit::word(&self.consumed, self.base + port).store(lost, Ordering::Relaxed);
-            self.mark[port] = lost;
-        }
-    }
-
-    /// What was admitted a whole turn of the ring (and the kernel's queue before it) ago has come out since or is lost:
-    /// its credit is given back. What came out after it was given up is not counted twice.
-    fn reconcile(&mut self, received: u64) {
-        let mut total = 0u64;
-        for port in 1..PORTS {
-            let word = Credit::word(&self.consumed, self.base + port);
-            let (out, past) = (word.load(Ordering::Relaxed), self.mark[port]);
-            if out < past {
-                word.store(past, Ordering::Relaxed);
-                total = total.wrapping_add(past - out);
-            }
-            let now = Credit::word(&self.admitted, self.base + port).load(Ordering::Relaxed);
-            if out > now {
-                word.store(now, Ordering::Relaxed);
-                total = total.wrapping_sub(out - now);
-            }
-            self.mark[port] = now;
-        }
-        self.add(0, total);
-        (self.since, self.reconciled) = (received, Instant::now());
     }
 }
 
@@ -249,20 +188,15 @@ impl Backplane {
             self.next = self.shape.after(self.next);
         }
         if let Some(credit) = &mut self.credit {
-            // Two turns: one for the ring, one for what waited in the kernel before it.
-            if self.received - credit.since > 2 * self.shape.slots() as u64 {
-                credit.reconcile(self.received);
-            }
+            credit.received(self.received, self.shape.slots());
         }
         into.len() - before
     }
 
     /// Nothing came for a while (the caller is about to sleep): whatever was admitted long before is lost.
     pub fn idle(&mut self) {
-        if let Some(credit) = &mut self.credit
-            && credit.reconciled.elapsed() > LONG
-        {
-            credit.reconcile(self.received);
+        if let Some(credit) = &mut self.credit {
+            credit.idle(self.received);
         }
     }
 
@@ -298,8 +232,7 @@ impl Backplane {
     #[inline]
     fn give_back(&self, (port, frames): (usize, u64)) {
         if let Some(credit) = self.credit.as_ref().filter(|_| port != 0) {
-            credit.add(port, frames);
-            credit.add(0, frames);
+            credit.give_back(port, frames);
         }
     }
 

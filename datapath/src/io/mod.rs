@@ -6,6 +6,7 @@
 
 mod attached;
 pub mod backplane;
+mod credit;
 mod features;
 pub mod flows;
 pub(crate) mod found;
@@ -14,6 +15,7 @@ pub mod mem;
 pub mod packet;
 pub mod peer;
 pub mod pins;
+pub mod programs;
 pub mod raw;
 pub mod reset;
 pub mod sched;

@@ -4,31 +4,24 @@
 
 #![allow(unsafe_code)]
 
-use super::attached::{self, Attached, FAR_IN, PORT_IN, PORT_OUT, classifier};
+use super::attached::{Attached, FAR_IN, GENERIC, NATIVE, PORT_IN, PORT_OUT};
 pub use super::backplane::Backplane;
-use super::backplane::{Credit, Devices, PORTS, Promiscuous, Shape};
-use super::flows::{FlowTable, SLOTS, Way};
+use super::backplane::{Devices, Promiscuous, Shape};
+use super::credit::{Counts, Credit, PORTS};
+use super::flows::{FlowTable, Way};
 use super::found::Records;
 use super::link::{Link, Links};
-use super::pins::{Mount, Pins};
-use super::slots::Memory;
+use super::pins::Mount;
+use super::programs::Programs;
 use super::taken::{Taken, candidate, give_back_left, quiet, sentence};
-use super::umem::Region;
 use crate::switching::OpenError;
-use aya::Ebpf;
-use aya::maps::{Array, HashMap, MapData};
-use aya::programs::TcAttachType;
-use aya::programs::links::LinkOrder;
-use aya::programs::tc::{SchedClassifierLink, TcAttachOptions};
 use mona_wire::PortId;
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
 
 /// Ports whose programs are looked at at a time: some microseconds each.
 const MENDED: usize = 64;
@@ -72,28 +65,15 @@ struct Open {
 /// The control side of all `packet` ports.
 pub struct PacketPorts {
     links: Links,
-    bpf: Ebpf,
-    ports: HashMap<MapData, u32, [u32; 5]>,
+    programs: Programs,
     devices: Devices,
-    refused: Array<MapData, u64>,
     promiscuous: Promiscuous,
     records: Arc<Records>,
-    /// Indices of the near and the far ends, by worker.
-    pairs: Vec<(u32, u32)>,
-    urgent: u32,
     open: BTreeMap<PortId, Open>,
     /// What stops at the pairs' ends.
     far: Vec<Attached>,
     /// Whose programs are looked at next.
     next: PortId,
-    /// What goes on without this process.
-    pins: Option<Pins>,
-    /// Ports stay attached when this process ends.
-    holding: bool,
-    /// Why nothing is pinned although it was to be.
-    pub(crate) unpinned: Option<String>,
-    /// Why the kernel replays no flows.
-    pub(crate) forgetful: Option<String>,
     /// Tells others of this namespace that the switch of this name lives.
     _alive: UnixListener,
 }
@@ -117,55 +97,43 @@ impl PacketPorts {
         let alive = claim(name)?;
         let links = Links::open().map_err(|e| sentence("netlink", e))?;
 
-        let (slots, entries) = (Shape::DATA.slots() as u32, (PORTS * workers) as u32);
         let cookie = links.namespace().map_err(|e| sentence("the network namespace", e))?;
-        let attached::Loaded { mut bpf, pins, unpinned, forgetful } = attached::load(mount, cookie, slots, entries)?;
-        // The ends of the pairs that were: they are made anew.
-        let ends =
-            |pins: &Pins| pins.indices(FAR_IN.pin).into_iter().map(|at| pins.path(&format!("far-{at}"))).collect();
-        pins.as_ref().map_or(Vec::new(), ends).iter().for_each(attached::remove);
         let mut ports = PacketPorts {
-            ports: HashMap::try_from(take(&mut bpf, "ports")?).map_err(|e| sentence("ports", e))?,
+            programs: Programs::load(mount, cookie, Shape::DATA.slots() as u32, workers)?,
             devices: (0..PORTS).map(|_| AtomicU32::new(0)).collect(),
-            refused: Array::try_from(take(&mut bpf, "refused")?).map_err(|e| sentence("refused", e))?,
             promiscuous: Promiscuous::open().map_err(|e| sentence("a raw socket (CAP_NET_RAW)", e))?,
             links,
             records: Arc::default(),
-            bpf,
-            pairs: Vec::new(),
-            urgent: 0,
             open: BTreeMap::new(),
             far: Vec::new(),
             next: PortId::SELF,
-            holding: pins.is_some(),
-            pins,
-            unpinned,
-            forgetful,
             _alive: alive,
         };
         // What fails halfway drops the ports, and with them the pairs there are.
         let urgent = ports.pair(&format!("{name}-bu"), &format!("{name}-wu"), Shape::URGENT, None)?;
-        ports.urgent = ports.pairs.remove(0).0;
+        ports.programs.urgent = ports.programs.pairs.remove(0).0;
         let mut backplanes = Vec::new();
         for worker in 0..workers {
-            let credit = credit(&ports.bpf, worker, entries)?;
+            let credit = Counts::worker(&ports.programs.counts, worker);
             let (near, far) = (format!("{name}-b{worker}"), format!("{name}-w{worker}"));
             backplanes.push(ports.pair(&near, &far, Shape::DATA, Some(credit))?);
         }
         Ok((ports, backplanes, urgent))
     }
 
+    /// The programs, which `xdp` ports have too.
+    pub fn programs(&mut self) -> &mut Programs {
+        &mut self.programs
+    }
+
+    /// What is said of them.
+    pub(crate) fn loaded(&self) -> &Programs {
+        &self.programs
+    }
+
     /// The table of flows that the programs read.
     pub fn flows(&self) -> Result<FlowTable, OpenError> {
-        let [flows, depends, generations, cache] = Memory::sizes(SLOTS);
-        let map = |name: &str, len: usize| mapped(&self.bpf, name, len);
-        let memory = Memory {
-            flows: map("flows", flows)?,
-            depends: map("depends", depends)?,
-            generations: map("generations", generations)?,
-            cache: map("cache", cache)?,
-        };
-        Ok(FlowTable::over(memory, SLOTS))
+        self.programs.flows()
     }
 
     /// Makes one pair and opens its far end.
@@ -175,7 +143,7 @@ impl PacketPorts {
         }
         let made = self.links.create_veth(near, far, MTU, MARK);
         let (near_index, far_index) = made.map_err(|e| sentence(&format!("making {near}"), e))?;
-        self.pairs.push((near_index, far_index));
+        self.programs.pairs.push((near_index, far_index));
         let ready = || -> io::Result<()> {
             for device in [near, far] {
                 quiet(device)?;
@@ -190,7 +158,7 @@ impl PacketPorts {
         ready().map_err(|e| sentence(&format!("setting {near} up"), e))?;
         for device in [near, far] {
             let link = self.links.get(device).map_err(|e| sentence(device, e))?;
-            self.far.push(Attached::attach(&mut self.bpf, self.pins.as_ref(), FAR_IN, &link)?);
+            self.far.push(self.programs.attach(FAR_IN, &link)?);
         }
         Backplane::open(far_index, shape, credit, self.devices.clone()).map_err(|e| sentence(far, e))
     }
@@ -203,13 +171,9 @@ impl PacketPorts {
         if self.open.contains_key(&port) {
             return Err(OpenError(format!("{port} is open already")));
         }
-        let (near, far) =
-            *self.pairs.get(usize::from(worker)).ok_or_else(|| OpenError(format!("there is no worker {worker}")))?;
-        let link = candidate(&self.links, device, |index| self.was_ours(index))?;
+        let link = candidate(&self.links, device, |index| self.programs.was_ours(index))?;
         // From here on something changes. The map is complete before the first frame is steered by it.
-        let entry = [near, far, self.urgent, u32::from(worker), u32::from(port.0)];
-        self.refused.set(u32::from(port.0), 0, 0).map_err(|e| sentence(device, e))?;
-        self.ports.insert(link.index, entry, 0).map_err(|e| sentence(device, e))?;
+        self.programs.enter(port, worker, &link)?;
         self.devices[port.index()].store(link.index, Ordering::Relaxed);
         match self.take_over(&link) {
             Ok(open) => {
@@ -226,9 +190,10 @@ impl PacketPorts {
     }
 
     fn take_over(&mut self, link: &Link) -> Result<Open, OpenError> {
-        let mut attach = |side| Attached::attach(&mut self.bpf, self.pins.as_ref(), side, link);
         // A frame that is let in is let out.
-        let (out, into) = (attach(PORT_OUT)?, attach(PORT_IN)?);
+        let (out, into) = (self.programs.attach(PORT_OUT, link)?, self.programs.attach(PORT_IN, link)?);
+        // As a predecessor's xdp port it had more.
+        [NATIVE, GENERIC].into_iter().for_each(|side| self.programs.take_off(side, link.index));
         let taken = Taken::take(&self.links, &self.promiscuous, &self.records, link, &CHANGED)?;
         Ok(Open { taken, programs: [into, out] })
     }
@@ -248,40 +213,15 @@ impl PacketPorts {
 
     /// Gives back what a killed switch had, unless it is a port here or `is_open` elsewhere.
     pub(crate) fn give_back_left(&mut self, is_open: impl Fn(u32) -> bool) {
-        let left: Vec<u32> = self.left().map(|(index, _)| index).collect();
-        left.into_iter().for_each(|index| self.let_go(index));
+        self.left(&is_open).into_iter().for_each(|(index, _)| self.programs.let_go(index));
         let here = |index| self.open.values().any(|open| open.taken.device.index == index);
         give_back_left(&self.links, &self.records, |index| here(index) || is_open(index));
     }
 
-    /// Does a predecessor's program, pinned, wait there to be adopted?
-    fn was_ours(&self, index: u32) -> bool {
-        let is_pinned = |pins: &Pins| pins.path(&format!("{}-{index}", PORT_IN.pin)).exists();
-        self.pins.as_ref().is_some_and(is_pinned)
-    }
-
-    /// What a predecessor had and is not open now: devices by index, and the numbers of their ports.
-    pub(crate) fn left(&self) -> impl Iterator<Item = (u32, PortId)> {
-        let here = |index: &u32| self.open.values().any(|open| open.taken.device.index == *index);
-        let all = self.ports.iter().flatten().filter(move |(index, _)| !here(index));
-        all.map(|(index, port)| (index, PortId(port[4] as u16)))
-    }
-
-    /// Takes off what a predecessor left at a device, unless it is a port here.
-    pub(crate) fn let_go_left(&mut self, index: u32) {
-        if !self.open.values().any(|open| open.taken.device.index == index) {
-            self.let_go(index);
-        }
-    }
-
-    fn let_go(&mut self, index: u32) {
-        if let Some(pins) = &self.pins {
-            for side in [PORT_IN, PORT_OUT] {
-                attached::remove(&pins.path(&format!("{}-{index}", side.pin)));
-            }
-        }
-        // Absent is what is wanted.
-        let _ = self.ports.remove(&index);
+    /// What a predecessor had and is neither open here nor elsewhere: devices by index, and the numbers of their ports.
+    pub(crate) fn left(&self, is_open: impl Fn(u32) -> bool) -> Vec<(u32, PortId)> {
+        let here = |index: u32| self.open.values().any(|open| open.taken.device.index == index);
+        self.programs.entered().filter(|(index, _)| !here(*index) && !is_open(*index)).collect()
     }
 
     /// Puts programs back that somebody took off, and says at which devices. Looks at a few ports at a time.
@@ -293,18 +233,7 @@ impl PacketPorts {
             if at + 1 == MENDED {
                 next = PortId(port.0 + 1);
             }
-            for (program, side) in open.programs.iter_mut().zip([PORT_IN, PORT_OUT]) {
-                // Of a device that is gone there is nothing to put back.
-                if !program.is_there()
-                    && let Ok(link) = self.links.at(open.taken.device.index)
-                {
-                    let attached = Attached::attach(&mut self.bpf, self.pins.as_ref(), side, &link);
-                    mended.push(attached.map(|attached| {
-                        std::mem::replace(program, attached).leave();
-                        link.name
-                    }));
-                }
-            }
+            mended.extend(self.programs.mend(&self.links, open.taken.device.index, open.programs.iter_mut()));
         }
         self.next = next;
         mended
@@ -317,14 +246,13 @@ impl PacketPorts {
     }
 
     fn forget(&mut self, port: PortId, index: u32) {
-        // Absent entries are what is wanted.
-        let _ = self.ports.remove(&index);
+        self.programs.forget(index);
         self.devices[port.index()].store(0, Ordering::Relaxed);
     }
 
     /// Frames of this port that the kernel dropped before they reached a worker, by reason.
     pub fn kernel_losses(&self, port: PortId) -> Vec<(&'static str, u64)> {
-        let mut rows = vec![("credit", self.refused.get(&u32::from(port.0), 0).unwrap_or(0))];
+        let mut rows = vec![("credit", self.programs.refused(port))];
         if let Some(link) = self.open.get(&port).and_then(|open| self.links.at(open.taken.device.index).ok()) {
             let counts = [link.rx_dropped, link.rx_missed, link.tx_dropped];
             rows.extend(["rx_dropped", "rx_missed", "tx_dropped"].into_iter().zip(counts));
@@ -334,9 +262,13 @@ impl PacketPorts {
 
     /// Frames that were lost between ports and workers' rings, because a CPU's backlog was full: worker, name, count.
     pub fn backlog(&self) -> Vec<(u8, &'static str, u64)> {
-        let all =
-            self.pairs.iter().enumerate().map(|(worker, (near, far))| (worker as u8, "backlog", *near, Some(*far)));
-        let all = all.chain([(0, "urgent_backlog", self.urgent, None)]);
+        let all = self
+            .programs
+            .pairs
+            .iter()
+            .enumerate()
+            .map(|(worker, (near, far))| (worker as u8, "backlog", *near, Some(*far)));
+        let all = all.chain([(0, "urgent_backlog", self.programs.urgent, None)]);
         // What the far end's CPU had no room for counts at the end by which it went: super-frames and reserved addresses
         // at the near one, the others at the far one.
         all.filter_map(|(worker, name, near, far)| {
@@ -349,13 +281,13 @@ impl PacketPorts {
 
 impl Drop for PacketPorts {
     fn drop(&mut self) {
-        if self.holding {
+        if self.programs.is_pinned() {
             std::mem::take(&mut self.open).into_values().flat_map(|open| open.programs).for_each(Attached::leave);
         }
         for port in self.open.keys().copied().collect::<Vec<_>>() {
             self.close(port);
         }
-        for near in self.pairs.iter().map(|(near, _)| near).chain([&self.urgent]) {
+        for near in self.programs.pairs.iter().map(|(near, _)| near).chain([&self.programs.urgent]) {
             // Gone already is as good.
             let _ = self.links.delete(*near);
         }
@@ -381,42 +313,4 @@ fn remove_leftover(links: &Links, device: &str) -> Result<(), OpenError> {
         return Err(OpenError(format!("{device} is in the way; remove it or choose another --name")));
     }
     links.delete(link.index).map_err(|e| sentence(device, e))
-}
-
-fn take(bpf: &mut Ebpf, map: &str) -> Result<aya::maps::Map, OpenError> {
-    bpf.take_map(map).ok_or_else(|| OpenError(format!("the BPF object has no map {map}")))
-}
-
-pub(super) fn attach(
-    bpf: &mut Ebpf,
-    program: &str,
-    device: &str,
-    to: TcAttachType,
-) -> Result<SchedClassifierLink, OpenError> {
-    let program = classifier(bpf, program)?;
-    let link = program
-        .attach_with_options(device, to, TcAttachOptions::TcxOrder(LinkOrder::first()))
-        .map_err(|e| sentence(&format!("attaching to {device} (kernel 6.6 or later)"), e))?;
-    program.take_link(link).map_err(|e| sentence(device, e))
-}
-
-fn credit(bpf: &Ebpf, worker: usize, entries: u32) -> Result<Credit, OpenError> {
-    let mut credit = Credit {
-        admitted: mapped(bpf, "admitted", entries as usize * 8)?,
-        consumed: mapped(bpf, "consumed", entries as usize * 8)?,
-        base: worker * PORTS,
-        mark: vec![0; PORTS],
-        since: 0,
-        reconciled: Instant::now(),
-    };
-    credit.forgive();
-    Ok(credit)
-}
-
-/// An array of the programs', as memory.
-fn mapped(bpf: &Ebpf, name: &str, len: usize) -> Result<Region, OpenError> {
-    let Some(aya::maps::Map::Array(data)) = bpf.map(name) else {
-        return Err(OpenError(format!("the BPF object has no array {name}")));
-    };
-    Region::of(data.fd().as_fd().as_raw_fd(), len, 0).map_err(|e| sentence(name, e))
 }

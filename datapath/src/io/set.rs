@@ -158,7 +158,8 @@ impl IoSet {
         [&mut self.backplane, &mut self.urgent].into_iter().flatten().for_each(Backplane::release);
     }
 
-    /// What was lost between the kernel and here, by the names of [`LOSSES`], into the worker's counters.
+    /// What was lost between the kernel and here, by the names of [`LOSSES`], into the worker's counters; and what a socket lost
+    /// is no longer waited for.
     pub fn losses(&mut self, counters: &[Counter; LOSSES.len()]) {
         for (ring, first) in [(&mut self.backplane, 0), (&mut self.urgent, LOSSES.len() / 2)] {
             let losses = ring.iter_mut().flat_map(Backplane::losses);
@@ -166,6 +167,7 @@ impl IoSet {
                 counter.set(count);
             }
         }
+        self.xsks.reconcile();
     }
 
     /// Sleeps until something comes in or the bell rings.
@@ -173,6 +175,7 @@ impl IoSet {
         if let Some(backplane) = &mut self.backplane {
             backplane.idle();
         }
+        self.xsks.reconcile();
         // What the device did not take yet is tried again soon.
         let nap = if self.xsks.flush() { RETRY_MS } else { NAP_MS };
         let mut events = [EpollEvent::empty(); 16];

@@ -1,26 +1,24 @@
 //! `xdp` ports: AF_XDP. A program at each port gives every frame to the socket of the queue it came in on; the sockets
 //! of a worker share its memory. This is the side of control: it attaches programs, opens sockets, gives devices back.
+//! Behind that program such a port has those of a `packet` port, for what only they can do.
 //!
 //! An XDP program does not see a tag that travels beside the frame (as a veth peer's accelerated tag does), and in
 //! generic mode no super-frame fits: what feeds such a port from this machine must send tags in the frame and no TSO.
 //! Native XDP on a veth makes its peer stop TSO by itself; a Mona `packet` port puts its tags into the frame.
 
+use super::attached::{Attached, PORT_IN, PORT_OUT};
 use super::backplane::Promiscuous;
 use super::features;
 use super::found::Records;
 use super::link::{Link, Links};
-use super::packet::{CHANGED, attach};
+use super::packet::CHANGED;
+use super::programs::Programs;
 use super::taken::{Taken, candidate, sentence};
 use super::umem::{CHUNK, CHUNKS, FEWEST, Umem};
 use super::xsk::{Xsk, statistics};
 use super::xskset::SOCKETS;
 use crate::snapshot::Home;
 use crate::switching::{OpenError, Opened, Refused};
-use aya::maps::{MapData, XskMap};
-use aya::programs::tc::SchedClassifierLink;
-use aya::programs::xdp::{XdpLink, XdpMode};
-use aya::programs::{ProgramError, TcAttachType, Xdp};
-use aya::{Ebpf, EbpfLoader};
 use mona_wire::PortId;
 use std::collections::BTreeMap;
 use std::io;
@@ -29,11 +27,10 @@ use std::sync::{Arc, Weak};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-const OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/xdp.bpf.o");
 /// The kernel gives a queue free some time after its socket was closed, mostly within this. Nothing else is done meanwhile.
 const PATIENCE: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_millis(1);
-/// Queues of one port at most: the size of its map of sockets.
+/// Queues of one port at most.
 const QUEUES: u32 = 256;
 /// Merged frames do not fit into chunks; off where the kernel, and not the driver, runs the program.
 const MERGED: [&str; 5] = ["tx-vlan-hw-insert", "tx-vlan-stag-hw-insert", "rx-lro", "rx-gro", "rx-vlan-hw-parse"];
@@ -41,8 +38,8 @@ const MERGED: [&str; 5] = ["tx-vlan-hw-insert", "tx-vlan-stag-hw-insert", "rx-lr
 struct Open {
     taken: Taken,
     sockets: Vec<Weak<OwnedFd>>,
-    // Detached, in this order, when the port is closed or this process ends, however it ends.
-    programs: (XdpLink, SchedClassifierLink, XskMap<MapData>, Ebpf),
+    /// Taken off, in this order, when the port is closed, or with this process unless they are pinned.
+    programs: [Attached; 3],
 }
 
 /// The memory of one worker and mode, and the sockets that have it.
@@ -59,6 +56,8 @@ pub struct XdpPorts {
     /// By worker and whether it is zero-copy. Made when the first port needs it.
     umems: BTreeMap<(u8, bool), Shared>,
     open: BTreeMap<PortId, Open>,
+    /// Ports stay attached when this process ends.
+    holding: bool,
 }
 
 impl XdpPorts {
@@ -70,39 +69,42 @@ impl XdpPorts {
             records: Arc::default(),
             umems: BTreeMap::new(),
             open: BTreeMap::new(),
+            holding: false,
         })
     }
 
     /// Makes `device` the port: claims all its queues and spreads them over `workers`, the first one first.
-    pub fn open(&mut self, port: PortId, device: &str, workers: &[u8]) -> Result<(Opened, Vec<(u8, Xsk)>), Refused> {
+    pub fn open(
+        &mut self,
+        programs: &mut Programs,
+        port: PortId,
+        device: &str,
+        workers: &[u8],
+    ) -> Result<(Opened, Vec<(u8, Xsk)>), Refused> {
         if self.open.contains_key(&port) {
             return Err(OpenError(format!("{port} is open already")).into());
         }
-        let link = candidate(&self.links, device, |_| false)?;
-        let mut bpf = EbpfLoader::new()
-            .map_max_entries("sockets", QUEUES)
-            .load(OBJECT)
-            .map_err(|e| sentence("loading the XDP program (CAP_BPF, CAP_NET_ADMIN)", e))?;
-        let map = bpf.take_map("sockets").ok_or_else(|| OpenError("the BPF object has no map sockets".into()))?;
-        let mut map = XskMap::try_from(map).map_err(|e| sentence("sockets", e))?;
-        super::attached::classifier(&mut bpf, "xdp_out")?.load().map_err(|e| sentence("xdp_out", e))?;
-        let out = attach(&mut bpf, "xdp_out", device, TcAttachType::Egress)?;
-        let (native, into) = attach_xdp(&mut bpf, &link)?;
+        self.holding = programs.is_pinned();
+        let link = candidate(&self.links, device, |index| programs.was_ours(index))?;
+        let (out, into) = (programs.attach(PORT_OUT, &link)?, programs.attach(PORT_IN, &link)?);
+        let first = programs.attach_xdp(&link)?;
+        let native = first.is_native();
+        let attached = [first, into, out];
         let off: &[&str] = if native { &CHANGED } else { &MERGED };
         let taken = Taken::take(&self.links, &self.promiscuous, &self.records, &link, off)?;
         // A queue of a device that is down takes no socket; `shutdown` sets it down again.
         let up = self.links.set_flags(link.index, libc::IFF_UP, libc::IFF_UP).map_err(|e| sentence(device, e).into());
         let claimed =
-            up.and_then(|()| self.claim_best(port, &link, native, workers)).and_then(|(zero_copy, queues)| {
-                for (queue, (_, xsk)) in queues.iter().enumerate() {
-                    map.set(queue as u32, xsk.fd().as_raw_fd(), 0).map_err(|e| sentence(device, e))?;
-                }
+            up.and_then(|()| self.claim_best(port, &link, native, workers)).and_then(|(zero_copy, mut queues)| {
+                programs.place(&mut queues, &link)?;
+                programs.enter(port, workers.first().copied().unwrap_or(0), &link)?;
                 Ok((zero_copy, queues))
             });
         let (zero_copy, queues) = match claimed {
             Ok(claimed) => claimed,
             Err(error) => {
-                taken.give_back(&self.links, &self.promiscuous, (into, out, map, bpf));
+                programs.forget(link.index);
+                taken.give_back(&self.links, &self.promiscuous, attached);
                 return Err(error);
             }
         };
@@ -118,7 +120,7 @@ impl XdpPorts {
             why: "asked for".into(),
         };
         let sockets = queues.iter().map(|(_, xsk)| Arc::downgrade(xsk.descriptor())).collect();
-        self.open.insert(port, Open { taken, sockets, programs: (into, out, map, bpf) });
+        self.open.insert(port, Open { taken, sockets, programs: attached });
         Ok((opened, queues))
     }
 
@@ -185,11 +187,23 @@ impl XdpPorts {
     }
 
     /// Gives the device back as it was; it may be gone. The sockets are closed already.
-    pub fn close(&mut self, port: PortId) {
-        if let Some(open) = self.open.remove(&port) {
-            open.taken.give_back(&self.links, &self.promiscuous, open.programs);
+    pub fn close(&mut self, programs: &mut Programs, port: PortId) {
+        if let Some(index) = self.give_back(port) {
+            programs.forget(index);
         }
         self.umems.retain(|_, shared| shared.living().next().is_some());
+    }
+
+    fn give_back(&mut self, port: PortId) -> Option<u32> {
+        let Open { taken, programs, .. } = self.open.remove(&port)?;
+        taken.give_back(&self.links, &self.promiscuous, programs);
+        Some(taken.device.index)
+    }
+
+    /// Puts programs back that somebody took off, and says at which devices.
+    pub(crate) fn mend(&mut self, programs: &mut Programs) -> Vec<Result<String, OpenError>> {
+        let open = self.open.values_mut();
+        open.flat_map(|open| programs.mend(&self.links, open.taken.device.index, open.programs.iter_mut())).collect()
     }
 
     /// Keeps from now on what devices were like.
@@ -209,8 +223,9 @@ impl XdpPorts {
     }
 
     /// Frames of this port that the kernel lost, by reason.
-    pub fn kernel_losses(&self, port: PortId) -> Vec<(&'static str, u64)> {
+    pub fn kernel_losses(&self, programs: &Programs, port: PortId) -> Vec<(&'static str, u64)> {
         let mut rows = [
+            ("credit", programs.refused(port)),
             ("xsk_rx_dropped", 0),
             ("xsk_rx_ring_full", 0),
             ("xsk_fill_ring_empty", 0),
@@ -226,7 +241,7 @@ impl XdpPorts {
                 counted.rx_invalid_descs,
                 counted.tx_invalid_descs,
             ];
-            rows.iter_mut().zip(counts).for_each(|((_, sum), count)| *sum += count);
+            rows[1..].iter_mut().zip(counts).for_each(|((_, sum), count)| *sum += count);
         }
         let mut rows = rows.to_vec();
         // What a device drops on entry are the sockets' losses again, or XDP's.
@@ -301,43 +316,13 @@ fn sizes() -> impl Iterator<Item = usize> {
 
 impl Drop for XdpPorts {
     fn drop(&mut self) {
+        if self.holding {
+            std::mem::take(&mut self.open).into_values().flat_map(|open| open.programs).for_each(Attached::leave);
+        }
         for port in self.open.keys().copied().collect::<Vec<_>>() {
-            self.close(port);
+            let _ = self.give_back(port);
         }
     }
-}
-
-/// In the driver if it can, else in the kernel's receive path. Says which.
-fn attach_xdp(bpf: &mut Ebpf, link: &Link) -> Result<(bool, XdpLink), OpenError> {
-    let program = bpf.program_mut("xdp_in").ok_or_else(|| OpenError("the BPF object has no xdp_in".into()))?;
-    let program: &mut Xdp = program.try_into().map_err(|e| sentence("xdp_in", e))?;
-    program.load().map_err(|e| sentence("xdp_in", e))?;
-    let attached = match program.attach_to_if_index(link.index, XdpMode::Driver) {
-        Err(error) if !is_occupied(&error) => {
-            program.attach_to_if_index(link.index, XdpMode::Skb).map(|id| (false, id))
-        }
-        other => other.map(|id| (true, id)),
-    };
-    let name = &link.name;
-    match attached {
-        Ok((native, id)) => Ok((native, program.take_link(id).map_err(|e| sentence(name, e))?)),
-        Err(error) if is_occupied(&error) => {
-            Err(OpenError(format!("{name} has an XDP program already; detach it (ip link set dev {name} xdp off)")))
-        }
-        Err(error) => Err(sentence(&format!("attaching XDP to {name}"), error)),
-    }
-}
-
-/// Is there another program?
-fn is_occupied(error: &ProgramError) -> bool {
-    let mut source: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST));
-        }
-        source = error.source();
-    }
-    false
 }
 
 #[cfg(test)]

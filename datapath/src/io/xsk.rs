@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use super::credit::SocketCredit;
 use super::umem::{CHUNK, Ring, Umem};
 use mona_wire::PortId;
 use std::io;
@@ -39,6 +40,8 @@ pub struct Xsk {
     pub(super) lent: u32,
     /// Was something pushed that was not handed on?
     pub(super) written: bool,
+    /// Counts what came out of it; none before it has a place among all.
+    pub(super) credit: Option<SocketCredit>,
     pub(super) rx: Ring<libc::xdp_desc>,
     pub(super) tx: Ring<libc::xdp_desc>,
     pub(super) fill: Ring<u64>,
@@ -88,6 +91,7 @@ impl Xsk {
             id: 0,
             lent: 0,
             written: false,
+            credit: None,
             rx: Ring::map(raw, DEPTH, libc::XDP_PGOFF_RX_RING, &offsets.rx)?,
             tx: Ring::map(raw, DEPTH, libc::XDP_PGOFF_TX_RING, &offsets.tx)?,
             fill: Ring::map(raw, DEPTH, libc::XDP_UMEM_PGOFF_FILL_RING as i64, &offsets.fr)?,

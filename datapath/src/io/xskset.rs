@@ -5,6 +5,7 @@
 
 #![allow(unsafe_code)]
 
+use super::credit::SocketCredit;
 use super::set::Egress;
 use super::umem::{CHUNK, Umem};
 use super::xsk::{DEPTH, Xsk};
@@ -211,12 +212,12 @@ impl XskSet {
                     prefetch(unsafe { at.as_ref() });
                 }
             }
-            let mut taken = 0;
+            let (mut taken, mut whole) = (0, 0);
             while taken < batch {
                 let first = xsk.rx.peek(taken);
                 if first.options & libc::XDP_PKT_CONTD == 0 {
                     receive_one(pool, xsk.port, &first, frames);
-                    taken += 1;
+                    (taken, whole) = (taken + 1, whole + 1);
                     continue;
                 }
                 if self.gather.is_empty() {
@@ -228,10 +229,11 @@ impl XskSet {
                     frames.push(frame);
                 }
                 self.gathered += len;
-                taken += parts;
+                (taken, whole) = (taken + parts, whole + 1);
             }
             xsk.rx.skip(taken);
             xsk.rx.release();
+            xsk.credit.iter_mut().for_each(|credit| credit.hold(whole));
             xsk.lent -= taken.min(xsk.lent);
         }
     }
@@ -314,6 +316,14 @@ impl XskSet {
             if let Some(pool) = pool_of(&self.pools, xsk) {
                 self.pools[pool].fill(xsk, sockets);
             }
+            xsk.credit.iter_mut().for_each(SocketCredit::release);
+        }
+    }
+
+    /// Now and then: what was admitted to a socket and did not come is lost.
+    pub fn reconcile(&mut self) {
+        for xsk in self.sockets.iter_mut().filter(|xsk| !xsk.rx.is_filled()) {
+            xsk.credit.iter_mut().for_each(SocketCredit::empty);
         }
     }
 }

@@ -46,7 +46,7 @@ impl Datapath {
         let worker = self.least_busy();
         let packet = self.packet.as_mut().ok_or_else(in_memory_only)?;
         let way = packet.open(port, device, worker)?.way;
-        let remembers = packet.forgetful.is_none();
+        let remembers = packet.loaded().forgetful.is_none();
         self.hold(port, Kind::Packet, vec![worker]);
         if remembers {
             self.flows.set_port(port, way);
@@ -64,12 +64,8 @@ impl Datapath {
 
     fn open_xdp(&mut self, port: PortId, device: &str) -> Result<Opened, Refused> {
         let workers = self.by_load();
-        // As a predecessor's packet port it may have programs that nobody will adopt.
-        if let (Some(packet), Ok(index)) = (&mut self.packet, nix::net::if_::if_nametoindex(device)) {
-            packet.let_go_left(index);
-        }
-        let xdp = self.xdp.as_mut().ok_or_else(in_memory_only)?;
-        let (opened, queues) = xdp.open(port, device, &workers)?;
+        let (Some(packet), Some(xdp)) = (&mut self.packet, &mut self.xdp) else { return Err(in_memory_only().into()) };
+        let (opened, queues) = xdp.open(packet.programs(), port, device, &workers)?;
         self.hold(port, Kind::Xdp, opened.workers.clone());
         for (worker, xsk) in queues {
             if let Err(error) = self.hand(worker, Order::Take(port, Own::Xsk(Box::new(xsk)))) {
@@ -115,12 +111,16 @@ impl Datapath {
 
     /// The ports that a predecessor left attached and that are not open yet: the indices of their devices, their numbers.
     pub fn left(&self) -> Vec<(u32, PortId)> {
-        self.packet.iter().flat_map(PacketPorts::left).collect()
+        let is_open = |index| self.xdp.as_ref().is_some_and(|xdp| xdp.is_open(index));
+        self.packet.iter().flat_map(|packet| packet.left(is_open)).collect()
     }
 
     /// Puts back what somebody took off the devices of ports; what came of it, as sentences.
     pub fn mend(&mut self) -> Vec<String> {
-        let mended = self.packet.as_mut().map_or(Vec::new(), PacketPorts::mend);
+        let mut mended = self.packet.as_mut().map_or(Vec::new(), PacketPorts::mend);
+        if let (Some(packet), Some(xdp)) = (&mut self.packet, &mut self.xdp) {
+            mended.extend(xdp.mend(packet.programs()));
+        }
         let say = |result: Result<String, OpenError>| match result {
             Ok(device) => format!("{device}: somebody took the switch's program off; it is attached again"),
             Err(why) => format!("{why}: somebody took the switch's program off, and it cannot be attached again"),

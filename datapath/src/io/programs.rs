@@ -1,0 +1,266 @@
+//! The programs of all ports, with their maps: loaded over what a predecessor left if there is anything, and told of the
+//! ports there are. `packet` and `xdp` ports share them, and with them the flows.
+
+use super::attached::{Attached, FAR_IN, NATIVE, OF_PORTS, PORT_IN, PORT_OUT, Side, load, remove};
+use super::credit::{Counts, PORTS};
+use super::flows::{FlowTable, SLOTS};
+use super::link::{Link, Links};
+use super::pins::{Mount, Pins};
+use super::slots::Memory;
+use super::taken::sentence;
+use super::umem::Region;
+use super::xsk::Xsk;
+use crate::switching::OpenError;
+use aya::maps::{Array, HashMap, MapData, XskMap};
+use aya::{Ebpf, EbpfLoader};
+use mona_wire::PortId;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+
+const OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/mona.bpf.o");
+/// What is handed on.
+const MAPS: [&str; 9] =
+    ["ports", "admitted", "consumed", "refused", "sockets", "flows", "depends", "generations", "cache"];
+/// Queues that all `xdp` ports have, at most: as in mona.bpf.c.
+const QUEUES: u32 = 4096;
+
+/// The programs.
+pub struct Programs {
+    bpf: Ebpf,
+    /// By index of the device: `struct port`.
+    ports: HashMap<MapData, u32, [u32; 7]>,
+    refused: Array<MapData, u64>,
+    sockets: XskMap<MapData>,
+    /// Of the queues, which are whose, by index of the device.
+    queues: BTreeMap<u32, Range<u32>>,
+    pub(super) counts: Arc<Counts>,
+    pins: Option<Pins>,
+    /// Where frames are steered to: the indices of the near and the far ends, by worker…
+    pub(super) pairs: Vec<(u32, u32)>,
+    /// …and of the near end for reserved addresses.
+    pub(super) urgent: u32,
+    /// Why nothing is pinned although it was to be.
+    pub(crate) unpinned: Option<String>,
+    /// Why the kernel replays no flows, if it does not take the programs that would.
+    pub(crate) forgetful: Option<String>,
+}
+
+impl Programs {
+    /// Loads them, over the maps that are pinned if that is possible. Otherwise what is pinned is taken off, and they are
+    /// loaded anew. `slots`: of a worker's ring.
+    pub(super) fn load(mount: Option<&Mount>, cookie: u64, slots: u32, workers: usize) -> Result<Programs, OpenError> {
+        let entries = (PORTS * workers) as u32;
+        let build = [slots, entries, SLOTS]
+            .map(u32::to_le_bytes)
+            .concat()
+            .iter()
+            .chain(OBJECT)
+            .fold(FNV, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+        let mut why = None;
+        if let Some(mount) = mount {
+            for _ in 0..2 {
+                let tried = mount.pins(cookie, build).map_err(|e| sentence("its directory", e));
+                match tried.and_then(|pins| Ok((load_over(Some(&pins), slots, entries, true)?, pins))) {
+                    Ok((bpf, pins)) => return Programs::of(bpf, Some(pins), workers),
+                    Err(error) => why = Some(error.0),
+                }
+                // What was left may be what is wrong.
+                let _ = mount.pins(cookie, build).and_then(|pins| pins.clear());
+            }
+        }
+        let (bpf, forgetful) = match load_over(None, slots, entries, true) {
+            Ok(bpf) => (bpf, None),
+            // The verifier's log is long, and its end says what is wrong.
+            Err(error) => {
+                let end = error.0.trim_end().lines().rev().find(|line| !line.starts_with("processed"));
+                (load_over(None, slots, entries, false)?, Some(end.unwrap_or_default().trim().to_string()))
+            }
+        };
+        let unpinned = why.filter(|_| forgetful.is_none());
+        Ok(Programs { unpinned, forgetful, ..Programs::of(bpf, None, workers)? })
+    }
+
+    fn of(mut bpf: Ebpf, pins: Option<Pins>, workers: usize) -> Result<Programs, OpenError> {
+        let size = (PORTS * workers + QUEUES as usize) * 8;
+        let counts = Counts {
+            admitted: mapped(&bpf, "admitted", size)?,
+            consumed: mapped(&bpf, "consumed", size)?,
+            sockets: PORTS * workers,
+        };
+        // The ends of the pairs that were: they are made anew.
+        let ends =
+            |pins: &Pins| pins.indices(FAR_IN.pin).into_iter().map(|at| pins.path(&format!("far-{at}"))).collect();
+        pins.as_ref().map_or(Vec::new(), ends).iter().for_each(remove);
+        Ok(Programs {
+            ports: HashMap::try_from(take(&mut bpf, "ports")?).map_err(|e| sentence("ports", e))?,
+            refused: Array::try_from(take(&mut bpf, "refused")?).map_err(|e| sentence("refused", e))?,
+            sockets: XskMap::try_from(take(&mut bpf, "sockets")?).map_err(|e| sentence("sockets", e))?,
+            queues: BTreeMap::new(),
+            counts: Arc::new(counts),
+            bpf,
+            pins,
+            pairs: Vec::new(),
+            urgent: 0,
+            unpinned: None,
+            forgetful: None,
+        })
+    }
+
+    /// Does what is attached stay when this process ends?
+    pub(super) fn is_pinned(&self) -> bool {
+        self.pins.is_some()
+    }
+
+    /// The table of flows that they read.
+    pub(super) fn flows(&self) -> Result<FlowTable, OpenError> {
+        let [flows, depends, generations, cache] = Memory::sizes(SLOTS);
+        let map = |name: &str, len: usize| mapped(&self.bpf, name, len);
+        let memory = Memory {
+            flows: map("flows", flows)?,
+            depends: map("depends", depends)?,
+            generations: map("generations", generations)?,
+            cache: map("cache", cache)?,
+        };
+        Ok(FlowTable::over(memory, SLOTS))
+    }
+
+    /// Attaches one to a device.
+    pub(super) fn attach(&mut self, side: Side, link: &Link) -> Result<Attached, OpenError> {
+        Attached::attach(&mut self.bpf, self.pins.as_ref(), side, link)
+    }
+
+    /// In the driver if it can, else in the kernel's receive path.
+    pub(super) fn attach_xdp(&mut self, link: &Link) -> Result<Attached, OpenError> {
+        Attached::attach_xdp(&mut self.bpf, self.pins.as_ref(), link)
+    }
+
+    /// Tells them whose frames those of a device are, and that they go to this worker.
+    pub(super) fn enter(&mut self, port: PortId, worker: u8, link: &Link) -> Result<(), OpenError> {
+        let wrong = |e| sentence(&link.name, e);
+        let (near, far) = *self.pairs.get(usize::from(worker)).ok_or_else(|| no_worker(worker))?;
+        let queues = self.queues.get(&link.index).cloned().unwrap_or_default();
+        let (base, count) = (queues.start, queues.end - queues.start);
+        let entry = [near, far, self.urgent, u32::from(worker), u32::from(port.0), base, count];
+        self.refused.set(u32::from(port.0), 0, 0).map_err(wrong)?;
+        self.ports.insert(link.index, entry, 0).map_err(wrong)
+    }
+
+    /// Places for the sockets of so many queues of a device; told with [`Programs::enter`].
+    pub(super) fn place(&mut self, sockets: &mut [(u8, Xsk)], link: &Link) -> Result<(), OpenError> {
+        let count = sockets.len() as u32;
+        self.queues.remove(&link.index);
+        let taken: Vec<Range<u32>> = self.queues.values().cloned().collect();
+        // Behind one of the others there is room, or nowhere.
+        let mut places = std::iter::once(0).chain(taken.iter().map(|range| range.end));
+        let fits = |base: &u32| {
+            base + count <= QUEUES && taken.iter().all(|other| base + count <= other.start || other.end <= *base)
+        };
+        let full = || OpenError(format!("the xdp ports have {QUEUES} queues, the most there may be"));
+        let base = places.find(fits).ok_or_else(full)?;
+        for ((_, xsk), at) in sockets.iter_mut().zip(base..) {
+            xsk.credit = Some(Counts::socket(&self.counts, at));
+            self.sockets.set(at, xsk.fd().as_raw_fd(), 0).map_err(|e| sentence(&link.name, e))?;
+        }
+        self.queues.insert(link.index, base..base + count);
+        Ok(())
+    }
+
+    /// The device is no port any more.
+    pub(super) fn forget(&mut self, index: u32) {
+        // Absent entries are what is wanted; sockets leave theirs when they are closed.
+        let _ = self.ports.remove(&index);
+        self.queues.remove(&index);
+    }
+
+    /// Does a predecessor's program, pinned, wait there to be adopted?
+    pub(super) fn was_ours(&self, index: u32) -> bool {
+        self.pins.as_ref().is_some_and(|pins| pins.path(&format!("{}-{index}", PORT_IN.pin)).exists())
+    }
+
+    /// What they were told by a predecessor or since: devices by index, and the numbers of their ports.
+    pub(super) fn entered(&self) -> impl Iterator<Item = (u32, PortId)> {
+        self.ports.iter().flatten().map(|(index, port)| (index, PortId(port[4] as u16)))
+    }
+
+    /// Takes off what a predecessor left at a device.
+    pub(super) fn let_go(&mut self, index: u32) {
+        OF_PORTS.iter().for_each(|side| self.take_off(*side, index));
+        self.forget(index);
+    }
+
+    /// Takes off one of what a predecessor left there.
+    pub(super) fn take_off(&self, side: Side, index: u32) {
+        if let Some(pins) = &self.pins {
+            remove(&pins.path(&format!("{}-{index}", side.pin)));
+        }
+    }
+
+    /// Puts back what somebody took off, and says so.
+    pub(super) fn mend<'a>(
+        &mut self,
+        links: &Links,
+        index: u32,
+        programs: impl Iterator<Item = &'a mut Attached>,
+    ) -> Vec<Result<String, OpenError>> {
+        let mut mended = Vec::new();
+        for program in programs {
+            // Of a device that is gone there is nothing to put back.
+            if !program.is_there()
+                && let Ok(link) = links.at(index)
+            {
+                mended.push(self.attach(program.side, &link).map(|attached| {
+                    std::mem::replace(program, attached).leave();
+                    link.name
+                }));
+            }
+        }
+        mended
+    }
+
+    /// Frames of this port for which there was no room.
+    pub(super) fn refused(&self, port: PortId) -> u64 {
+        self.refused.get(&u32::from(port.0), 0).unwrap_or(0)
+    }
+}
+
+fn no_worker(worker: u8) -> OpenError {
+    OpenError(format!("there is no worker {worker}"))
+}
+
+/// FNV-1a: it is the same in every release.
+const FNV: u64 = 0xcbf2_9ce4_8422_2325;
+
+fn load_over(pins: Option<&Pins>, slots: u32, entries: u32, remembers: bool) -> Result<Ebpf, OpenError> {
+    let mut loader = EbpfLoader::new();
+    let remembers = u32::from(remembers);
+    loader.override_global("remembers", &remembers, true).override_global("socket_counts", &entries, true);
+    loader.override_global("slots", &slots, true).override_global("flow_mask", &(SLOTS - 1), true);
+    loader.map_max_entries("flows", SLOTS).map_max_entries("depends", SLOTS);
+    loader.map_max_entries("admitted", entries + QUEUES).map_max_entries("consumed", entries + QUEUES);
+    if let Some(pins) = pins {
+        for map in MAPS {
+            loader.map_pin_path(map, pins.path(map));
+        }
+    }
+    let mut bpf = loader
+        .load(OBJECT)
+        .map_err(|e| sentence("loading the BPF programs (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)", e))?;
+    for side in [PORT_IN, PORT_OUT, FAR_IN, NATIVE] {
+        load(&mut bpf, side)?;
+    }
+    Ok(bpf)
+}
+
+fn take(bpf: &mut Ebpf, map: &str) -> Result<aya::maps::Map, OpenError> {
+    bpf.take_map(map).ok_or_else(|| OpenError(format!("the BPF object has no map {map}")))
+}
+
+/// An array of the programs', as memory.
+fn mapped(bpf: &Ebpf, name: &str, len: usize) -> Result<Region, OpenError> {
+    let Some(aya::maps::Map::Array(data)) = bpf.map(name) else {
+        return Err(OpenError(format!("the BPF object has no array {name}")));
+    };
+    Region::of(data.fd().as_fd().as_raw_fd(), len, 0).map_err(|e| sentence(name, e))
+}
