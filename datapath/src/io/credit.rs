@@ -151,7 +151,7 @@ impl SocketCredit {
 
     /// The ring is empty: what was admitted some time ago and did not come is lost.
     pub(super) fn empty(&mut self) {
-        if self.marked.elapsed() > LONG {
+        if self.held == 0 && self.marked.elapsed() > LONG {
             (_, self.mark) = self.counts.reconcile(self.at, self.mark);
             self.marked = Instant::now();
         }

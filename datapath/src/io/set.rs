@@ -146,8 +146,9 @@ impl IoSet {
         if let Some(backplane) = &mut self.backplane {
             backplane.flush();
         }
-        self.release();
+        // What was received is done with when all of it has gone, by whatever I/O.
         self.xsks.flush();
+        self.release();
         self.xsks.release();
         self.mem.release();
     }
