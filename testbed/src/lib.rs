@@ -3,6 +3,7 @@
 
 pub mod frr;
 pub mod netns;
+pub mod numbered;
 pub mod replay;
 pub mod sim;
 pub mod speech;

@@ -1,9 +1,7 @@
 //! What goes on when `switchd` ends: ports stay attached, the next one adopts them, and what is not adopted is let go.
 
 use mona_testbed::netns::{Switch, World, wait};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread::{JoinHandle, sleep, spawn};
+use mona_testbed::numbered::Numbered;
 use std::time::Duration;
 
 /// Two hosts and a switch between them that lets the kernel go on.
@@ -113,84 +111,19 @@ fn without_a_bpffs_it_forwards_all_the_same() {
     assert!(links(&world, &switch, "p1").is_empty());
 }
 
-/// Frames with a number each, one after the other, until it is told to stop; what arrives, meanwhile.
-struct Stream {
-    stop: Arc<AtomicBool>,
-    sender: JoinHandle<u32>,
-    receiver: JoinHandle<Vec<u32>>,
-    got: Arc<AtomicU32>,
-}
-
 const GAP: Duration = Duration::from_micros(300);
 
 fn station(number: u8) -> [u8; 6] {
     [2, 0, 0, 0, 0, number]
 }
 
-fn numbered(from: u8, to: u8, number: u32) -> Vec<u8> {
-    let mut frame = [&station(to)[..], &station(from), &[0x88, 0xb5], &number.to_be_bytes()].concat();
-    frame.resize(64, 0);
-    frame
+fn head(from: u8, to: u8) -> Vec<u8> {
+    [&station(to)[..], &station(from), &[0x88, 0xb5]].concat()
 }
 
-impl Stream {
-    fn start(world: &World, hosts: &[String], from: u8, to: u8) -> Stream {
-        let (stop, got) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
-        let socket = |host: u8| world.raw(&hosts[usize::from(host) - 1], "eth0");
-        let (out, into) = (socket(from), socket(to));
-        let sender = {
-            let stop = stop.clone();
-            let send = move || {
-                let mut next = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    out.send(&numbered(from, to, next)).expect("sent");
-                    next += 1;
-                    sleep(GAP);
-                }
-                next
-            };
-            spawn(send)
-        };
-        let receiver = {
-            let (stop, got) = (stop.clone(), got.clone());
-            let receive = move || {
-                let mut all = Vec::new();
-                loop {
-                    match into.receive(Duration::from_millis(500)).expect("it is there") {
-                        Some(frame) if frame[..12] == numbered(from, to, 0)[..12] => {
-                            all.push(u32::from_be_bytes([frame[14], frame[15], frame[16], frame[17]]));
-                            got.fetch_add(1, Ordering::Relaxed);
-                        }
-                        None if stop.load(Ordering::Relaxed) => return all,
-                        _ => {}
-                    }
-                }
-            };
-            spawn(receive)
-        };
-        Stream { stop, sender, receiver, got }
-    }
-
-    /// Do so many more arrive?
-    fn goes_on(&self, frames: u32) -> bool {
-        let until = self.got.load(Ordering::Relaxed) + frames;
-        wait(|| self.got.load(Ordering::Relaxed) >= until)
-    }
-
-    /// Does nothing arrive for a while?
-    fn stops(&self) -> bool {
-        wait(|| {
-            let before = self.got.load(Ordering::Relaxed);
-            sleep(Duration::from_millis(500));
-            self.got.load(Ordering::Relaxed) == before
-        })
-    }
-
-    /// How many were sent, and which arrived.
-    fn end(self) -> (u32, Vec<u32>) {
-        self.stop.store(true, Ordering::Relaxed);
-        (self.sender.join().expect("it sends"), self.receiver.join().expect("it receives"))
-    }
+fn stream(world: &World, hosts: &[String], from: u8, to: u8) -> Numbered {
+    let socket = |host: u8| world.raw(&hosts[usize::from(host) - 1], "eth0");
+    Numbered::start(socket(from), vec![socket(to)], head(from, to), from.into(), GAP)
 }
 
 /// Frames that the kernel forwarded, by port.
@@ -220,7 +153,7 @@ fn streams(label: &str, config: &str) -> (World, Switch, Vec<String>) {
     let switch = world.holding(&space, config, &["--workers", "1"]);
     // The receivers are known once they have said something.
     for host in [2, 4] {
-        world.raw(&hosts[host - 1], "eth0").send(&numbered(host as u8, 9, 0)).expect("sent");
+        world.raw(&hosts[host - 1], "eth0").send(&[&head(host as u8, 9)[..], &[0; 46]].concat()).expect("sent");
     }
     let known = || {
         let shown = world.cli(&switch, &["show mac address-table"]);
@@ -233,8 +166,8 @@ fn streams(label: &str, config: &str) -> (World, Switch, Vec<String>) {
 #[test]
 fn known_flows_lose_nothing_when_the_switch_is_killed_and_comes_back() {
     let (mut world, mut switch, hosts) = streams("kill", FOUR);
-    let first = Stream::start(&world, &hosts, 1, 2);
-    let second = Stream::start(&world, &hosts, 3, 4);
+    let first = stream(&world, &hosts, 1, 2);
+    let second = stream(&world, &hosts, 3, 4);
     let replayed = |world: &World, switch: &Switch| {
         let hits = hits(world, switch);
         hits[0] > 100 && hits[2] > 100
@@ -261,22 +194,15 @@ fn known_flows_lose_nothing_when_the_switch_is_killed_and_comes_back() {
     world.restart(&mut switch, &["--workers", "1"]);
     assert!(world.messages(&switch).contains("1 of 2 flows"), "{}", world.messages(&switch));
     assert!(second.stops() && first.goes_on(1000), "{}", world.messages(&switch));
-    let (sent, got) = first.end();
-    assert!(got.iter().copied().eq(0..sent), "{} of {sent} arrived, and in this order: {:?}", got.len(), gaps(&got));
-    let (_, got) = second.end();
-    let (gaps, last) = (gaps(&got), got.last().copied().unwrap_or(0));
-    assert!(got.iter().copied().eq(0..=last), "{gaps:?}");
-}
-
-/// Where a number does not follow the one before it.
-fn gaps(got: &[u32]) -> Vec<(u32, u32)> {
-    got.windows(2).filter(|pair| pair[1] != pair[0] + 1).map(|pair| (pair[0], pair[1])).take(8).collect()
+    first.end().whole().expect("all of the first");
+    let second = second.end();
+    second.until(second.at[0].last().map_or(0, |last| last + 1)).expect("the second as long as it went on");
 }
 
 #[test]
 fn without_the_switch_it_goes_on_for_so_long_and_no_longer() {
     let (mut world, switch, hosts) = streams("time", &format!("platform flow-cache hold 4\n{FOUR}"));
-    let stream = Stream::start(&world, &hosts, 1, 2);
+    let stream = stream(&world, &hosts, 1, 2);
     assert!(wait(|| hits(&world, &switch)[0] > 100), "{:?}", hits(&world, &switch));
     world.kill_switch(&switch);
     assert!(stream.goes_on(500) && stream.stops());

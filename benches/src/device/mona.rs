@@ -24,7 +24,7 @@ pub fn start(rig: &mut Rig, io: &str, cache: bool) -> Result<(), String> {
         Role::Routed => ROUTED,
     };
     // Pinned with all its threads, as what it starts is.
-    let switch = on_cpu(last_cpu(), || rig.world.switch(&namespace, config, &["--workers", "1", "--io", io]))?;
+    let switch = on_cpu(last_cpu(), || rig.world.holding(&namespace, config, &["--workers", "1", "--io", io]))?;
     if !cache {
         let (known, text) =
             rig.world.try_cli(&switch, &["configure terminal", "no platform flow-cache", "end", "write memory"]);
