@@ -8,5 +8,6 @@ pub mod replay;
 pub mod sim;
 pub mod speech;
 pub mod stream;
+pub mod toggler;
 pub mod transcript;
 pub mod wire;

@@ -7,7 +7,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{JoinHandle, sleep, spawn};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A sink hears nothing for so long: nothing is on the way any more.
 const QUIET: Duration = Duration::from_millis(500);
@@ -43,21 +43,23 @@ impl Numbered {
             setsockopt(&sink, sockopt::RcvBufForce, &BUFFER).expect("root may have buffers");
             let (mark, stop, got) = (mark.clone(), stop.clone(), got.clone());
             spawn(move || {
-                let (mut numbers, mut buffer) = (Vec::new(), [0; 2048]);
-                loop {
+                let (mut numbers, mut buffer, mut last) = (Vec::new(), [0; 2048], Instant::now());
+                // Frames of others may come for ever.
+                while !(stop.load(Ordering::Relaxed) && last.elapsed() > QUIET) {
                     match sink.receive_into(&mut buffer, QUIET) {
                         Ok(Some(length)) => {
                             if let Some(number) = number(&buffer[..length], &mark) {
                                 numbers.push(number);
+                                last = Instant::now();
                                 got.fetch_add(1, Ordering::Relaxed);
                             }
                         }
-                        // Its device may be gone for a while.
-                        Ok(None) | Err(_) if stop.load(Ordering::Relaxed) => return numbers,
                         Ok(None) => {}
+                        // Its device may be gone for a while.
                         Err(_) => sleep(QUIET / 50),
                     }
                 }
+                numbers
             })
         };
         let sinks = sinks.into_iter().map(receive).collect();

@@ -7,8 +7,10 @@ use mona_control::switch::Switch;
 use mona_datapath::io::Offload;
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_datapath::{Fdb, Recorder};
+use mona_model::shown::Shown;
 use mona_swcli::client::Client;
 use mona_testbed::netns::{World, wait};
+use mona_testbed::toggler::Toggler;
 use mona_wire::{Instant, PortId};
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -177,15 +179,45 @@ fn as_decided() {
 
 #[test]
 fn over_packet() {
-    run("packet");
+    run("packet", Flows::Flooded);
+}
+
+#[test]
+fn over_packet_replayed() {
+    run("packet", Flows::Known("platform flow-cache"));
+}
+
+#[test]
+fn over_packet_deciding_each_frame() {
+    run("packet", Flows::Known("no platform flow-cache"));
+}
+
+#[test]
+fn over_packet_while_the_flow_cache_goes_on_and_off() {
+    run("packet", Flows::Toggled);
 }
 
 #[test]
 fn over_xdp() {
-    run("xdp");
+    run("xdp", Flows::Flooded);
 }
 
-fn run(io: &str) {
+/// Who the frames are for.
+#[derive(Clone, Copy, PartialEq)]
+enum Flows {
+    /// A station that nobody knows.
+    Flooded,
+    /// One that is known behind p2: each frame is sent several times, so that what the kernel remembers of the first is tried by
+    /// the next; with this line before.
+    Known(&'static str),
+    /// The same, while that line changes.
+    Toggled,
+}
+
+/// How often a frame is sent that may be replayed.
+const TIMES: usize = 10;
+
+fn run(io: &str, flows: Flows) {
     let mut world = World::new("aclc");
     let (sw, hosts) = (world.namespace("sw"), world.namespace("hosts"));
     let sockets: Vec<_> = (1..=PORTS)
@@ -194,55 +226,114 @@ fn run(io: &str) {
             world.raw(&hosts, &format!("h{n}"))
         })
         .collect();
-    let mut wrong = String::new();
+    let (mut wrong, mut replayed) = (String::new(), 0);
     for case in cases() {
-        let switch = world.switch(&sw, &case.config, &["--io", io, "--workers", "2"]);
+        let first = if let Flows::Known(line) = flows { line } else { "" };
+        let config = format!("{first}\n{}", case.config);
+        let switch = world.switch(&sw, &config, &["--io", io, "--workers", "2"]);
         let ready = wait(|| world.cli(&switch, &["show interfaces status"]).matches(" connected ").count() == 3);
         assert!(ready, "{}:\n{}", case.title, world.cli(&switch, &["show platform ports", "show logging"]));
+        if flows != Flows::Flooded {
+            sockets[1].send(&FE).expect("it is sent");
+            let known = || world.cli(&switch, &["show mac address-table"]).contains("0200.0000.00fe");
+            assert!(wait(known), "{}", case.title);
+            sockets.iter().for_each(|socket| while let Ok(Some(_)) = socket.receive(Duration::from_millis(5)) {});
+        }
+        let toggler = (flows == Flows::Toggled).then(|| Toggler::start(&switch.socket));
         for (at, (line, port, bytes, expect)) in case.frames.iter().enumerate() {
-            let mark = |port: u16| {
-                let mut mark = vec![2, 0, 0, 0, 0, 0xee, 2, 0, 0, 0, 0xee, port as u8, 0x88, 0xb5, at as u8, 1];
+            let mark = |port: u16, time: usize| {
+                let mut mark =
+                    vec![2, 0, 0, 0, 0, 0xee, 2, 0, 0, 0, 0xee, port as u8, 0x88, 0xb5, at as u8, time as u8];
                 mark.resize(60, at as u8);
                 mark
             };
+            let wanted = match (flows, expect.split_once(' ')) {
+                (_, Some(("drop", _))) => "",
+                (Flows::Flooded, _) => expect,
+                _ if *port != 2 && expect.split(' ').any(|to| to == "p2") => "p2",
+                _ => "",
+            };
             let from = &sockets[usize::from(*port) - 1];
-            from.send(bytes).expect("it is sent");
-            // What comes after it arrives: then it has arrived too, or never will.
-            let marked = mark(*port);
-            let mut got = Vec::new();
-            for (other, socket) in (1..=PORTS).zip(&sockets).filter(|(other, _)| other != port) {
-                let mut seen = false;
-                let arrived = wait(|| {
-                    from.send(&marked).expect("it is sent");
-                    while let Ok(Some(frame)) = socket.receive(Duration::from_millis(2)) {
-                        seen |= frame == *bytes;
-                        if frame == marked {
-                            return true;
+            for time in 0..if flows == Flows::Flooded { 1 } else { TIMES } {
+                from.send(bytes).expect("it is sent");
+                // What comes after it arrives: then it has arrived too, or never will.
+                let marked = mark(*port, time);
+                let mut got = Vec::new();
+                for (other, socket) in (1..=PORTS).zip(&sockets).filter(|(other, _)| other != port) {
+                    let mut seen = false;
+                    let arrived = wait(|| {
+                        from.send(&marked).expect("it is sent");
+                        while let Ok(Some(frame)) = socket.receive(Duration::from_millis(2)) {
+                            seen |= frame == *bytes;
+                            if frame == marked {
+                                return true;
+                            }
                         }
+                        false
+                    });
+                    assert!(arrived, "{}: {line}: the mark is lost at p{other}", case.title);
+                    if seen {
+                        got.push(format!("p{other}"));
                     }
-                    false
-                });
-                assert!(arrived, "{}: {line}: the mark is lost at p{other}", case.title);
-                if seen {
-                    got.push(format!("p{other}"));
+                }
+                if got.join(" ") != wanted {
+                    let _ = writeln!(wrong, "{}: {line}, time {time}: {}", case.title, got.join(" "));
                 }
             }
-            let wanted = if expect.starts_with("drop") { "" } else { expect };
-            if got.join(" ") != wanted {
-                let _ = writeln!(wrong, "{}: {line}: {}", case.title, got.join(" "));
-            }
         }
+        if let Some(toggler) = toggler {
+            toggler.end();
+        }
+        let show = match flows {
+            Flows::Flooded => case.show.to_string(),
+            // Where each line counts what comes in, it counts each time; of what leaves, one port is left of two.
+            _ if case.config.contains(" out") => String::new(),
+            _ => times(case.show),
+        };
         let mut shown = String::new();
         let counted = wait(|| {
             shown = world.cli(&switch, &["show access-lists"]);
-            case.show.is_empty() || shown.trim_end() == case.show
+            show.is_empty() || shown.trim_end() == show
         });
         if !counted {
-            let _ = writeln!(wrong, "{}:\n{shown}\nwanted:\n{}", case.title, case.show);
+            let _ = writeln!(wrong, "{}:\n{shown}\nwanted:\n{show}", case.title);
         }
+        let mut client = Client::connect(&switch.socket).expect("it answers");
+        let reply = client.request(&[], "show platform flow-cache").expect("an answer");
+        let [Shown::FlowCache(cache)] = &reply.shown[..] else { panic!("{reply:?}") };
+        replayed += cache.ports.iter().map(|port| port.hits).sum::<u64>();
+        drop(client);
         world.stop(&switch);
     }
     assert!(wrong.is_empty(), "over {io}:\n{wrong}");
+    let may = io == "packet" && flows == Flows::Known("platform flow-cache");
+    assert!(!may || replayed > 20, "the kernel forwarded {replayed} frames");
+}
+
+/// A frame of the station that all are for.
+const FE: [u8; 60] = {
+    let mut frame = [0; 60];
+    (frame[0], frame[5], frame[6], frame[11], frame[12], frame[13]) = (2, 0xef, 2, 0xfe, 0x88, 0xb5);
+    frame
+};
+
+/// Counters of so many frames for each.
+fn times(show: &str) -> String {
+    let mut text = String::new();
+    for line in show.lines() {
+        let counted = line.rsplit_once(" (").and_then(|(line, rest)| Some((line, rest.split_once(" match")?)));
+        match counted {
+            Some((line, (count, rest))) => {
+                let count = count.parse::<usize>().expect("a count") * TIMES;
+                let rest = rest.trim_start_matches("es");
+                let _ = writeln!(text, "{line} ({count} matches{rest}");
+            }
+            None => {
+                let _ = writeln!(text, "{line}");
+            }
+        }
+    }
+    text.trim_end().into()
 }
 
 /// What was acknowledged holds for the very next frame, also while others pass.

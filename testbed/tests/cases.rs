@@ -5,6 +5,7 @@ use mona_datapath::io::raw::RawSocket;
 use mona_model::shown::Shown;
 use mona_swcli::client::Client;
 use mona_testbed::netns::{Switch, World, wait};
+use mona_testbed::toggler::Toggler;
 use mona_wire::Mac;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,22 +16,30 @@ const QUIET: Duration = Duration::from_millis(15);
 /// The ports that cases use.
 const PORTS: std::ops::RangeInclusive<u16> = 1..=8;
 
+/// How often each frame is sent, so that what the kernel remembers of the first is tried by the next.
+const TIMES: usize = 3;
+
 #[test]
 fn over_packet() {
-    run("packet", "");
+    run("packet", "", false);
 }
 
 #[test]
 fn over_packet_without_the_flow_cache() {
-    run("packet", "no platform flow-cache\n");
+    run("packet", "no platform flow-cache\n", false);
+}
+
+#[test]
+fn over_packet_while_the_flow_cache_goes_on_and_off() {
+    run("packet", "", true);
 }
 
 #[test]
 fn over_xdp() {
-    run("xdp", "");
+    run("xdp", "", false);
 }
 
-fn run(io: &str, first: &str) {
+fn run(io: &str, first: &str, toggled: bool) {
     let mut world = World::new("cases");
     let (sw, hosts) = (world.namespace("sw"), world.namespace("hosts"));
     let mut sockets = BTreeMap::new();
@@ -61,10 +70,14 @@ fn run(io: &str, first: &str) {
         let mut bench =
             Bench { client: Client::connect(&switch.socket).expect("it answers"), sockets: &sockets, next: 1 };
         bench.teach(description);
+        let toggler = toggled.then(|| Toggler::start(&switch.socket));
         for (frame, expect) in script.lines().filter_map(|line| line.split_once("=>")) {
-            if let Err(why) = bench.frame(frame.trim(), expect.trim()) {
+            if let Err(why) = (0..TIMES).try_for_each(|_| bench.frame(frame.trim(), expect.trim())) {
                 let _ = writeln!(failures, "{title}: {frame}=>{expect}: {why}");
             }
+        }
+        if let Some(toggler) = toggler {
+            toggler.end();
         }
         drop(bench);
         world.stop(&switch);

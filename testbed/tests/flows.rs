@@ -3,7 +3,7 @@
 
 mod bed;
 
-use bed::{Bed, PORTS};
+use bed::Bed;
 use mona_model::shown::Shown;
 use mona_swcli::client::Client;
 use mona_testbed::netns::wait;
@@ -35,10 +35,7 @@ fn the_first_frame_after_a_change_obeys() {
         let frame = bed.frame(B, 1, None);
         assert_eq!(bed.ports(1, &frame, ports.len()), *ports, "{change:?}");
         bed.configure(back);
-        let up = wait(|| {
-            bed.world.cli(&bed.switch, &["show interfaces status"]).matches(" connected ").count() >= usize::from(PORTS)
-        });
-        assert!(up);
+        bed.connected();
     }
     // A station that is seen elsewhere is there.
     bed.teach(2, 2, None);

@@ -10,6 +10,7 @@ use mona_datapath::fragments::Fragments;
 use mona_datapath::io::Offload;
 use mona_datapath::io::raw::RawSocket;
 use mona_testbed::netns::{Switch, World, wait};
+use mona_testbed::toggler::Toggler;
 use mona_wire::eth::{IPV4, IPV6};
 use mona_wire::{Eth, Mac, PortId, Tci};
 use std::collections::BTreeMap;
@@ -27,20 +28,25 @@ const TIMES: usize = 3;
 
 #[test]
 fn over_packet() {
-    run("packet", "");
+    run("packet", "", false);
 }
 
 #[test]
 fn over_packet_deciding_each_frame() {
-    run("packet", "no platform flow-cache\n");
+    run("packet", "no platform flow-cache\n", false);
+}
+
+#[test]
+fn over_packet_while_the_flow_cache_goes_on_and_off() {
+    run("packet", "", true);
 }
 
 #[test]
 fn over_xdp() {
-    run("xdp", "");
+    run("xdp", "", false);
 }
 
-fn run(io: &str, head: &str) {
+fn run(io: &str, head: &str, toggled: bool) {
     let mut world = World::new("routed");
     let (sw, hosts) = (world.namespace("sw"), world.namespace("hosts"));
     let mut sockets = BTreeMap::new();
@@ -64,10 +70,15 @@ fn run(io: &str, head: &str) {
             let switch = world.switch(&sw, &format!("{head}{}", case.config), &["--io", io, "--workers", "2"]);
             let kernel = case.kernel.lines().map(|line| world.exec(&sw, line));
             kernel.for_each(drop);
-            if let Err(why) = case.ready(&world, &switch) {
+            let ready = case.ready(&world, &switch);
+            let toggler = toggled.then(|| Toggler::start(&switch.socket));
+            if let Err(why) = ready {
                 let _ = writeln!(failures, "{title}: {why}\n{}", case.config);
             } else if let Err(why) = script.try_for_each(|(frame, _)| case.frame(&world, &switch, &sockets, frame)) {
                 let _ = writeln!(failures, "{title}: {why}");
+            }
+            if let Some(toggler) = toggler {
+                toggler.end();
             }
             world.stop(&switch);
             for netdev in case.netdevs.values() {

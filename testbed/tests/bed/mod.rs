@@ -47,6 +47,8 @@ end
 pub struct Bed {
     pub world: World,
     pub switch: Switch,
+    /// The namespace of the cables' other ends, h1 to h4.
+    pub hosts: String,
     pub client: Client,
     pub sockets: BTreeMap<u16, RawSocket>,
     next: u32,
@@ -63,16 +65,21 @@ impl Bed {
         }
         let switch = world.switch(&sw, CONFIG, &["--workers", "1", "--io", "packet"]);
         let client = Client::connect(&switch.socket).expect("it answers");
-        let mut bed = Bed { world, switch, client, sockets, next: 1 };
-        let up = wait(|| {
-            let status = bed.world.cli(&bed.switch, &["show interfaces status"]);
-            status.matches(" connected ").count() >= usize::from(PORTS)
-        });
-        assert!(up, "{}", bed.world.messages(&bed.switch));
+        let mut bed = Bed { world, switch, hosts, client, sockets, next: 1 };
+        bed.connected();
         for (port, tag) in [(1, None), (2, None), (3, Some(10))] {
             bed.teach(port, port as u8, tag);
         }
         bed
+    }
+
+    /// Waits until all ports are up.
+    pub fn connected(&self) {
+        let up = wait(|| {
+            let status = self.world.cli(&self.switch, &["show interfaces status"]);
+            status.matches(" connected ").count() >= usize::from(PORTS)
+        });
+        assert!(up, "{}", self.world.messages(&self.switch));
     }
 
     /// Lines of configuration, each in the mode that the ones before lead to.
