@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 const QUIET: Duration = Duration::from_millis(500);
 /// What a sink that is not scheduled may leave in its socket.
 const BUFFER: usize = 16 << 20;
+/// So many may be on their way: a worker that gets no CPU for a while has room for them. Or else they are lost, and come slowly.
+const WINDOW: u32 = 64;
+/// That slowly.
+const SLOW: Duration = Duration::from_millis(5);
 /// The shortest frame with some room.
 const LENGTH: usize = 74;
 
@@ -37,11 +41,12 @@ pub struct Arrived {
 impl Numbered {
     /// Frames of this head, so long apart. Of whatever becomes of the head on the way, a sink knows the stream's by `id`.
     pub fn start(out: RawSocket, sinks: Vec<RawSocket>, head: Vec<u8>, id: u16, gap: Duration) -> Numbered {
-        let (stop, begun, got) = <(Arc<AtomicBool>, Arc<AtomicU32>, Arc<AtomicU32>)>::default();
+        let stop = Arc::<AtomicBool>::default();
+        let [begun, got, latest] = <[Arc<AtomicU32>; 3]>::default();
         let mark = [&b"mona"[..], &id.to_be_bytes()].concat();
         let receive = |sink: RawSocket| {
             setsockopt(&sink, sockopt::RcvBufForce, &BUFFER).expect("root may have buffers");
-            let (mark, stop, got) = (mark.clone(), stop.clone(), got.clone());
+            let (mark, stop, got, latest) = (mark.clone(), stop.clone(), got.clone(), latest.clone());
             spawn(move || {
                 let (mut numbers, mut buffer, mut last) = (Vec::new(), [0; 2048], Instant::now());
                 // Frames of others may come for ever.
@@ -52,6 +57,7 @@ impl Numbered {
                                 numbers.push(number);
                                 last = Instant::now();
                                 got.fetch_add(1, Ordering::Relaxed);
+                                latest.fetch_max(number + 1, Ordering::Relaxed);
                             }
                         }
                         Ok(None) => {}
@@ -73,7 +79,7 @@ impl Numbered {
                     next += 1;
                     begun.store(next, Ordering::SeqCst);
                     out.send(&frame).expect("sent");
-                    sleep(gap);
+                    sleep(if next - latest.load(Ordering::Relaxed) < WINDOW { gap } else { gap.max(SLOW) });
                 }
                 next
             })

@@ -135,7 +135,7 @@ fn the_first_frame_after_a_change_obeys() {
         }
         let shut = change.contains(&"shutdown");
         let moment = Moment { before, after: stream.next(), shut };
-        assert!(wait(|| stream.next() > moment.after + 300));
+        assert!(wait(|| stream.next() > moment.after + 200));
         let arrived = stream.end();
         if let Err(why) = judge(&arrived, if *way == Way::Bridged { 2 } else { 4 }, *new, &moment) {
             let drops = bed.world.cli(&bed.switch, &["show platform drops"]);
