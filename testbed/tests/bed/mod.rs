@@ -51,6 +51,7 @@ pub struct Bed {
     pub hosts: String,
     pub client: Client,
     pub sockets: BTreeMap<u16, RawSocket>,
+    /// The last frame's number: none that stands in what hosts and routers say of themselves, as zeros do.
     next: u32,
 }
 
@@ -65,7 +66,7 @@ impl Bed {
         }
         let switch = world.switch(&sw, CONFIG, &["--workers", "1", "--io", "packet"]);
         let client = Client::connect(&switch.socket).expect("it answers");
-        let mut bed = Bed { world, switch, hosts, client, sockets, next: 1 };
+        let mut bed = Bed { world, switch, hosts, client, sockets, next: 0x4d6f_6e00 };
         bed.connected();
         for (port, tag) in [(1, None), (2, None), (3, Some(10))] {
             bed.teach(port, port as u8, tag);
