@@ -128,6 +128,15 @@ fn everything(label: &str, io: &str) {
         let hop = || bed.said(&format!("ping -6 -c1 -W1 -t{hops} {there}"));
         assert!(wait(|| froms.iter().any(|from| hop().contains(from))), "hop {hops}: {}{}", hop(), bed.report());
     }
+    // As traceroute sees them, a host's and the router's own.
+    let three = [&["10.0.1.1"][..], &["10.1.1.2", "10.1.2.2"], &["10.0.2.2"]];
+    let three6 = [&["2001:db8:1::1"][..], &["2001:db8:11::2", "2001:db8:12::2"], &[&there]];
+    for (address, wanted) in [("10.0.2.2", three), (&there, three6)] {
+        let hops = || bed.said(&format!("traceroute -n -q 1 -w 2 -m 5 {address}"));
+        assert!(wait(|| is_path(&hops(), &wanted)), "{address}: {}{}", hops(), bed.report());
+        let own = || world.cli(&bed.routers[0], &[&format!("traceroute {address}")]);
+        assert!(wait(|| is_path(&own(), &wanted[1..])), "{address}: {}{}", own(), bed.report());
+    }
     // Flows are shared, and all arrive whichever way they go.
     let before = bed.received();
     let socket = mona_testbed::netns::inside(one, || UdpSocket::bind("0.0.0.0:5000")).expect("a socket");
@@ -176,6 +185,15 @@ fn everything(label: &str, io: &str) {
     let said = "%IPV6_ND-4-DUPLICATE: Duplicate address 2001:db8:1::9 on Vlan10";
     assert!(wait(|| world.cli(&bed.routers[0], &["show logging"]).contains(said)), "{}", bed.report());
     assert!(world.pings(two, &bed.own_address(0)), "and all else goes on");
+}
+
+/// Does traceroute name these hops, each one of several, and no others?
+fn is_path(said: &str, wanted: &[&[&str]]) -> bool {
+    let words = |line: &str| line.split_whitespace().map(str::to_string).collect::<Vec<_>>();
+    let hops = said.lines().map(words).filter(|words| words.first().is_some_and(|word| word.parse::<u8>().is_ok()));
+    let hops: Vec<_> = hops.collect();
+    hops.len() == wanted.len()
+        && hops.iter().zip(wanted).all(|(hop, any)| any.iter().any(|one| hop.get(1).is_some_and(|is| is.eq_ignore_ascii_case(one))))
 }
 
 const ONE: &str = "\
