@@ -193,7 +193,10 @@ fn is_path(said: &str, wanted: &[&[&str]]) -> bool {
     let hops = said.lines().map(words).filter(|words| words.first().is_some_and(|word| word.parse::<u8>().is_ok()));
     let hops: Vec<_> = hops.collect();
     hops.len() == wanted.len()
-        && hops.iter().zip(wanted).all(|(hop, any)| any.iter().any(|one| hop.get(1).is_some_and(|is| is.eq_ignore_ascii_case(one))))
+        && hops
+            .iter()
+            .zip(wanted)
+            .all(|(hop, any)| any.iter().any(|one| hop.get(1).is_some_and(|is| is.eq_ignore_ascii_case(one))))
 }
 
 const ONE: &str = "\
