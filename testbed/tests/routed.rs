@@ -218,7 +218,7 @@ impl Case {
                 return if wanted.is_empty() { Ok(()) } else { Err(format!("{text}: not sent: {e}")) };
             }
             let mut got: Vec<(String, Vec<u8>)> = Vec::new();
-            let until = Instant::now() + Duration::from_secs(2);
+            let until = Instant::now() + Duration::from_secs(10);
             let mut quiet = Instant::now() + QUIET;
             while Instant::now() < quiet || (got.len() < wanted.len() && Instant::now() < until) {
                 for (name, socket) in sockets.iter().chain(&netdevs) {

@@ -179,7 +179,7 @@ impl Bed {
         let number = number_at(frame);
         let has = |bytes: &[u8]| bytes.windows(4).any(|four| four == number);
         self.sockets[&from].send(frame).expect("it is sent");
-        let (mut got, until) = (Vec::new(), Instant::now() + Duration::from_secs(2));
+        let (mut got, until) = (Vec::new(), Instant::now() + Duration::from_secs(10));
         let mut quiet = Instant::now() + Duration::from_millis(20);
         while Instant::now() < quiet || (got.len() < expected && Instant::now() < until) {
             for (port, socket) in &self.sockets {
