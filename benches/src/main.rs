@@ -7,13 +7,14 @@
 //!   device/    what is between, and how it is set up       router    routes and next hops; prefixes
 //!   compare/   all devices in one run, part by part        results   medians, JSON; table, plot
 //!   cpu        what processes take of CPUs                 learning  RFC 2889 5.7, 5.8
-//!   acl, lpm, micro, routed   forward() and tables alone
+//!   acl, entering, lpm, micro, routed   forward() and tables alone
 //! ```
 
 mod acl;
 mod compare;
 mod cpu;
 mod device;
+mod entering;
 mod learning;
 mod lpm;
 mod measure;
@@ -104,6 +105,8 @@ enum What {
     },
     /// `forward()` alone, by the number of stations.
     Micro,
+    /// What a new flow costs the worker and control, one thread.
+    Entering,
     /// Longest prefix match alone, and librte_fib beside it.
     Lpm {
         /// The program of `benches/fib/`; without, only our own tables are measured.
@@ -262,6 +265,10 @@ fn run(arguments: Arguments) -> Result<(), String> {
             let (bridged, routed) = (micro::run(), routed::run());
             let text = format!("{}\n{}", micro::table(&bridged), routed::table(&routed));
             print(text, serde_json::json!({ "bridged": bridged, "routed": routed }));
+        }
+        What::Entering => {
+            let rows = entering::run();
+            print(entering::table(&rows), serde_json::json!(rows));
         }
         What::Lpm { fib } => {
             let rows = lpm::run(fib.as_deref())?;

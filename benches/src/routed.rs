@@ -90,7 +90,7 @@ fn measure(routes: usize) -> Row {
 }
 
 /// Ports 1 in VLAN 1 and 2 in VLAN 2, a router between them, and the prefixes of its routes.
-fn router(routes: usize, random: &mut impl FnMut() -> u32) -> (Snapshot, Vec<(u32, u8)>) {
+pub fn router(routes: usize, random: &mut impl FnMut() -> u32) -> (Snapshot, Vec<(u32, u8)>) {
     let (inside, outside) = (VlanId::DEFAULT, VlanId::new(2).expect("a VLAN"));
     let (mut lpm4, lpm6) = (Lpm4Writer::new(routes + 1), Lpm6Writer::new(1));
     let routing = Routing::new(lpm4.table().clone(), lpm6.table().clone(), Room::ROUTER, 1024);
@@ -123,7 +123,8 @@ fn router(routes: usize, random: &mut impl FnMut() -> u32) -> (Snapshot, Vec<(u3
     (snapshot, list)
 }
 
-fn packet(bytes: &'static mut [u8], destination: u32) -> RxFrame {
+/// A packet of it.
+pub fn packet(bytes: &'static mut [u8], destination: u32) -> RxFrame {
     bytes[..6].copy_from_slice(&INSIDE.0);
     bytes[6..12].copy_from_slice(&OUTSIDE.0);
     bytes[12..14].copy_from_slice(&[8, 0]);

@@ -224,31 +224,30 @@ impl Rim {
         self.stderr.say("switchd: ready");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         loop {
-            self.wait();
-            if let Ok(Some(signal)) = self.signals.read_signal()
-                && signal.ssi_signo != Signal::SIGHUP as u32
-            {
-                self.hold(Duration::ZERO);
-                let known = self.switch.known(self.now());
-                return self.keep_neighbours(&known);
+            // Workers ring thousands of times a second while flows are new: nobody else is asked then.
+            let others = self.wait();
+            if others {
+                if let Ok(Some(signal)) = self.signals.read_signal()
+                    && signal.ssi_signo != Signal::SIGHUP as u32
+                {
+                    self.hold(Duration::ZERO);
+                    let known = self.switch.known(self.now());
+                    return self.keep_neighbours(&known);
+                }
+                let inputs = self.netlink.events();
+                self.feed_all(inputs);
+                let wrong = self.netlink.tend();
+                self.complain(wrong);
             }
-            let inputs = self.netlink.events();
-            self.feed_all(inputs);
-            let wrong = self.netlink.tend();
-            self.complain(wrong);
             self.datapath.remember(FLOWS);
             self.take_reports();
-            for Asked { client, request } in self.server.serve(&self.switch.config.hostname) {
-                let Some(asker) = self.server.clients().get(&client) else { continue };
-                let privilege = request.privilege.map_or(asker.granted, |asked| asked.min(asker.granted));
-                let origin = if request.origin.is_empty() { "vty0".into() } else { request.origin };
-                let session = Session { id: client, privilege, user: asker.user.clone(), origin };
-                self.feed(Input::Line { session, id: request.id, context: request.context, line: request.line });
-            }
-            let probed = self.prober.done();
-            self.feed_all(probed);
-            for (session, id, result) in self.saver.done() {
-                self.feed(Input::Saved { session, id, result });
+            if others {
+                self.serve();
+                let probed = self.prober.done();
+                self.feed_all(probed);
+                for (session, id, result) in self.saver.done() {
+                    self.feed(Input::Saved { session, id, result });
+                }
             }
             let now = self.now();
             if self.switch.deadline().is_some_and(|at| at <= now) {
@@ -278,31 +277,50 @@ impl Rim {
         }
     }
 
+    /// Does what clients ask.
+    fn serve(&mut self) {
+        for Asked { client, request } in self.server.serve(&self.switch.config.hostname) {
+            let Some(asker) = self.server.clients().get(&client) else { continue };
+            let privilege = request.privilege.map_or(asker.granted, |asked| asked.min(asker.granted));
+            let origin = if request.origin.is_empty() { "vty0".into() } else { request.origin };
+            let session = Session { id: client, privilege, user: asker.user.clone(), origin };
+            self.feed(Input::Line { session, id: request.id, context: request.context, line: request.line });
+        }
+    }
+
     /// What the kernel remembers it forwards for so long without this process.
     fn hold(&mut self, least: Duration) {
         let secs = self.switch.config.flow_cache.hold_secs.unwrap_or(Config::HOLD_SECS);
         self.datapath.hold_on(Duration::from_secs(secs.into()).max(least));
     }
 
-    fn wait(&self) {
-        let now = self.now();
+    /// Sleeps until something is to be done; by anybody but the workers, or since it is time?
+    fn wait(&self) -> bool {
         let until = self.next_sample.min(self.next_fold);
         let until = self.switch.deadline().map_or(until, |at| at.min(until));
         let until = self.opening.iter().map(|opening| opening.next).fold(until, Instant::min);
+        let marks = self.datapath.remember_at().map(|at| Instant(at.saturating_sub(self.zero)));
         // Rounded up: a turn too early would find nothing due.
-        let millis = until.since(now).as_nanos().div_ceil(1_000_000).min(60_000) as u16;
+        let wake = until.min(marks.unwrap_or(until)).since(self.now());
+        let millis = wake.as_nanos().div_ceil(1_000_000).min(60_000) as u16;
         let mut fds = vec![
+            PollFd::new(self.datapath.wakeup(), PollFlags::POLLIN),
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(netlink::borrowed(&self.netlink), PollFlags::POLLIN),
-            PollFd::new(self.datapath.wakeup(), PollFlags::POLLIN),
             PollFd::new(self.saver.fd(), PollFlags::POLLIN),
             PollFd::new(self.prober.fd(), PollFlags::POLLIN),
         ];
         fds.extend(self.server.fds().map(|(fd, flags)| PollFd::new(fd, flags)));
-        let due = self.netlink.due().map(|at| at.saturating_duration_since(std::time::Instant::now()));
-        let millis = due.map_or(millis, |due| millis.min(due.as_nanos().div_ceil(1_000_000).min(60_000) as u16));
+        let due = self.netlink.due();
+        let left = due.map(|at| at.saturating_duration_since(std::time::Instant::now()));
+        let millis = left.map_or(millis, |left| millis.min(left.as_nanos().div_ceil(1_000_000).min(60_000) as u16));
         let millis = if self.server.has_more() { 0 } else { millis };
         let _ = poll(&mut fds, PollTimeout::from(millis));
+        let is_ready = |fd: &PollFd| fd.revents().is_some_and(|events| !events.is_empty());
+        fds[1..].iter().any(is_ready)
+            || self.server.has_more()
+            || due.is_some_and(|at| at <= std::time::Instant::now())
+            || until <= self.now()
     }
 
     fn take_reports(&mut self) {

@@ -10,49 +10,84 @@ fn frame(to: u8, port: u8) -> Vec<u8> {
     frame
 }
 
-#[test]
-fn what_was_asked_lately_is_not_asked() {
-    let mut asked = Asked::default();
-    let mut ask = |to, port, at_ms: u64, answer| {
-        let question = asked.question(PortId(1), &frame(to, port), at_ms * MS);
-        question.map(|question| asked.asked(question, answer, at_ms * MS)).is_some()
-    };
-    let deep = Some(Depth::L4);
-    // What the addresses decide is asked once for all their packets; what more decides, for each.
-    for (to, port, at, answer, expect) in [
-        (1, 1, 100, Some(Depth::L2), true),
-        (1, 1, 101, Some(Depth::L2), false),
-        (1, 2, 109, Some(Depth::L2), false),
-        (1, 2, 110, Some(Depth::L2), true),
-        (2, 1, 120, deep, true),
-        (2, 1, 121, deep, false),
-        (2, 2, 121, deep, true),
-        (2, 2, 122, deep, false),
-        (2, 1, 131, deep, true),
-        (3, 1, 140, None, true),
-        (3, 1, 141, None, false),
-        (3, 2, 142, None, true),
-    ] {
-        assert_eq!(ask(to, port, at, answer), expect, "to {to}, port {port}, at {at} ms");
+/// Asks, and is answered at once.
+fn ask(asked: &mut Asked, frame: &[u8], answer: Option<Depth>, at_ms: u64, behind: bool) -> &'static str {
+    match asked.question(PortId(1), frame, at_ms * MS, behind) {
+        Answer::Ask(question) => {
+            asked.asked(question, answer, at_ms * MS);
+            "ask"
+        }
+        Answer::Noted => "noted",
+        Answer::Wait => "wait",
     }
 }
 
 #[test]
-fn who_invents_addresses_is_asked_for_so_often_only() {
+fn what_was_asked_lately_is_not_asked() {
     let mut asked = Asked::default();
-    let mut count = 0;
-    for at in 0..3u32 {
-        for host in 0..10_000u32 {
-            let mut frame = frame(1, 1);
-            frame[..4].copy_from_slice(&(host * 3 + at).to_be_bytes());
-            frame[0] = 2;
-            if let Some(question) = asked.question(PortId(1), &frame, u64::from(at + 100) * MS) {
-                asked.asked(question, Some(Depth::L2), u64::from(at + 100) * MS);
-                count += 1;
-            }
-        }
+    let deep = Some(Depth::L4);
+    // What the addresses decide is asked once for all their packets; what more decides, for each.
+    for (to, port, at, answer, expect) in [
+        (1, 1, 100, Some(Depth::L2), "ask"),
+        (1, 1, 101, Some(Depth::L2), "wait"),
+        (1, 2, 109, Some(Depth::L2), "wait"),
+        (1, 2, 110, Some(Depth::L2), "ask"),
+        (2, 1, 120, deep, "ask"),
+        (2, 1, 121, deep, "wait"),
+        (2, 2, 121, deep, "ask"),
+        (2, 2, 122, deep, "wait"),
+        (2, 1, 131, deep, "ask"),
+        (3, 1, 140, None, "ask"),
+        (3, 1, 141, None, "wait"),
+        (3, 2, 142, None, "ask"),
+    ] {
+        assert_eq!(ask(&mut asked, &frame(to, port), answer, at, false), expect, "to {to}, port {port}, at {at} ms");
     }
-    assert_eq!(count, 3 * PER_TICK);
+}
+
+#[test]
+fn who_is_behind_asks_about_what_comes_twice() {
+    let mut asked = Asked::default();
+    let deep = Some(Depth::L4);
+    for (to, port, at, answer, behind, expect) in [
+        // Addresses that come twice, whatever the packet;
+        (1, 1, 100, Some(Depth::L2), true, "noted"),
+        (1, 2, 150, Some(Depth::L2), true, "ask"),
+        (1, 3, 151, Some(Depth::L2), true, "wait"),
+        (1, 3, 160, Some(Depth::L2), true, "ask"),
+        // where they do not decide, packets of one kind.
+        (2, 1, 100, deep, true, "noted"),
+        (2, 1, 101, deep, true, "ask"),
+        (2, 1, 102, deep, true, "wait"),
+        (2, 2, 103, deep, true, "noted"),
+        (2, 3, 104, deep, true, "noted"),
+        (2, 2, 105, deep, true, "ask"),
+        (2, 1, 111, deep, true, "ask"),
+        // Who has caught up asks at once.
+        (2, 4, 112, deep, false, "ask"),
+        (3, 1, 112, deep, true, "noted"),
+        (3, 1, 112, deep, false, "ask"),
+    ] {
+        assert_eq!(ask(&mut asked, &frame(to, port), answer, at, behind), expect, "to {to}, port {port}, at {at} ms");
+    }
+}
+
+/// From or to so many hosts, each once.
+fn spray(hosts: u32, at_ms: u64, behind: bool) -> usize {
+    let mut asked = Asked::default();
+    let frames = (0..hosts).map(|host| {
+        let mut frame = frame(1, 1);
+        frame[..4].copy_from_slice(&host.to_be_bytes());
+        frame[0] = 2;
+        frame
+    });
+    frames.filter(|frame| ask(&mut asked, frame, Some(Depth::L2), at_ms, behind) == "ask").count()
+}
+
+#[test]
+fn who_invents_addresses_is_asked_for_so_often_only() {
+    assert_eq!(spray(10_000, 100, false), PER_TICK as usize);
+    assert_eq!(spray(200_000, 100, true), 0);
 }
 
 #[test]
@@ -63,10 +98,22 @@ fn addresses_that_count_up_together_are_told_apart() {
         let mut frame = frame(0, 1);
         frame[4..6].copy_from_slice(&host.to_be_bytes());
         frame[10..12].copy_from_slice(&(host % 64).to_be_bytes());
-        if let Some(question) = asked.question(PortId(1), &frame, 100 * MS) {
-            asked.asked(question, Some(Depth::L2), 100 * MS);
-            count += 1;
-        }
+        count += usize::from(ask(&mut asked, &frame, Some(Depth::L2), 100, false) == "ask");
     }
     assert_eq!(count, 1000);
+}
+
+#[test]
+fn what_comes_twice_is_known_beside_what_comes_once() {
+    let mut asked = Asked::default();
+    let hosts = SLOTS as u32 / 8;
+    let mut again = 0;
+    for number in 0..2 * hosts {
+        let mut frame = frame(1, 1);
+        frame[2..6].copy_from_slice(&(number % hosts).to_be_bytes());
+        let at_ms = 100 + u64::from(number / 1000);
+        again += u32::from(ask(&mut asked, &frame, Some(Depth::L2), at_ms, true) == "ask");
+    }
+    // Of those that share a slot the last alone is known.
+    assert!((hosts * 7 / 8..hosts).contains(&again), "{again} of {hosts}");
 }

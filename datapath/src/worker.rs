@@ -8,7 +8,7 @@
 //! Under load a round makes no system call of its own (the I/Os kick the kernel when it asks for it), takes no lock and
 //! allocates nothing.
 
-use crate::asking::Asked;
+use crate::asking::{Answer, Asked};
 use crate::batch::{BATCH, Batch};
 use crate::flow::{Flow, Uncached};
 use crate::fragments;
@@ -36,6 +36,10 @@ use std::time::{Duration, Instant};
 /// How long a worker polls in vain before it sleeps: a host needs about that long to answer, waking an idle CPU costs 30
 /// microseconds (in a virtual machine), and a thousand lone frames a second cost 5 % of a CPU.
 const SPIN: Duration = Duration::from_micros(50);
+/// Flows that control is told of together, and for how long the first of them waits at most: to be woken costs control as much
+/// as to enter ten.
+const TOGETHER: usize = 64;
+const WAIT: Duration = Duration::from_micros(200);
 /// Frames taken from one colleague per round.
 const CARRY: usize = 4 * BATCH;
 /// How often a worker asks the kernel what was lost, in nanoseconds.
@@ -74,6 +78,8 @@ pub struct Desk {
     pub uncached: [Counter; Uncached::COUNT],
     /// Flows that found the ring to control full; written by the worker.
     pub flows_lost: Counter,
+    /// Frames whose flows are asked about when another comes; written by the worker.
+    pub put_off: Counter,
 }
 
 impl Desk {
@@ -89,6 +95,7 @@ impl Desk {
             losses: Default::default(),
             uncached: Default::default(),
             flows_lost: Counter::default(),
+            put_off: Counter::default(),
         })
     }
 }
@@ -156,6 +163,8 @@ struct Exits {
     seen: Producer<Seen>,
     flows: Producer<Flow>,
     asked: Asked,
+    /// Flows that control was not woken for yet, and since when.
+    waiting: Option<(usize, Instant)>,
     control: Arc<Bell>,
     /// Is there something new for control in this round?
     reported: bool,
@@ -182,6 +191,7 @@ impl Worker {
             seen,
             flows,
             asked: Asked::default(),
+            waiting: None,
             control,
             reported: false,
             tx: Runs::NONE,
@@ -212,11 +222,13 @@ impl Worker {
             if carried || !frames.is_empty() {
                 self.exits.now = clock();
             }
+            // There is more than is done in time.
+            let behind = frames.len() >= BATCH;
             let mut rest = frames.as_mut_slice();
             while !rest.is_empty() {
                 let epoch = self.shared.epoch.load(Acquire);
                 let (frames, later) = rest.split_at_mut(self.batch.decide(&self.snapshot, rest));
-                self.exits.ask(&self.snapshot, &self.batch, frames, epoch);
+                self.exits.ask(&self.snapshot, &self.batch, frames, epoch, behind);
                 // What came in is counted as it came in.
                 self.exits.desk.counters.decided(&self.batch, frames, self.exits.now);
                 self.exits.send(&self.snapshot, &self.batch, frames);
@@ -283,6 +295,7 @@ impl Worker {
             let _ = nix::sched::sched_yield();
             return;
         }
+        self.exits.ring_for_flows(0);
         let bell = Arc::clone(&self.exits.desk.bell);
         bell.arm();
         let ready = self.shared.stop.load(Relaxed)
@@ -421,7 +434,7 @@ impl Exits {
     /// Asks control to have remembered what can be: a frame of which one copy leaves, whole. What does not fit is asked again
     /// by a later frame.
     #[inline]
-    fn ask(&mut self, snapshot: &Snapshot, batch: &Batch, frames: &[RxFrame], epoch: u64) {
+    fn ask(&mut self, snapshot: &Snapshot, batch: &Batch, frames: &[RxFrame], epoch: u64, behind: bool) {
         for sends in batch.sends.chunk_by(|one, other| one.frame == other.frame) {
             let [send] = sends else { continue };
             let frame = &frames[usize::from(send.frame)];
@@ -430,11 +443,20 @@ impl Exits {
             if send.fragment > 0 || !replayed(frame.rx) || !replayed(send.port) {
                 continue;
             }
-            let Some(question) = self.asked.question(frame.rx, frame.bytes(), self.now) else { continue };
+            let question = match self.asked.question(frame.rx, frame.bytes(), self.now, behind) {
+                Answer::Ask(question) => question,
+                Answer::Noted => {
+                    self.desk.put_off.add(1);
+                    continue;
+                }
+                Answer::Wait => continue,
+            };
             let flow = program(snapshot, frame.rx, frame.bytes(), frame.len() as u32, &frame.offload, epoch);
             self.asked.asked(question, flow.as_ref().ok().map(|flow| flow.looked.depth), self.now);
             match flow {
-                Ok(flow) if self.flows.push(flow).is_ok() => self.reported = true,
+                Ok(flow) if self.flows.push(flow).is_ok() => {
+                    self.waiting.get_or_insert_with(|| (0, Instant::now())).0 += 1;
+                }
                 Ok(_) => self.desk.flows_lost.add(1),
                 Err(why) => self.desk.uncached[why.index()].add(1),
             }
@@ -467,6 +489,7 @@ impl Exits {
         if std::mem::take(&mut self.reported) {
             self.control.ring();
         }
+        self.ring_for_flows(TOGETHER);
         self.ask_losses_in_time();
     }
 
@@ -474,6 +497,17 @@ impl Exits {
     fn ask_losses_in_time(&mut self) {
         if self.now - self.lost_at > ASK {
             self.ask_losses();
+        }
+    }
+
+    /// Wakes control if so many flows wait for it, or one for long enough.
+    #[inline]
+    fn ring_for_flows(&mut self, together: usize) {
+        if let Some((flows, since)) = self.waiting
+            && (flows >= together || since.elapsed() > WAIT)
+        {
+            self.waiting = None;
+            self.control.ring();
         }
     }
 

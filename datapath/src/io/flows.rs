@@ -4,21 +4,24 @@
 //! stale when anything it depends on is raised; a port may hold as many flows as it leaves free.
 
 mod adopt;
+mod tenants;
 
 pub use adopt::Left;
 
 use super::slots::{Content, Epoch, FREE, GENERATIONS, Key, Memory, RESTING, Slots, VIRGIN, generation};
 use crate::flow::{Action, Counted, Dep, Depth, Flow, Inner, Looked, Outer};
 use mona_wire::PortId;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
+use tenants::Tenants;
 
 /// Slots of a switch's table: 32 MiB.
 pub const SLOTS: u32 = 1 << 18;
 /// Of eight slots, so many are used at most: the others keep searches short.
 const USED: usize = 7;
-/// A slot is not used again before everybody who may have found it is done with it (nanoseconds).
+/// A slot is not used again before everybody who may have found it is done with it (nanoseconds); and then everybody is done who
+/// may have missed it before it was written.
 const REST: u64 = 10_000_000;
 /// When somebody did something who has no clock: the next one that has takes it for now.
 const UNKNOWN: u64 = u64::MAX;
@@ -62,7 +65,7 @@ pub enum Refused {
 pub struct Way {
     /// The index of its device.
     pub ifindex: u32,
-    /// Which count of frames on their way through userspace is its.
+    /// Which count of frames on their way through userspace is its; `u32::MAX` if the program alone knows.
     pub credit: u32,
     /// Does its device take frames from XDP?
     pub xdp: bool,
@@ -83,12 +86,13 @@ pub struct FlowStats {
     pub refused: u64,
 }
 
-/// What is in a slot.
+/// What is in a slot: nearly always a decision.
+#[allow(clippy::large_enum_variant)]
 enum Tenant {
     /// More is looked at: for so many flows, under this id.
     Deeper { outer: Outer, depth: Depth, flags: u8, id: u32, children: usize },
     /// A decision.
-    Decided(Box<Decided>),
+    Decided(Decided),
 }
 
 struct Decided {
@@ -114,10 +118,12 @@ struct Share {
 /// All flows. One thread, control's, changes it; the kernel's programs read the memory.
 pub struct FlowTable {
     slots: Arc<Slots>,
-    tenants: HashMap<u32, Tenant>,
+    tenants: Tenants,
     ports: BTreeMap<PortId, Share>,
     /// Slots that were emptied, and when.
-    resting: VecDeque<(u64, u32, Option<Box<Decided>>)>,
+    resting: VecDeque<(u64, u32, Option<Box<Tenant>>)>,
+    /// Flows of which nobody knows yet which frame is the last to have gone up: since when, slot and version, credit.
+    unmarked: VecDeque<(u64, u32, u32, u32)>,
     /// What went by flows that are no more, since the last fold.
     parted: Vec<(Entry, u64, u64)>,
     version: u32,
@@ -137,10 +143,11 @@ impl FlowTable {
         let slots = Slots::new(memory, slots);
         FlowTable {
             adopting: slots.is_inherited(),
+            tenants: Tenants::new(slots.count()),
             slots,
-            tenants: HashMap::new(),
             ports: BTreeMap::new(),
             resting: VecDeque::new(),
+            unmarked: VecDeque::new(),
             parted: Vec::new(),
             version: 0,
             id: 0,
@@ -245,7 +252,7 @@ impl FlowTable {
         let at = match self.slots.find(key) {
             Some(at) => {
                 // Asked for again, as a frame that is out of the ordinary is: it stays as it is.
-                if let Some(Tenant::Decided(old)) = self.tenants.get(&at)
+                if let Some(Tenant::Decided(old)) = self.tenants.get(at)
                     && self.slots.is_fresh(at)
                     && (old.entry.action, old.entry.counted, old.parent) == (flow.action, flow.counted, parent)
                 {
@@ -263,15 +270,16 @@ impl FlowTable {
         let Flow { outer, looked, inner, action, counted, .. } = *flow;
         let entry = Entry { outer, looked, inner, action, counted, frames: 0, bytes: 0, used: now };
         let decided = Decided { entry, folded, passed: 0, parent };
-        self.tenants.insert(at, Tenant::Decided(Box::new(decided)));
+        self.tenants.insert(at, Box::new(Tenant::Decided(decided)));
         if let Some((parent, _)) = parent
-            && let Some(Tenant::Deeper { children, .. }) = self.tenants.get_mut(&parent)
+            && let Some(Tenant::Deeper { children, .. }) = self.tenants.get_mut(parent)
         {
             *children += 1;
         }
         let share = self.ports.entry(outer.rx).or_default();
         (share.slots, share.stats.flows) = (share.slots + 1, share.stats.flows + 1);
         share.order.push_back((at, version));
+        self.unmarked.push_back((now, at, version, way.credit));
         Ok(())
     }
 
@@ -280,7 +288,7 @@ impl FlowTable {
         let (mut depth, mut flags) = (flow.looked.depth, if flow.looked.flags { u8::MAX } else { 0 });
         let at = self.slots.find(key);
         if let Some(found) = at {
-            match self.tenants.get(&found) {
+            match self.tenants.get(found) {
                 Some(Tenant::Deeper { depth: old, flags: seen, id, .. }) if *old >= depth && seen | flags == *seen => {
                     let known = (found, *id, *old, *seen);
                     self.retain(found);
@@ -303,20 +311,20 @@ impl FlowTable {
         self.slots.write(place, version, key, &Content::Deeper { depth, flags, id }, 0, &[]);
         // One child too many as long as it is being asked for.
         let tenant = Tenant::Deeper { outer: flow.outer, depth, flags, id, children: 1 };
-        self.tenants.insert(place, tenant);
+        self.tenants.insert(place, Box::new(tenant));
         self.ports.entry(flow.outer.rx).or_default().slots += 1;
         Ok((place, id, depth, flags))
     }
 
     fn retain(&mut self, at: u32) {
-        if let Some(Tenant::Deeper { children, .. }) = self.tenants.get_mut(&at) {
+        if let Some(Tenant::Deeper { children, .. }) = self.tenants.get_mut(at) {
             *children += 1;
         }
     }
 
     /// One child less; without any it looks no deeper.
     fn release(&mut self, at: u32, now: u64) {
-        if let Some(Tenant::Deeper { children, .. }) = self.tenants.get_mut(&at) {
+        if let Some(Tenant::Deeper { children, .. }) = self.tenants.get_mut(at) {
             *children -= 1;
             if *children == 0 {
                 self.remove(at, now);
@@ -341,7 +349,7 @@ impl FlowTable {
             let Some(share) = self.ports.get_mut(&port) else { return };
             let Some((at, version)) = share.order.pop_front() else { return };
             let frames = self.slots.counted(at).0;
-            match self.tenants.get_mut(&at) {
+            match self.tenants.get_mut(at) {
                 Some(Tenant::Decided(decided)) if self.slots.version(at) == version => {
                     if decided.passed != frames && left > 0 {
                         decided.passed = frames;
@@ -359,70 +367,92 @@ impl FlowTable {
     /// Takes a flow out; its slot rests.
     fn remove(&mut self, at: u32, now: u64) {
         self.slots.forget(at, RESTING);
-        let decided = self.leave(at);
-        if let Some((parent, id)) = decided.as_ref().and_then(|decided| decided.parent)
-            && self.looks_deeper(parent, id)
+        let gone = self.leave(at);
+        if let Some(Tenant::Decided(Decided { parent: Some((parent, id)), .. })) = gone.as_deref()
+            && self.looks_deeper(*parent, *id)
         {
-            self.release(parent, now);
+            self.release(*parent, now);
         }
-        self.resting.push_back((now, at, decided));
+        self.resting.push_back((now, at, gone));
     }
 
     fn looks_deeper(&self, at: u32, under: u32) -> bool {
-        matches!(self.tenants.get(&at), Some(Tenant::Deeper { id, .. }) if *id == under)
+        matches!(self.tenants.get(at), Some(Tenant::Deeper { id, .. }) if *id == under)
     }
 
     /// Makes a slot ready for what follows there at once, under the same key.
     fn vacate(&mut self, at: u32) {
         self.slots.forget(at, RESTING);
-        if let Some(decided) = self.leave(at) {
-            if let Some((parent, id)) = decided.parent
-                && self.looks_deeper(parent, id)
-                && let Some(Tenant::Deeper { children, .. }) = self.tenants.get_mut(&parent)
-            {
-                *children -= 1;
-            }
-            self.part(at, *decided);
+        let Some(gone) = self.leave(at) else { return };
+        if let Tenant::Decided(Decided { parent: Some((parent, id)), .. }) = &*gone
+            && self.looks_deeper(*parent, *id)
+            && let Some(Tenant::Deeper { children, .. }) = self.tenants.get_mut(*parent)
+        {
+            *children -= 1;
         }
+        self.part(at, *gone);
     }
 
     /// Nobody has the slot any more.
-    fn leave(&mut self, at: u32) -> Option<Box<Decided>> {
-        let (port, decided) = match self.tenants.remove(&at)? {
-            Tenant::Deeper { outer, .. } => (outer.rx, None),
-            Tenant::Decided(decided) => (decided.entry.outer.rx, Some(decided)),
+    fn leave(&mut self, at: u32) -> Option<Box<Tenant>> {
+        let gone = self.tenants.remove(at)?;
+        let (port, flows) = match &*gone {
+            Tenant::Deeper { outer, .. } => (outer.rx, 0),
+            Tenant::Decided(decided) => (decided.entry.outer.rx, 1),
         };
         if let Some(share) = self.ports.get_mut(&port) {
-            share.slots -= 1;
-            share.stats.flows -= usize::from(decided.is_some());
+            (share.slots, share.stats.flows) = (share.slots - 1, share.stats.flows - flows);
         }
-        decided
+        Some(gone)
     }
 
     /// What went by a flow that is no more is told with the next fold.
-    fn part(&mut self, at: u32, mut decided: Decided) {
+    fn part(&mut self, at: u32, gone: Tenant) {
+        let Tenant::Decided(mut decided) = gone else { return };
         let (frames, bytes) = decided.fold(self.slots.counted(at));
         if frames > 0 {
             self.parted.push((decided.entry, frames, bytes));
         }
     }
 
-    /// Slots that have rested are free.
-    fn settle(&mut self, now: u64) {
+    /// When there is something to [settle](FlowTable::settle).
+    pub fn due(&self) -> Option<u64> {
+        self.unmarked.front().map(|unmarked| unmarked.0.saturating_add(REST))
+    }
+
+    /// What takes its time has had it: flows are told which of their frames went up last, slots that have rested are free.
+    pub fn settle(&mut self, now: u64) {
+        // A program that missed a flow has counted its frame by now; one that found it has said itself which number the frame
+        // was given. So what goes up of the flow is among those counted here, or later, and then says so: when as many
+        // have been sent on, nothing is overtaken.
+        while let Some((since, at, version, credit)) = self.unmarked.front().copied()
+            && since.saturating_add(REST) <= now
+        {
+            self.unmarked.pop_front();
+            if self.slots.version(at) == version
+                && let Some(last) = self.slots.admitted(credit)
+            {
+                self.slots.mark(at, last);
+            }
+        }
         self.resting.iter_mut().rev().take_while(|rest| rest.0 == UNKNOWN).for_each(|rest| rest.0 = now);
         while self.resting.front().is_some_and(|rest| rest.0.saturating_add(REST) <= now) {
-            let Some((_, at, decided)) = self.resting.pop_front() else { return };
-            if let Some(decided) = decided {
-                self.part(at, *decided);
-            }
-            self.slots.forget(at, FREE);
-            // No search goes on behind the last slot that is used: those before it end there too.
-            let mask = self.slots.count() - 1;
-            let mut last = at;
-            while self.slots.version(last) == FREE && self.slots.version((last + 1) & mask) == VIRGIN {
-                self.slots.forget(last, VIRGIN);
-                last = last.wrapping_sub(1) & mask;
-            }
+            let Some((_, at, gone)) = self.resting.pop_front() else { return };
+            self.free(at, gone);
+        }
+    }
+
+    fn free(&mut self, at: u32, gone: Option<Box<Tenant>>) {
+        if let Some(gone) = gone {
+            self.part(at, *gone);
+        }
+        self.slots.forget(at, FREE);
+        // No search goes on behind the last slot that is used: those before it end there too.
+        let mask = self.slots.count() - 1;
+        let mut last = at;
+        while self.slots.version(last) == FREE && self.slots.version((last + 1) & mask) == VIRGIN {
+            self.slots.forget(last, VIRGIN);
+            last = last.wrapping_sub(1) & mask;
         }
     }
 
@@ -440,14 +470,14 @@ impl FlowTable {
     }
 
     fn remove_if(&mut self, which: impl Fn(&Tenant) -> bool) {
-        let gone: Vec<u32> = self.tenants.iter().filter(|(_, tenant)| which(tenant)).map(|(at, _)| *at).collect();
+        let gone: Vec<u32> = self.tenants.iter().filter(|(_, tenant)| which(tenant)).map(|(at, _)| at).collect();
         self.remove_all(&gone, UNKNOWN);
     }
 
     /// Those that are still there: one may have gone with another.
     fn remove_all(&mut self, gone: &[u32], now: u64) {
         for at in gone {
-            if self.tenants.contains_key(at) {
+            if self.tenants.contains(*at) {
                 self.remove(*at, now);
             }
         }
@@ -458,17 +488,13 @@ impl FlowTable {
     pub fn fold(&mut self, now: u64, idle: u64, mut each: impl FnMut(&Entry, u64, u64)) {
         self.settle(now);
         let mut gone = Vec::new();
-        let deeper: HashMap<u32, u32> = self
-            .tenants
-            .iter()
-            .filter_map(|(at, tenant)| match tenant {
-                Tenant::Deeper { id, .. } => Some((*at, *id)),
-                Tenant::Decided(_) => None,
-            })
-            .collect();
-        for (at, tenant) in &mut self.tenants {
-            let Tenant::Decided(decided) = tenant else { continue };
-            let (frames, bytes) = decided.fold(self.slots.counted(*at));
+        for at in self.tenants.taken() {
+            let orphan = match self.tenants.get(at) {
+                Some(Tenant::Decided(Decided { parent: Some((parent, id)), .. })) => !self.looks_deeper(*parent, *id),
+                _ => false,
+            };
+            let Some(Tenant::Decided(decided)) = self.tenants.get_mut(at) else { continue };
+            let (frames, bytes) = decided.fold(self.slots.counted(at));
             if frames > 0 {
                 decided.entry.used = now;
                 each(&decided.entry, frames, bytes);
@@ -476,9 +502,8 @@ impl FlowTable {
                     share.stats.hits += frames;
                 }
             }
-            let orphan = decided.parent.is_some_and(|(parent, id)| deeper.get(&parent) != Some(&id));
-            if orphan || now.saturating_sub(decided.entry.used) > idle || !self.slots.is_fresh(*at) {
-                gone.push(*at);
+            if orphan || now.saturating_sub(decided.entry.used) > idle || !self.slots.is_fresh(at) {
+                gone.push(at);
             }
         }
         for (entry, frames, bytes) in self.parted.drain(..) {
@@ -492,7 +517,7 @@ impl FlowTable {
 
     /// All flows, stale ones among them.
     pub fn flows(&self) -> impl Iterator<Item = &Entry> {
-        self.tenants.values().filter_map(|tenant| match tenant {
+        self.tenants.iter().filter_map(|(_, tenant)| match tenant {
             Tenant::Deeper { .. } => None,
             Tenant::Decided(decided) => Some(&decided.entry),
         })
@@ -507,10 +532,10 @@ impl FlowTable {
     pub fn answer(&self, outer: &Outer, inner: &Inner) -> Option<&Entry> {
         let way = self.way(outer.rx).ok()?;
         let mut at = self.slots.find(&Key::outer(outer, way.ifindex))?;
-        if let Tenant::Deeper { depth, flags, id, .. } = self.tenants.get(&at)? {
+        if let Tenant::Deeper { depth, flags, id, .. } = self.tenants.get(at)? {
             at = self.slots.find(&Key::inner(inner, *depth, *flags, *id))?;
         }
-        match self.tenants.get(&at)? {
+        match self.tenants.get(at)? {
             Tenant::Decided(decided) if self.slots.is_fresh(at) => Some(&decided.entry),
             _ => None,
         }

@@ -122,6 +122,7 @@ impl Programs {
             depends: map("depends", depends)?,
             generations: map("generations", generations)?,
             cache: map("cache", cache)?,
+            admitted: map("admitted", self.counts.admitted.len())?,
         };
         Ok(FlowTable::over(memory, SLOTS))
     }

@@ -4,10 +4,11 @@
 
 #![allow(unsafe_code)]
 
+use super::credit::PORTS;
 use super::umem::Region;
 use crate::flow::{Depth, Flow, Inner, Outer};
 use mona_wire::{Mac, PortId};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::mem::size_of;
 use std::ptr::NonNull;
@@ -26,6 +27,9 @@ const DEPENDS: usize = 31;
 pub(super) const VIRGIN: u32 = 0;
 pub(super) const FREE: u32 = 1;
 pub(super) const RESTING: u32 = 3;
+
+/// Nobody knows which of a flow's frames was the last to go up.
+const UNMARKED: u64 = u64::MAX;
 
 /// What is done on a hit: the frame is sent on, or more of it is looked at.
 const FORWARD: u8 = 1;
@@ -95,6 +99,8 @@ pub(super) struct Memory {
     pub(super) depends: Region,
     pub(super) generations: Region,
     pub(super) cache: Region,
+    /// Frames that went towards workers, by [`Way::credit`](super::flows::Way).
+    pub(super) admitted: Region,
 }
 
 /// Where the epoch is read before something is decided.
@@ -201,7 +207,8 @@ impl Memory {
     /// Nobody else's, for so many slots.
     pub(super) fn anonymous(slots: u32) -> io::Result<Memory> {
         let [flows, depends, generations, cache] = Memory::sizes(slots).map(Region::anonymous);
-        Ok(Memory { flows: flows?, depends: depends?, generations: generations?, cache: cache? })
+        let admitted = Region::anonymous(PORTS * 8)?;
+        Ok(Memory { flows: flows?, depends: depends?, generations: generations?, cache: cache?, admitted })
     }
 
     /// What the maps of so many slots are long.
@@ -367,6 +374,18 @@ impl Slots {
         fence(Release);
     }
 
+    /// How many frames of this credit went towards a worker so far; `None`: it is not known which credit that is.
+    pub(super) fn admitted(&self, credit: u32) -> Option<u64> {
+        let all = &self.memory.admitted;
+        let count = all.len() / size_of::<AtomicU64>();
+        ((credit as usize) < count).then(|| self.array::<AtomicU64>(all, credit as usize, count).load(Relaxed))
+    }
+
+    /// No frame that missed the flow went up after the one of this number. Those that found it know better.
+    pub(super) fn mark(&self, at: u32, number: u64) {
+        let _ = self.slot(at).mark.compare_exchange(UNMARKED, number, Release, Relaxed);
+    }
+
     /// Programs no longer find what was here.
     pub(super) fn forget(&self, at: u32, version: u32) {
         self.slot(at).version.store(version, Release);
@@ -384,7 +403,7 @@ impl Slots {
         slot.epoch.store(epoch, Relaxed);
         slot.key.iter().chain(&slot.rest).zip(key.words).for_each(|(to, word)| to.store(word, Relaxed));
         // Nobody knows yet which of its frames is the last on its way through userspace.
-        slot.mark.store(u64::MAX, Relaxed);
+        slot.mark.store(UNMARKED, Relaxed);
         slot.waited.store(0, Relaxed);
         match *content {
             Content::Deeper { depth, flags, id } => {
@@ -433,8 +452,32 @@ impl Slots {
 
 /// The generation by which something that was depended on is known.
 pub(super) fn generation(of: &impl Hash) -> u32 {
-    // Without keys: a table that is handed on is read by the next process too.
-    let mut hasher = DefaultHasher::new();
-    of.hash(&mut hasher);
-    (hasher.finish() as usize % GENERATIONS) as u32
+    let mut mixed = Mixed(0);
+    of.hash(&mut mixed);
+    (mixed.finish() as usize % GENERATIONS) as u32
+}
+
+/// A tenth of the time of the library's hasher, which withstands who chooses what is hashed: here he gains that flows go stale
+/// with others.
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.write_u64(u64::from_ne_bytes(word));
+        }
+    }
+
+    #[inline]
+    fn write_u64(&mut self, word: u64) {
+        let product = (self.0 ^ word ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        self.0 = product ^ product >> 32;
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }

@@ -48,6 +48,10 @@ impl Region {
     pub(super) fn at(&self) -> NonNull<u8> {
         self.at
     }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
 }
 
 impl Drop for Region {

@@ -49,6 +49,7 @@ impl Datapath {
     /// Enters flows that workers decided about, at most `limit` of each worker.
     pub fn remember(&mut self, limit: usize) {
         let (now, current) = (monotonic(), self.current.number);
+        self.flows.settle(now);
         let done = &mut self.remembered;
         for link in &mut self.links {
             for _ in 0..limit {
@@ -64,6 +65,11 @@ impl Datapath {
                 }
             }
         }
+    }
+
+    /// When [`Datapath::remember`] has something to do though no worker rings (CLOCK_MONOTONIC, nanoseconds).
+    pub fn remember_at(&self) -> Option<u64> {
+        self.flows.due()
     }
 
     /// No flow that depends on these is replayed from here on, and none that was decided before is entered.

@@ -102,21 +102,21 @@ impl FlowTable {
             let share = self.ports.entry(left.outer.rx).or_default();
             (share.slots, share.stats.flows) = (share.slots + 1, share.stats.flows + 1);
             share.order.push_back((left.at, self.slots.version(left.at)));
-            self.tenants.insert(left.at, Tenant::Decided(Box::new(decided)));
+            self.tenants.insert(left.at, Box::new(Tenant::Decided(decided)));
         }
         let kept = self.tenants.len();
         for (id, Parent { at, outer, depth, flags, children }) in parents {
             // What is new is not to be taken for what was.
             self.id = self.id.max(id);
             if children > 0 {
-                self.tenants.insert(at, Tenant::Deeper { outer, depth, flags, id, children });
+                self.tenants.insert(at, Box::new(Tenant::Deeper { outer, depth, flags, id, children }));
                 self.ports.entry(outer.rx).or_default().slots += 1;
             }
         }
         for at in 0..self.slots.count() {
             let version = self.slots.version(at);
             self.version = self.version.max(version & !1);
-            if version != VIRGIN && !self.tenants.contains_key(&at) {
+            if version != VIRGIN && !self.tenants.contains(at) {
                 self.slots.forget(at, RESTING);
                 self.resting.push_back((now, at, None));
             }
