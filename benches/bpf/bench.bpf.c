@@ -20,6 +20,8 @@ struct stream {
 	__u32 ethertype; // 0: IPv4/UDP; else this
 	__u32 targets; // so many IPv4 destinations of the map, one after the other; 0: always 198.19.0.1
 	__u32 fresh;   // 1: no flow comes twice: smacs and the source address step once a pass through dmacs or targets
+	__u32 window;  // so many flows in turns,
+	__u32 repeats; // each so often, before the next of them; 0: all in turns
 	__u8 smac[6];
 	__u8 dmac[6];
 	__u64 gap;      // nanoseconds from frame to frame; 0: as fast as it goes
@@ -93,7 +95,9 @@ static __always_inline int generate(struct xdp_md *ctx, __u32 id)
 		}
 		stream->next = next + stream->gap;
 	}
-	__u64 sequence = stream->sequence++;
+	__u64 sequence = stream->sequence++, number = sequence, turn = (__u64)stream->window * stream->repeats;
+	if (turn)
+		number = sequence / turn * stream->window + sequence % stream->window;
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u32 size = end - data;
 
@@ -104,9 +108,9 @@ static __always_inline int generate(struct xdp_md *ctx, __u32 id)
 	__builtin_memcpy(at, stream->dmac, 6);
 	__builtin_memcpy(at + 6, stream->smac, 6);
 	if (stream->dmacs > 1)
-		add(at, sequence * 2654435761u % stream->dmacs); // a prime: a permutation
+		add(at, number * 2654435761u % stream->dmacs); // a prime: a permutation
 	if (stream->smacs > 1)
-		add(at + 6, (stream->fresh && stream->dmacs ? sequence / stream->dmacs : sequence) % stream->smacs);
+		add(at + 6, (stream->fresh && stream->dmacs ? number / stream->dmacs : number) % stream->smacs);
 	at += 12;
 	__u32 used = 14;
 	if (stream->vlan) {
@@ -127,12 +131,12 @@ static __always_inline int generate(struct xdp_md *ctx, __u32 id)
 	__u32 source = 0xc6120001; // 198.18.0.1, RFC 2544 C.2.2
 	__be32 destination = bpf_htonl(0xc6130001);
 	if (stream->targets) {
-		__u32 index = sequence % stream->targets;
+		__u32 index = number % stream->targets;
 		__be32 *target = bpf_map_lookup_elem(&targets, &index);
 		if (target)
 			destination = *target;
 		if (stream->fresh)
-			source += (__u16)(sequence / stream->targets);
+			source += (__u16)(number / stream->targets);
 	}
 	*(__be32 *)(ip + 12) = bpf_htonl(source);
 	*(__be32 *)(ip + 16) = destination;

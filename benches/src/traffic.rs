@@ -36,6 +36,10 @@ pub struct Stream {
     pub targets: u32,
     /// 1: no flow comes twice: `smacs` and the source address step once a pass through `dmacs` or `targets`.
     pub fresh: u32,
+    /// So many flows in turns…
+    pub window: u32,
+    /// …each so often, before the next of them; 0: all in turns.
+    pub repeats: u32,
     /// First source address.
     pub smac: [u8; 6],
     /// First destination address.
@@ -104,6 +108,8 @@ impl Default for Stream {
             ethertype: 0,
             targets: 0,
             fresh: 0,
+            window: 0,
+            repeats: 0,
             smac: [2, 0, 0, 0, 0, 1],
             dmac: [2, 0, 0, 1, 0, 1],
             gap: 0,
