@@ -250,3 +250,43 @@ fn replay_overtakes_nothing() {
         assert_eq!(rig.send(&other), goes(&other), "of this flow nothing was on its way for long");
     });
 }
+
+#[test]
+fn replay_begins_by_itself_when_what_went_up_before_is_through() {
+    alone(|| {
+        let mut rig = Rig::new(2);
+        let world = World::new("vlan 10\n p1 access 10\n p2 access 10\n station 10 a p1\n station 10 b p2");
+        let nothing = Offload::default();
+        let flow = line("p1 a>b");
+        let goes = expected(&world.snapshot, &flow, &nothing).expect("one port");
+        let up = up(&flow, &nothing);
+        let learn = |rig: &mut Rig| {
+            rig.table.flush();
+            rig.learn(&world.snapshot, &flow, &nothing);
+            rig.table.due().expect("it is to be settled")
+        };
+        // Some time later nobody can have missed it.
+        let due = learn(&mut rig);
+        rig.table.settle(due);
+        assert_eq!(rig.send(&flow), goes, "nothing is on its way");
+        // Sooner somebody may have.
+        let due = learn(&mut rig);
+        rig.table.settle(due - 1);
+        assert_eq!(rig.send(&flow), up);
+        assert_eq!(rig.send(&flow), goes, "but this one found it, and went through");
+        // One that went up before is not overtaken.
+        rig.table.flush();
+        rig.throw(&flow);
+        let due = learn(&mut rig);
+        rig.table.settle(due);
+        rig.throw(&flow);
+        let end = std::time::Instant::now() + rig::PATIENCE;
+        let mut through = 0;
+        while through < 2 {
+            assert!(std::time::Instant::now() < end, "{through} went up");
+            through += rig.up().map_or(0, |fate| i32::from(fate == up));
+        }
+        assert_eq!(rig.send(&flow), goes);
+        assert_eq!(rig.table.due(), None);
+    });
+}
