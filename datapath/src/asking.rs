@@ -131,7 +131,7 @@ const WHEN: u64 = (1 << 24) - 1;
 impl Slot {
     #[inline]
     fn new(hash: u64, state: u64, now: u64) -> Slot {
-        Slot(hash & !(DEEP | WHEN) | state | now / 1_000_000 & WHEN)
+        Slot(hash & !(DEEP | WHEN) | state | ((now / 1_000_000) & WHEN))
     }
 
     #[inline]
