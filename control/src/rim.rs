@@ -122,6 +122,9 @@ impl Rim {
         let server = Server::listen(&arguments.socket)?;
         let mount = pins(&arguments);
         let mut datapath = Datapath::start_holding(options, mount.as_ref()).map_err(|e| e.0)?;
+        if datapath.replaced() {
+            eprintln!("switchd: what another build of switchd had left was taken off: ports are attached anew");
+        }
         if let Some(why) = datapath.unpinned() {
             eprintln!("switchd: {why}: {UNPINNED}");
         }

@@ -209,6 +209,11 @@ impl Datapath {
         Ok(datapath)
     }
 
+    /// Was what another build of the programs had left taken off?
+    pub fn replaced(&self) -> bool {
+        self.packet.as_ref().is_some_and(|packet| packet.loaded().replaced)
+    }
+
     /// Why nothing goes on when this process ends, although it was to.
     pub fn unpinned(&self) -> Option<&str> {
         self.packet.as_ref()?.loaded().unpinned.as_deref()

@@ -107,9 +107,14 @@ impl Numbered {
         })
     }
 
-    /// Ends it.
-    pub fn end(self) -> Arrived {
+    /// Ends it; of several all together, so that their ends are waited for at once.
+    pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends it, and says what became of it.
+    pub fn end(self) -> Arrived {
+        self.stop();
         let sent = self.sender.join().expect("it sends");
         Arrived { sent, at: self.sinks.into_iter().map(|sink| sink.join().expect("it receives")).collect() }
     }

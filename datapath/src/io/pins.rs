@@ -69,22 +69,36 @@ impl Mount {
         if is_bpffs(dir) { unmake(dir) } else { Ok(()) }
     }
 
-    /// A directory for what was made of `build` in the namespace of this cookie. What other builds left there is taken off.
-    pub(super) fn pins(&self, cookie: u64, build: u64) -> io::Result<Pins> {
-        let root = PathBuf::from(format!("/proc/self/fd/{}", self.root.as_raw_fd()));
-        let under = format!("{cookie:x}-{build:016x}");
-        for other in fs::read_dir(&root)?.flatten() {
+    /// Takes off what other builds left in the namespace of this cookie: was there anything?
+    pub(super) fn clear_others(&self, cookie: u64, build: u64) -> io::Result<bool> {
+        let (all, under) = (format!("{cookie:x}-"), under(cookie, build));
+        let mut found = false;
+        for other in fs::read_dir(self.path())?.flatten() {
             let name = other.file_name();
-            let ours = name.to_str().is_some_and(|name| name.starts_with(&format!("{cookie:x}-")));
-            if ours && name != *under {
+            if name.to_str().is_some_and(|name| name.starts_with(&all) && name != under) {
                 clear(&other.path())?;
+                found = true;
             }
         }
-        match fs::create_dir(root.join(&under)) {
+        Ok(found)
+    }
+
+    /// A directory for what was made of `build` in the namespace of this cookie.
+    pub(super) fn pins(&self, cookie: u64, build: u64) -> io::Result<Pins> {
+        let under = under(cookie, build);
+        match fs::create_dir(self.path().join(&under)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(Pins { root: Arc::clone(&self.root), under }),
         }
     }
+
+    fn path(&self) -> PathBuf {
+        format!("/proc/self/fd/{}", self.root.as_raw_fd()).into()
+    }
+}
+
+fn under(cookie: u64, build: u64) -> String {
+    format!("{cookie:x}-{build:016x}")
 }
 
 impl Pins {

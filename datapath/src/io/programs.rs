@@ -41,6 +41,8 @@ pub struct Programs {
     pub(super) pairs: Vec<(u32, u32)>,
     /// …and of the near end for reserved addresses.
     pub(super) urgent: u32,
+    /// What another build had left was taken off.
+    pub(crate) replaced: bool,
     /// Why nothing is pinned although it was to be.
     pub(crate) unpinned: Option<String>,
     /// Why the kernel replays no flows, if it does not take the programs that would.
@@ -58,12 +60,13 @@ impl Programs {
             .iter()
             .chain(OBJECT)
             .fold(FNV, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
-        let mut why = None;
+        let (mut why, mut replaced) = (None, false);
         if let Some(mount) = mount {
+            replaced = mount.clear_others(cookie, build).unwrap_or(false);
             for _ in 0..2 {
                 let tried = mount.pins(cookie, build).map_err(|e| sentence("its directory", e));
                 match tried.and_then(|pins| Ok((load_over(Some(&pins), slots, entries, true)?, pins))) {
-                    Ok((bpf, pins)) => return Programs::of(bpf, Some(pins), workers),
+                    Ok((bpf, pins)) => return Ok(Programs { replaced, ..Programs::of(bpf, Some(pins), workers)? }),
                     Err(error) => why = Some(error.0),
                 }
                 // What was left may be what is wrong.
@@ -79,7 +82,7 @@ impl Programs {
             }
         };
         let unpinned = why.filter(|_| forgetful.is_none());
-        Ok(Programs { unpinned, forgetful, ..Programs::of(bpf, None, workers)? })
+        Ok(Programs { replaced, unpinned, forgetful, ..Programs::of(bpf, None, workers)? })
     }
 
     fn of(mut bpf: Ebpf, pins: Option<Pins>, workers: usize) -> Result<Programs, OpenError> {
@@ -103,6 +106,7 @@ impl Programs {
             pins,
             pairs: Vec::new(),
             urgent: 0,
+            replaced: false,
             unpinned: None,
             forgetful: None,
         })
