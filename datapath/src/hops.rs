@@ -13,13 +13,13 @@
 //! prefixes name it by number alone.
 
 use crate::Drop;
+use crate::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use crate::fdb::Full;
 pub use crate::lpm::Leaf;
 use mona_wire::{Instant, VlanId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -159,7 +159,7 @@ const ARGUMENT: u32 = 32;
 impl Hops {
     /// A table without ways.
     pub fn with_room(room: Room) -> Hops {
-        let group = |_| Group { version: AtomicU32::new(0), buckets: [const { AtomicU32::new(0) }; BUCKETS] };
+        let group = |_| Group { version: AtomicU32::new(0), buckets: std::array::from_fn(|_| AtomicU32::new(0)) };
         Hops {
             leaves: (0..room.leaves).map(|_| AtomicU64::new(0)).collect(),
             next_hops: (0..room.next_hops.min(1 << 16)).map(|_| Slot::default()).collect(),

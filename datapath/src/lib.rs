@@ -12,7 +12,8 @@
 //! takes no lock and makes no system call outside [`io`].
 
 mod atomic {
-    //! Whose atomics [`crate::fdb`] and [`crate::lpm`] are built on: the model checker's where it is included there.
+    //! Whose atomics the tables of workers ([`crate::fdb`], [`crate::hops`], [`crate::neighbours`], [`crate::lpm`]) are built
+    //! on: the model checker's where they are included there.
     pub use std::sync::atomic::*;
     use zerocopy::FromZeros;
 

@@ -11,13 +11,13 @@
 //! Workers write the epoch in which they last sent to the neighbour: who is in use is probed before he ages out, who is not
 //! is forgotten (RFC 4861 7.3.3).
 
+use crate::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::*};
 use crate::fdb::{Full, scattered};
 use crate::hops::{address, word};
 use crate::prefetch::prefetch;
 use mona_wire::{Mac, VlanId};
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::*};
 
 /// One neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

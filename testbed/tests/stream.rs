@@ -14,8 +14,25 @@ const PREFIXES: u32 = 10_000;
 /// and resolving may take on a slow machine. Through `packet` ports the kernel goes on: nothing is lost.
 const LOST_WITHOUT_FLOW_CACHE: u64 = 15 * RATE;
 
-/// What the switch calls frames that came while a worker did not run.
-const OVERLOAD: [&str; 4] = ["credit ", "ring_full ", "xsk_rx_ring_full ", "xsk_rx_dropped "];
+/// Losses that are this machine's doing, and are taken off what the stream lost, frame by frame: each counts a frame that came
+/// while the worker had no CPU for so long that its ring ran full. That is so whatever routes do, and none of it is lost
+/// by a restart. `credit`: the port's share of a `packet` worker's ring; `ring_full`: that ring; `xsk_rx_ring_full` and
+/// `xsk_rx_dropped`: the ring and the memory of an AF_XDP socket. Nothing else is forgiven.
+const OVERLOAD: [&str; 4] = ["credit", "ring_full", "xsk_rx_ring_full", "xsk_rx_dropped"];
+/// What frames would be dropped for if a restart took routes, neighbours, interfaces or ports away.
+const DECIDED: [&str; 9] = [
+    "ipv4_lpm_miss",
+    "unresolved_neigh",
+    "blackhole_route",
+    "erif_disabled",
+    "irif_disabled",
+    "port_down",
+    "egress_vlan_filter",
+    "tx_queue_full",
+    "tx_error",
+];
+/// FRR is restarted again, at most so often, if a worker had too little CPU: a stream without any loss at all is worth more.
+const ROUNDS: usize = 3;
 
 const CONFIG: &str = "\
 hostname r1
@@ -65,10 +82,12 @@ fn prefix(number: u32) -> [Ipv4Addr; 2] {
     [network.into(), (network + 1).into()]
 }
 
-/// Frames that found no room because a worker had no time.
-fn overload(drops: &str) -> u64 {
-    let rows = drops.lines().filter(|row| OVERLOAD.iter().any(|why| row.starts_with(why)));
-    rows.filter_map(|row| row.split_whitespace().nth(2)?.parse::<u64>().ok()).sum()
+/// The counts of these rows of `show platform drops`.
+fn dropped(world: &World, switch: &Switch, reasons: &[&str]) -> u64 {
+    let shown = world.cli(switch, &["show platform drops"]);
+    let rows = shown.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let rows = rows.filter(|row| row.first().is_some_and(|name| reasons.contains(name)));
+    rows.filter_map(|row| row.get(2)?.parse::<u64>().ok()).sum()
 }
 
 fn restarts(label: &str, io: &str, [daemon, learned]: [&str; 2], [own, theirs]: [String; 2]) {
@@ -112,27 +131,34 @@ fn restarts(label: &str, io: &str, [daemon, learned]: [&str; 2], [own, theirs]: 
     );
     let destinations: Vec<_> = (0..PREFIXES).map(|n| SocketAddrV4::new(prefix(n)[1], 9000)).collect();
 
-    let stream = Stream::start(&host, &neighbour, destinations.clone(), RATE);
-    assert!(stream.flows(RATE / 2), "nothing flows{}", report(&world, &switch));
-    own_frr.crash(&mut world);
-    assert!(stream.flows(RATE / 2), "without FRR{}", report(&world, &switch));
-    let own_frr = Frr::start(&mut world, &router, "", daemon, &own);
-    let again = || own_frr.ask(&world, &router, learned).matches("100.").count() >= PREFIXES as usize;
-    assert!(wait(again), "FRR does not learn again{}", report(&world, &switch));
-    assert!(stream.flows(RATE), "with FRR again{}", report(&world, &switch));
-    let count = stream.finish();
-    println!("{label}: FRR restarted: {count:?}");
-    assert!(known(&world, &switch));
-    // A worker that gets no CPU has no room for what comes meanwhile, and says so: that is this machine's doing.
-    let late = overload(&world.cli(&switch, &["show platform drops"]));
-    let [lost, twice, overtaken] = [count.lost.saturating_sub(late), count.duplicate, count.reordered];
-    assert_eq!([lost, twice, overtaken], [0; 3], "FRR restarted: {count:?}{}", report(&world, &switch));
+    let mut own_frr = own_frr;
+    for _ in 0..ROUNDS {
+        let before = [OVERLOAD.as_slice(), &DECIDED].map(|rows| dropped(&world, &switch, rows));
+        let stream = Stream::start(&host, &neighbour, destinations.clone(), RATE);
+        assert!(stream.flows(RATE / 2), "nothing flows{}", report(&world, &switch));
+        own_frr.crash(&mut world);
+        assert!(stream.flows(RATE / 2), "without FRR{}", report(&world, &switch));
+        own_frr = Frr::start(&mut world, &router, "", daemon, &own);
+        let again = || own_frr.ask(&world, &router, learned).matches("100.").count() >= PREFIXES as usize;
+        assert!(wait(again), "FRR does not learn again{}", report(&world, &switch));
+        assert!(stream.flows(RATE), "with FRR again{}", report(&world, &switch));
+        let count = stream.finish();
+        let late = dropped(&world, &switch, &OVERLOAD) - before[0];
+        println!("{label}: FRR restarted: {count:?}, for want of CPU {late}");
+        assert!(known(&world, &switch));
+        assert_eq!(dropped(&world, &switch, &DECIDED), before[1], "a frame had no way{}", report(&world, &switch));
+        let wrong = [count.lost.saturating_sub(late), count.duplicate, count.reordered];
+        assert_eq!(wrong, [0; 3], "FRR restarted: {count:?}{}", report(&world, &switch));
+        if late == 0 {
+            break;
+        }
+    }
 
-    let before = overload(&world.cli(&switch, &["show platform drops"]));
+    let before = dropped(&world, &switch, &OVERLOAD);
     let stream = Stream::start(&host, &neighbour, destinations, RATE);
     // Of each flow some frames, after which the kernel remembers it.
     assert!(stream.flows(4 * RATE));
-    let before = overload(&world.cli(&switch, &["show platform drops"])) - before;
+    let before = dropped(&world, &switch, &OVERLOAD) - before;
     world.stop(&switch);
     world.restart(&mut switch, &["--io", io]);
     assert!(stream.flows(RATE / 2), "after a restart{}", report(&world, &switch));
@@ -140,9 +166,9 @@ fn restarts(label: &str, io: &str, [daemon, learned]: [&str; 2], [own, theirs]: 
     // All ways are open again: from here on nothing is lost.
     assert!(stream.flows(RATE));
     let count = stream.finish();
-    println!("{label}: the switch restarted: {count:?}");
     let most = if io == "packet" { 0 } else { LOST_WITHOUT_FLOW_CACHE };
-    let late = before + overload(&world.cli(&switch, &["show platform drops"]));
+    let late = before + dropped(&world, &switch, &OVERLOAD);
+    println!("{label}: the switch restarted: {count:?}, for want of CPU {late}");
     assert!(count.lost <= most + late, "{count:?}{}", report(&world, &switch));
     assert_eq!((count.duplicate, count.reordered), (0, 0), "{count:?}");
 }
