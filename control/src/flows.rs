@@ -14,6 +14,9 @@ use mona_wire::PortId;
 use mona_wire::eth::{IPV4, IPV6};
 use std::net::IpAddr;
 
+/// Where a copy leaves, and with which tag.
+type Copied = (InterfaceName, Option<u16>);
+
 /// Flows that are shown at once: a table of a hundred thousand is for filters.
 const SHOWN: usize = 1000;
 
@@ -54,8 +57,10 @@ impl Switch {
     pub(crate) fn flows(&self, filter: &FlowFilter, view: &View) -> Flows {
         let FlowFilter { interface, mac, host } = filter;
         let chosen = |entry: Entry| {
-            let (from, to) = (self.interface_at(entry.outer.rx)?, self.interface_at(entry.action.to)?);
-            let fits = interface.is_none_or(|name| name == from || name == to)
+            let from = self.interface_at(entry.outer.rx)?;
+            let copies = entry.action.copies().map(|(to, tag)| Some((self.interface_at(to)?, tag)));
+            let to: Vec<Copied> = copies.collect::<Option<_>>()?;
+            let fits = interface.is_none_or(|name| name == from || to.iter().any(|copy| copy.0 == name))
                 && mac.is_none_or(|mac| mac == entry.outer.src || mac == entry.outer.dst)
                 && host.is_none_or(|host| addresses(&entry.inner).is_some_and(|(a, b)| host == a || host == b));
             fits.then_some((from, to, entry))
@@ -66,14 +71,15 @@ impl Switch {
             let Entry { outer, inner, frames, .. } = entry;
             (std::cmp::Reverse(*frames), *from, outer.vid, outer.src, outer.dst, inner.addresses, inner.ports)
         });
-        let row = |(from, to, entry): (InterfaceName, InterfaceName, Entry)| FlowRow {
+        let row = |(from, to, entry): (InterfaceName, Vec<Copied>, Entry)| FlowRow {
             from,
             tag: entry.outer.vid,
             src: entry.outer.src,
             dst: entry.outer.dst,
             matching: matching(&entry.inner, entry.looked),
-            to,
-            tag_out: entry.action.vid,
+            to: to[0].0,
+            tag_out: to[0].1,
+            also: to[1..].to_vec(),
             rewrite: entry.action.route.map(|(dst, src)| (src, dst)),
             mtu: entry.action.mtu,
             frames: entry.frames,

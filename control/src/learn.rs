@@ -56,7 +56,8 @@ impl Learn {
             if !learns || seen.mac.is_group() || seen.mac == Mac::ZERO {
                 continue;
             }
-            match snapshot.fdb.lookup(seen.vlan, seen.mac) {
+            let known = snapshot.fdb.lookup(seen.vlan, seen.mac);
+            match known {
                 Some(Station { origin: Origin::Static, .. }) => continue,
                 Some(station) if station.port == seen.port => continue,
                 Some(station) => {
@@ -65,7 +66,11 @@ impl Learn {
                 }
                 None => {}
             }
-            if snapshot.fdb.insert(seen.vlan, seen.mac, seen.port, Origin::Dynamic) == Err(Full) {
+            let inserted = snapshot.fdb.insert(seen.vlan, seen.mac, seen.port, Origin::Dynamic);
+            if inserted.is_ok() && known.is_none() {
+                self.changes.add(Dep::Unknown(seen.vlan, seen.mac));
+            }
+            if inserted == Err(Full) {
                 self.full += 1;
                 if self.full_logged.is_none_or(|last| now.since(last) >= FULL_EVERY) {
                     self.full_logged = Some(now);
@@ -166,8 +171,9 @@ impl Learn {
         entered.retain(|(vlan, mac), port| {
             let there = fdb.lookup(*vlan, *mac).is_some_and(|s| s.origin == Origin::Static && s.port == *port);
             if !there {
-                // It may have been learned before.
+                // It may have been learned before, or not.
                 self.changes.add(Dep::Station(*vlan, *mac));
+                self.changes.add(Dep::Unknown(*vlan, *mac));
             }
             let fits = there || fdb.insert(*vlan, *mac, *port, Origin::Static).is_ok();
             self.full += u64::from(!fits);

@@ -38,6 +38,12 @@ interface gi0/4
  device t4
  no switchport
  ip address 10.0.40.1 255.255.255.0
+interface gi0/5
+ device t5
+ switchport access vlan 30
+interface gi0/6
+ device t6
+ switchport access vlan 30
 interface vlan 10
  ip address 10.0.10.1 255.255.255.0
  ipv6 address 2001:db8:10::1/64
@@ -58,6 +64,11 @@ const LINES: &[&str] = &[
     "vlan 20",
     "no vlan 20",
     "vlan 30",
+    "no vlan 30",
+    "mac address-table static 0200.0000.0007 vlan 30 interface gi0/6",
+    "no mac address-table static 0200.0000.0007 vlan 30",
+    "interface vlan 30",
+    "no interface vlan 30",
     "vlan dot1q tag native",
     "no vlan dot1q tag native",
     "no mac address-table learning vlan 10",
@@ -100,7 +111,10 @@ const INTERFACE: &[&str] = &[
     "no mtu",
     "switchport access vlan 20",
     "switchport access vlan 10",
+    "switchport access vlan 30",
     "switchport mode trunk",
+    "switchport block unicast",
+    "no switchport block unicast",
     "no switchport mode",
     "switchport trunk native vlan 10",
     "no switchport trunk native vlan",
@@ -126,7 +140,7 @@ const INTERFACE: &[&str] = &[
     "no switchport",
     "switchport",
 ];
-const INTERFACES: [&str; 6] = ["gi0/1", "gi0/2", "gi0/3", "gi0/4", "vlan 10", "vlan 20"];
+const INTERFACES: [&str; 8] = ["gi0/1", "gi0/2", "gi0/3", "gi0/4", "gi0/5", "gi0/6", "vlan 10", "vlan 20"];
 
 #[derive(Clone, Debug)]
 enum Event {
@@ -141,15 +155,15 @@ enum Event {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let vlan = || prop::sample::select(vec![10u16, 20]);
+    let vlan = || prop::sample::select(vec![10u16, 20, 30]);
     prop_oneof![
         8 => (0..LINES.len()).prop_map(Event::Line),
         2 => (0..LIST.len()).prop_map(Event::List),
         8 => (0..INTERFACES.len(), 0..INTERFACE.len()).prop_map(|(at, line)| Event::Interface(at, line)),
-        8 => (1..4u16, vlan(), 1..5u8).prop_map(|(port, vlan, station)| Event::Seen { port, vlan, station }),
-        2 => (vlan(), 1..5u8).prop_map(|(vlan, station)| Event::Idle { vlan, station }),
+        8 => (1..7u16, vlan(), 1..8u8).prop_map(|(port, vlan, station)| Event::Seen { port, vlan, station }),
+        2 => (vlan(), 1..8u8).prop_map(|(vlan, station)| Event::Idle { vlan, station }),
         1 => Just(Event::Clear),
-        2 => (1..5u8, prop::bool::weighted(0.7)).prop_map(|(device, up)| Event::Carrier(device, up)),
+        2 => (1..7u8, prop::bool::weighted(0.7)).prop_map(|(device, up)| Event::Carrier(device, up)),
         1 => (1..400u64).prop_map(Event::Wait),
     ]
 }
@@ -167,8 +181,8 @@ impl Rig {
         let mut rig = Rig { switch, now: Instant::default(), raised: Changes::default() };
         rig.feed(Input::Identity { mac: mac(0xfe), name: "mona".into() });
         rig.feed(Input::Startup(START.into()));
-        (1..=4u32).for_each(|device| rig.device(&format!("t{device}"), device, true));
-        for (port, vlan, station) in [(1, 10, 1), (2, 10, 2), (3, 20, 3)] {
+        (1..=6u32).for_each(|device| rig.device(&format!("t{device}"), device, true));
+        for (port, vlan, station) in [(1, 10, 1), (2, 10, 2), (3, 20, 3), (5, 30, 5), (2, 30, 2)] {
             rig.happens(&Event::Seen { port, vlan, station });
         }
         rig
@@ -290,6 +304,14 @@ fn frames() -> Vec<(u16, Vec<u8>)> {
             }
         }
     }
+    // What goes to all of a VLAN without a router: broadcast, a group, who is unknown.
+    for (rx, tag, src) in [(5u16, None, 5), (2, Some([0x81, 0, 0, 30]), 2), (1, None, 1)] {
+        for dst in [Mac::BROADCAST, Mac([1, 0, 0x5e, 0, 0, 1]), mac(7)] {
+            let head = [&dst.0[..], &mac(src).0, tag.as_ref().map_or(&[], |tag| &tag[..])].concat();
+            frames.push((rx, [&head[..], &four([10, 9, 1, 1], 9)].concat()));
+            frames.push((rx, [&head[..], &[0x88, 0xb5], &[0; 46]].concat()));
+        }
+    }
     frames
 }
 
@@ -398,6 +420,8 @@ fn flows_come_and_go() {
         frames().iter().filter(|(rx, frame)| ask(rig, *rx, frame).is_some_and(|f| f.action.route.is_some())).count()
     };
     assert!(routed(&rig) > 4, "{} routed", routed(&rig));
+    let floods = |(rx, frame): &(u16, Vec<u8>)| ask(&rig, *rx, frame).is_some_and(|f| f.action.copies().count() > 1);
+    assert!(frames().iter().filter(|frame| floods(frame)).count() > 4);
     // A change costs the flows that depend on it and no others.
     let all: Vec<Flow> = frames().iter().filter_map(|(rx, frame)| ask(&rig, *rx, frame)).collect();
     rig.raised = Changes::default();

@@ -10,6 +10,8 @@
 #define PORTS 4096
 #define WINDOW 8
 #define DEPENDS 31
+// Of a flood, the last of them say where its further copies go.
+#define COPIES 16
 // How many bytes of a frame are looked at: Ethernet, tag, IPv6, TCP up to its flags.
 #define DEEPEST (ETH_HLEN + 4 + 40 + 14)
 // Frames of a flow that go up while it waits, at most.
@@ -30,7 +32,9 @@ struct action {
 	__u8 routed;  // 0, 4 or 6
 	__u8 flags;   // of TCP, to look at
 	__u8 xdp;     // the device takes frames from XDP
-	__u8 spare[3];
+	__u8 also;    // further copies
+	__u8 flooded; // for the next daemon to know
+	__u8 spare;
 };
 
 struct flow {
@@ -52,6 +56,13 @@ struct depends {
 	__u32 count;
 	__u32 on[DEPENDS];
 } __attribute__((aligned(64)));
+
+// The last words of a flood's `depends`.
+struct also {
+	__u16 tag;  // of the copies
+	__u16 turn; // from this one on, instead of the tag that those before them have
+	__u32 ifindex[COPIES - 1];
+};
 
 struct cache {
 	__u64 epoch, seed, hold_until, enabled;
@@ -227,6 +238,20 @@ static __always_inline struct cache *in_use(void)
 		found->checked = tick;
 	}
 	return found;
+}
+
+// Where the copies of a flood go; as the slot says that still holds.
+static __always_inline bool find_copies(const struct hit *hit, struct also *also)
+{
+	also->tag = hit->action.tag;
+	if (!hit->action.also)
+		return true;
+	struct depends *list = bpf_map_lookup_elem(&depends, &hit->at);
+	if (!list)
+		return false;
+	__builtin_memcpy(also, &list->on[DEPENDS - COPIES], sizeof(*also));
+	barrier();
+	return once(hit->flow->version) == hit->version;
 }
 
 static __always_inline bool find_outer(const struct cache *cache, const struct frame *frame, struct hit *hit)

@@ -138,7 +138,8 @@ static __always_inline int replay(struct __sk_buff *skb, struct hit *hit)
 	}
 	struct flow *flow = hit->flow;
 	const struct action *action = &hit->action;
-	if (!holds(hit, cache))
+	struct also also;
+	if (!holds(hit, cache) || !find_copies(hit, &also))
 		return UP;
 	__u32 frames = 1, bytes = skb->len, payload = frame.len;
 	if (super) {
@@ -150,7 +151,7 @@ static __always_inline int replay(struct __sk_buff *skb, struct hit *hit)
 		payload = header + skb->gso_size - ETH_HLEN;
 	}
 	// A runt that a removed tag leaves behind is padded, what is too large is dropped.
-	if (payload > action->mtu || (frame.tag && !action->tag && skb->len < ETH_ZLEN))
+	if (payload > action->mtu || (frame.tag && (!action->tag || !also.tag) && skb->len < ETH_ZLEN))
 		return UP;
 	if (action->routed && !routable(&frame, action->routed, super))
 		return UP;
@@ -165,7 +166,14 @@ static __always_inline int replay(struct __sk_buff *skb, struct hit *hit)
 	if (!tag(skb, frame.tag, action->tag))
 		return TC_ACT_SHOT;
 	skb->mark = MARK;
-	return bpf_redirect(action->ifindex, 0);
+	__u32 to = action->ifindex;
+	for (__u32 i = 0; i < COPIES - 1 && i < action->also; i++) {
+		bpf_clone_redirect(skb, to, 0);
+		if (i == also.turn && !tag(skb, action->tag, also.tag))
+			return TC_ACT_SHOT;
+		to = also.ifindex[i];
+	}
+	return bpf_redirect(to, 0);
 }
 
 static __always_inline int refuse(__u32 number)

@@ -21,14 +21,21 @@ impl Changes {
     /// What is different in a snapshot from the one before. (Of the tables that snapshots share, who writes them says it.)
     pub fn between(old: &Snapshot, new: &Snapshot) -> Changes {
         let mut changes = Changes { all: old.load_sharing != new.load_sharing, ..Changes::default() };
+        let mut ports = PortSet::default();
         for at in 0..old.ports.len().max(new.ports.len()) {
             let id = PortId(at as u16);
             if old.port(id) != new.port(id) {
                 changes.add(Dep::Port(id));
+                ports.insert(id);
             }
         }
         for (at, (before, now)) in old.vlans.iter().zip(&new.vlans).enumerate() {
             let Some(id) = u16::try_from(at).ok().and_then(VlanId::numbered) else { continue };
+            if let Some(now) = now
+                && now.forward.meets(&ports)
+            {
+                changes.add(Dep::Members(id));
+            }
             match (before, now) {
                 (None, None) => {}
                 (Some(before), Some(now)) if Arc::ptr_eq(before, now) => {}
@@ -45,6 +52,9 @@ impl Changes {
         }
         let sets = |vlan: &Vlan| [vlan.forward.clone(), vlan.learn.clone(), vlan.untagged.clone()];
         for (before, now) in sets(before).into_iter().zip(sets(now)) {
+            if before != now {
+                self.add(Dep::Members(id));
+            }
             let mut differs = |set: PortSet| set.iter().for_each(|port| self.add(Dep::Member(id, port)));
             differs(before.without(&now));
             differs(now.without(&before));

@@ -72,6 +72,12 @@ pub struct Inner {
     pub flags: u8,
 }
 
+/// Copies that are replayed at most: where a flood makes more, it goes by userspace.
+pub const COPIES: usize = 16;
+
+/// A copy leaves by this port, with this VID in a tag that keeps the priority, or without one.
+pub type Copied = (PortId, Option<u16>);
+
 /// What is done with the frames of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Action {
@@ -83,6 +89,18 @@ pub struct Action {
     pub mtu: u16,
     /// Routed: they go to this MAC from that one, with one less to live.
     pub route: Option<(Mac, Mac)>,
+    /// Other copies leave as well: those that change the tag that it came with are last.
+    pub also: [Option<Copied>; COPIES - 1],
+}
+
+impl Action {
+    /// One copy leaves.
+    pub const ALONE: [Option<Copied>; COPIES - 1] = [None; COPIES - 1];
+
+    /// All copies.
+    pub fn copies(&self) -> impl Iterator<Item = Copied> {
+        std::iter::once((self.to, self.vid)).chain(self.also.into_iter().flatten())
+    }
 }
 
 /// Something a decision depended on.
@@ -94,8 +112,12 @@ pub enum Dep {
     Vlan(VlanId),
     /// Whether and how a port is a member of a VLAN.
     Member(VlanId, PortId),
+    /// Who the members of a VLAN are, and how each is set: for what goes to all of them.
+    Members(VlanId),
     /// Where a station is.
     Station(VlanId, Mac),
+    /// That nobody knows where one is.
+    Unknown(VlanId, Mac),
     /// Which route an address has: raised for [`Dep::of_prefix`].
     Route(u128, u8),
     /// What a leaf of the routes stands for.
@@ -181,7 +203,7 @@ pub enum Uncached {
     Off,
     /// The frame is dropped, which is counted exactly.
     Dropped(Drop),
-    /// It goes to several ports.
+    /// It goes to more than [`COPIES`] ports, or it is for its size that some do not get it.
     Flood,
     /// It goes to the switch itself or to a netdev of the router's, which is policed.
     Punt,
@@ -240,7 +262,7 @@ impl Uncached {
         let why = match self {
             Uncached::Off => "platform flow-cache is off for the switch or one of the ports",
             Uncached::Dropped(why) => return format!("it is dropped, which is counted exactly: {}", why.name()),
-            Uncached::Flood => "it goes to several ports",
+            Uncached::Flood => "it goes to too many ports, or some do not get it for its size",
             Uncached::Punt => "it goes to the switch itself",
             Uncached::Learning => "its source is still to be learned",
             Uncached::Told => "control is shown frames like it (a log line, a redirect)",

@@ -1,7 +1,8 @@
 //! The out that writes a decision down as a [`Flow`] for the kernel to replay, or says why it cannot be.
 
+use crate::Drop;
 use crate::fdb::{Fdb, Station};
-use crate::flow::{Action, Counted, DEPS, Dep, Depth, Flow, Inner, LINES, Looked, Outer, Uncached};
+use crate::flow::{Action, COPIES, Copied, Counted, DEPS, Dep, Depth, Flow, Inner, LINES, Looked, Outer, Uncached};
 use crate::forward::{Frame, forward};
 use crate::hops::word;
 use crate::io::Offload;
@@ -46,7 +47,9 @@ struct Program<'a> {
     counted: Counted,
     mtu: u16,
     route: Option<(Mac, Mac)>,
-    to: Option<(PortId, Option<Tci>)>,
+    copies: [Option<Copied>; COPIES],
+    /// It goes to all members of the VLAN, on which it depends as a whole.
+    flooded: bool,
 }
 
 impl<'a> Program<'a> {
@@ -64,7 +67,8 @@ impl<'a> Program<'a> {
             counted: Counted { from: vlan, to: vlan, six: None, lines: [None; LINES], alive: false, neighbour: None },
             mtu: u16::MAX,
             route: None,
-            to: None,
+            copies: [None; COPIES],
+            flooded: false,
         }
     }
 
@@ -82,6 +86,34 @@ impl<'a> Program<'a> {
             }
         }
         self.refuse(Uncached::Beyond);
+    }
+
+    /// To all of the VLAN.
+    fn flood(&mut self, flood: Flood) {
+        self.flooded = true;
+        self.depend(Dep::Members(self.vlan));
+        let has_router = self.snapshot.vlan(self.vlan).is_some_and(|vlan| vlan.router.is_some());
+        match flood {
+            Flood::UnknownUnicast if self.route.is_some() => self.refuse(Uncached::Flood),
+            Flood::UnknownUnicast => self.depend(Dep::Unknown(self.vlan, self.dst)),
+            // The router hears it, and control some of it.
+            _ if has_router => self.refuse(Uncached::Punt),
+            _ => {}
+        }
+    }
+
+    /// A member gets no copy.
+    fn skipped(&mut self, port: PortId, why: Drop) {
+        match why {
+            Drop::EgressVlanFilter | Drop::Isolated | Drop::PortAclOut => {}
+            Drop::UnknownUnicastBlocked | Drop::UnknownMulticastBlocked => {}
+            // Others of the same key may be for it.
+            _ => self.refuse(Uncached::Flood),
+        }
+        if !self.flooded {
+            self.depend(Dep::Port(port));
+            self.depend(Dep::Member(self.vlan, port));
+        }
     }
 
     fn limit(&mut self, mtu: u16) {
@@ -120,30 +152,40 @@ impl<'a> Program<'a> {
                 self.depend_on_route(source);
             }
         }
-        let (to, tag) = self.to.ok_or(Uncached::Flood)?;
-        let (rx, tx) = (self.snapshot.port(self.rx), self.snapshot.port(to));
-        let (Some(rx), Some(tx)) = (rx, tx) else { return Err(Uncached::Punt) };
-        if tx.host {
-            return Err(Uncached::Punt);
+        let eth = self.frame.eth;
+        // In this order the tag is changed once at most, and nothing is pushed where a priority was popped.
+        let kept = |copy: &Copied| copy.1.is_some() == eth.tag.is_some();
+        let copies = self.copies.into_iter().flatten();
+        let mut copies = copies.clone().filter(kept).chain(copies.filter(|copy| !kept(copy)));
+        let (to, vid) = copies.next().ok_or(Uncached::Flood)?;
+        let mut also = Action::ALONE;
+        also.iter_mut().zip(copies).for_each(|(to, copy)| *to = Some(copy));
+        let mut action = Action { to, vid, mtu: self.mtu, route: self.route, also };
+        let rx = self.snapshot.port(self.rx).ok_or(Uncached::Punt)?;
+        let mut cached = rx.cached;
+        self.depend(Dep::Port(self.rx));
+        self.limit(rx.mtu);
+        for (to, _) in action.copies() {
+            let tx = self.snapshot.port(to).filter(|tx| !tx.host).ok_or(Uncached::Punt)?;
+            cached &= tx.cached;
+            self.limit(tx.mtu);
+            if !self.flooded {
+                self.depend(Dep::Port(to));
+                self.depend(Dep::Member(self.counted.to, to));
+            }
         }
-        if !(rx.cached && tx.cached) {
+        if !cached {
             return Err(Uncached::Off);
         }
-        self.limit(rx.mtu);
-        self.limit(tx.mtu);
-        for port in [self.rx, to] {
-            self.depend(Dep::Port(port));
-        }
-        self.depend(Dep::Member(self.counted.to, to));
         if let Some(why) = self.why {
             return Err(why);
         }
-        let eth = self.frame.eth;
+        action.mtu = self.mtu;
         Ok(Flow {
             outer: Outer { rx: self.rx, vid: eth.tag.map(Tci::vid), dst: eth.dst, src: eth.src },
             looked: self.looked,
             inner,
-            action: Action { to, vid: tag.map(Tci::vid), mtu: self.mtu, route: self.route },
+            action,
             deps: self.deps,
             counted: self.counted,
             snapshot: self.snapshot.number,
@@ -206,10 +248,10 @@ impl Out for Program<'_> {
     }
 
     fn send(&mut self, port: PortId, tag: Option<Tci>) {
-        match (port, self.to) {
+        match (port, self.copies.iter_mut().find(|copy| copy.is_none())) {
             (PortId::SELF, _) => self.refuse(Uncached::Punt),
-            (_, Some(_)) => self.refuse(Uncached::Flood),
-            (_, None) => self.to = Some((port, tag)),
+            (_, Some(free)) => *free = Some((port, tag.map(Tci::vid))),
+            (_, None) => self.refuse(Uncached::Flood),
         }
     }
 
@@ -217,11 +259,8 @@ impl Out for Program<'_> {
         match note {
             // Behind a routed port nothing is learned: who is not known there is always at its other member.
             Note::Flood(Flood::UnknownUnicast) if self.vlan.is_internal() => {}
-            Note::Flood(_) => self.refuse(Uncached::Flood),
-            Note::Skipped(port, _) => {
-                self.depend(Dep::Port(port));
-                self.depend(Dep::Member(self.vlan, port));
-            }
+            Note::Flood(flood) => self.flood(flood),
+            Note::Skipped(port, why) => self.skipped(port, why),
             Note::ToHost(_) => self.refuse(Uncached::Punt),
             Note::Station(..) => self.depend(Dep::Station(self.vlan, self.dst)),
             Note::NotLearned(NotLearned::Static) => self.depend(Dep::Station(self.vlan, self.frame.eth.src)),

@@ -142,6 +142,11 @@ impl PortSet {
         PortSet { words }
     }
 
+    /// Have the sets a port in common?
+    pub fn meets(&self, other: &PortSet) -> bool {
+        self.words.iter().zip(&other.words).any(|(word, other)| word & other != 0)
+    }
+
     /// Is the port in the set?
     #[inline]
     pub fn contains(&self, port: PortId) -> bool {

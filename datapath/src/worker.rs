@@ -10,7 +10,7 @@
 
 use crate::asking::{Answer, Asked};
 use crate::batch::{BATCH, Batch};
-use crate::flow::{Flow, Uncached};
+use crate::flow::{COPIES, Flow, Uncached};
 use crate::fragments;
 use crate::io::RxFrame;
 use crate::io::set::{Egress, IoSet, LOSSES, Own};
@@ -431,16 +431,16 @@ impl Exits {
         self.punt(Label { from, to: PortId::SELF, vlan: Some(vlan), tag: None, offload, told: Some(told) }, bytes);
     }
 
-    /// Asks control to have remembered what can be: a frame of which one copy leaves, whole. What does not fit is asked again
-    /// by a later frame.
+    /// Asks control to have remembered what can be: a frame of which few copies leave, whole. What does not fit is asked
+    /// again by a later frame.
     #[inline]
     fn ask(&mut self, snapshot: &Snapshot, batch: &Batch, frames: &[RxFrame], epoch: u64, behind: bool) {
         for sends in batch.sends.chunk_by(|one, other| one.frame == other.frame) {
-            let [send] = sends else { continue };
+            let [send, ..] = sends else { continue };
             let frame = &frames[usize::from(send.frame)];
             // The kernel's programs know the ports of the backplane.
             let replayed = |port| snapshot.port(port).is_some_and(|port| port.cached && port.home == Home::Backplane);
-            if send.fragment > 0 || !replayed(frame.rx) || !replayed(send.port) {
+            if send.fragment > 0 || !replayed(frame.rx) || !sends.iter().take(COPIES).all(|send| replayed(send.port)) {
                 continue;
             }
             let question = match self.asked.question(frame.rx, frame.bytes(), self.now, behind) {

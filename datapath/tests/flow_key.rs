@@ -55,7 +55,9 @@ fn done(world: &World, rx: PortId, bytes: &[u8]) -> String {
 /// What the kernel does.
 fn replayed(flow: &Flow, bytes: &[u8]) -> String {
     let frame = Frame::parse(bytes, bytes.len() as u32, &Offload::default()).unwrap();
-    let tag = flow.action.vid.map(|vid| frame.eth.tag.unwrap_or(Tci(0)).with_vid(vid));
+    let tag = |vid: Option<u16>| vid.map(|vid| frame.eth.tag.unwrap_or(Tci(0)).with_vid(vid));
+    let mut sends: Vec<_> = flow.action.copies().map(|(to, vid)| (to, flow.counted.to, tag(vid))).collect();
+    sends.sort_by_key(|send| send.0);
     let routed: Vec<_> = flow
         .action
         .route
@@ -74,7 +76,7 @@ fn replayed(flow: &Flow, bytes: &[u8]) -> String {
         .collect();
     format!(
         "sends {:?} admitted {:?} routed {routed:?} lines {:?} told [] seen [] dropped []",
-        [(flow.action.to, flow.counted.to, tag)],
+        sends,
         [(0, flow.counted.from)],
         flow.counted.lines.iter().flatten().collect::<Vec<_>>()
     )
@@ -120,18 +122,22 @@ fn flows_are_found_in_all_depths() {
             let bytes = first.bytes();
             let said =
                 program(&world.snapshot, PortId(first.rx.into()), &bytes, bytes.len() as u32, &Offload::default(), 0);
-            let said = said.map(|flow| (flow.looked.depth, flow.action.route.is_some(), flow.counted.six));
+            let several = |flow: &Flow| flow.action.copies().count() > 1;
+            let said =
+                said.map(|flow| (flow.looked.depth, flow.action.route.is_some(), flow.counted.six, several(&flow)));
             let said = said.map_err(|why| format!("{why:?}").split('(').next().unwrap_or_default().to_string());
             *found.entry(format!("{said:?}")).or_default() += 1;
         }
     }
     let wanted = [
-        "Ok((L2, false, None))",
-        "Ok((L3, false, None))",
-        "Ok((L4, false, None))",
-        "Ok((L3, true, Some(false)))",
-        "Ok((L4, true, Some(false)))",
-        "Ok((L3, true, Some(true)))",
+        "Ok((L2, false, None, false))",
+        "Ok((L3, false, None, false))",
+        "Ok((L4, false, None, false))",
+        "Ok((L3, true, Some(false), false))",
+        "Ok((L4, true, Some(false), false))",
+        "Ok((L3, true, Some(true), false))",
+        "Ok((L2, false, None, true))",
+        "Ok((L3, false, None, true))",
     ];
     for wanted in wanted {
         assert!(found.get(wanted).is_some_and(|count| *count > 3), "{wanted}: {found:#?}");

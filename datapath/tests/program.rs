@@ -42,7 +42,9 @@ fn dep(dep: &Dep) -> String {
         Dep::Port(port) => port_name(*port),
         Dep::Vlan(vlan) => format!("v{vlan}"),
         Dep::Member(vlan, port) => format!("v{vlan}.{}", port_name(*port)),
+        Dep::Members(vlan) => format!("v{vlan}.*"),
         Dep::Station(vlan, mac) => format!("v{vlan}.{}", name(*mac)),
+        Dep::Unknown(vlan, mac) => format!("v{vlan}.{}?", name(*mac)),
         Dep::Route(prefix, len) if *len >= 96 && prefix >> 32 == 0xffff => {
             format!("{}/{}", address(*prefix), len - 96)
         }
@@ -59,8 +61,9 @@ fn print(flow: &Flow) -> String {
         (Depth::L4, false) => "l4",
         (Depth::L4, true) => "l4+",
     };
-    let to = port_name(flow.action.to) + &flow.action.vid.map_or(String::new(), |vid| format!(":{vid}"));
-    let mut words = vec![depth.to_string(), to];
+    let to = |(to, vid): (PortId, Option<u16>)| port_name(to) + &vid.map_or(String::new(), |vid| format!(":{vid}"));
+    let mut words = vec![depth.to_string()];
+    words.extend(flow.action.copies().map(to));
     if let Some((dst, src)) = flow.action.route {
         words.push(format!("{}>{}", name(src), name(dst)));
     }
@@ -188,9 +191,8 @@ fn why_not() {
     let mut world = World::new(ROUTER);
     check(
         &world,
-        "p1 a>* => Flood
-         p1 a>g => Flood
-         p1 a>y => Flood
+        "p1 a>* => Punt
+         p1 a>g => Punt
          p1 a>0180.c200.0000 => Punt
          p1 y>d => Learning
          p4 a>t => Learning
@@ -252,6 +254,75 @@ fn behind_a_routed_port_there_is_one_way() {
             | 0.0.0.0/0 10.0.0.0/16 10.0.2.0/24 leaf p1 p2 v10 v10.a v10.p1 v4097 v4097.10.0.2.2 v4097.p2
          p2 b>r 10.0.2.2>10.0.10.2 => l3 p1 r>a mtu 1500 in 4097 out 10 four to 10.0.10.2 \
             | 0.0.0.0/0 10.0.0.0/16 10.0.10.0/24 leaf p1 p2 v10 v10.10.0.10.2 v10.a v10.p1 v4097 v4097.p2
-         p2 b>* => Flood",
+         p2 b>* => Punt",
     );
+}
+
+#[test]
+fn flooded() {
+    let world = World::new(
+        "vlan 10 20 30
+         p1 access 10
+         p2 trunk 10,20 native 1
+         p3 trunk 10 native 10
+         p4 access 10 protected
+         p5 trunk 10 protected mtu 1400
+         p6 access 10 block-unicast block-multicast
+         p7 access 10 down
+         p8 access 20
+         p9 access 30
+         svi 20 10.0.20.1/24 no-redirects
+         neighbour 20 10.0.20.2 y
+         station 10 a p1
+         station 10 b p2
+         station 10 c p3
+         station 10 d p4
+         station 20 z p8
+         station 30 e p9",
+    );
+    // Those that leave as they came are first; to the router's netdev no unknown station's frames go.
+    check(
+        &world,
+        "p1 a>* => l2 p3 p4 p6 p2:10 p5:10 mtu 1400 in 10 out 10 alive | p1 v10 v10.* v10.a v10.p1
+         p1 a>g => l2 p3 p4 p2:10 p5:10 mtu 1400 in 10 out 10 alive | p1 v10 v10.* v10.a v10.p1
+         p1 a>y => l2 p3 p4 p2:10 p5:10 mtu 1400 in 10 out 10 alive | p1 v10 v10.* v10.a v10.p1 v10.y?
+         p2 10/5 b>* => l2 p5:10 p1 p3 p4 p6 mtu 1400 in 10 out 10 alive | p2 v10 v10.* v10.b v10.p2
+         p3 0 c>* => l2 p2:10 p5:10 p1 p4 p6 mtu 1400 in 10 out 10 alive | p3 v10 v10.* v10.c v10.p3
+         p4 d>* => l2 p1 p3 p6 p2:10 mtu 1500 in 10 out 10 alive | p4 v10 v10.* v10.d v10.p4
+         p8 z>y => l2 p2:20 mtu 1500 in 20 out 20 alive | p8 v20 v20.* v20.p8 v20.y? v20.z
+         p8 z>* => Punt
+         p8 z>r 10.0.20.9>10.0.20.2 => Flood
+         p1 a>* 1401 => Flood
+         p9 e>* => Dropped(EmptyTxList)",
+    );
+}
+
+#[test]
+fn flooded_by_lists() {
+    let mut world = World::new(
+        "vlan 10\n p1 access 10\n p2 access 10\n p3 access 10\n p4 access 10\n station 10 a p1\n station 10 b p2",
+    );
+    let permit = Rule { permit: true, ..Rule::default() };
+    let udp = filters(vec![Rule { slot: 3, protocol: Some(17), ..permit }]);
+    edit_port(&mut world, "p2", |port| port.acl_out = udp.clone());
+    edit_port(&mut world, "p3", |port| port.acl_out = udp);
+    edit_port(&mut world, "p4", |port| port.acl_in = filters(vec![Rule { slot: 4, log: true, ..permit }]));
+    check(
+        &world,
+        "p1 a>* 10.0.10.2>10.0.10.9 => l3 p2 p3 p4 mtu 1500 in 10 out 10 line 3 line 3 alive | p1 v10 v10.* v10.a v10.p1
+         p1 a>* 10.0.10.2>10.0.10.9 proto 6 => l3 p4 mtu 1500 in 10 out 10 alive | p1 v10 v10.* v10.a v10.p1
+         p1 a>* 10.0.10.2>10.0.10.9 frag 1 => Header
+         p1 a>* 10.0.10.2>10.0.10.9 byte 3 255 => Header",
+    );
+}
+
+#[test]
+fn flooded_to_so_many_and_no_more() {
+    for (ports, copies) in [(17, Some(16)), (18, None)] {
+        let members: String = (1..=ports).map(|port| format!("p{port} access 10\n")).collect();
+        let world = World::new(&format!("vlan 10\n{members}station 10 a p1"));
+        let flow = ask(&world, "p1 a>*");
+        assert_eq!(flow.as_ref().ok().map(|flow| flow.action.copies().count()), copies);
+        assert_eq!(flow.err(), copies.is_none().then_some(Uncached::Flood));
+    }
 }

@@ -37,9 +37,10 @@ fn replays(rig: &mut Rig, world: &World, line: &Line, offload: &Offload) -> Dept
     assert_eq!(rig.send_with(line, offload), up(line, offload), "not known");
     let flow = rig.learn(&world.snapshot, line, offload);
     assert_eq!(rig.send_with(line, offload), up(line, offload), "one may be on its way");
-    let expected = expected(&world.snapshot, line, offload).expect("one port");
-    assert_eq!(rig.send_with(line, offload), expected);
-    assert_eq!(rig.send_with(line, offload), expected, "again");
+    let expected = expected(&world.snapshot, line, offload);
+    let count = rig::copies(&expected);
+    assert_eq!(Some(rig.send_for(line, offload, count)), expected);
+    assert_eq!(Some(rig.send_for(line, offload, count)), expected, "again");
     flow.looked.depth
 }
 
@@ -203,7 +204,8 @@ fn replay_keeps_the_priority() {
         let world = World::new(WORLD);
         let routed = line("p2 10/6 c>r 10.0.10.3>10.0.20.2");
         replays(&mut rig, &world, &routed, &Offload::default());
-        let Fate::Replayed(PortId(2), bytes, _) = rig.send(&routed) else { panic!("it is replayed") };
+        let Fate::Replayed(copies) = rig.send(&routed) else { panic!("it is replayed") };
+        let [(PortId(2), bytes, _)] = &copies[..] else { panic!("{copies:x?}") };
         assert_eq!(bytes[14..16], Tci(6 << 13 | 20).0.to_be_bytes());
         replays(&mut rig, &world, &line("p3 0/7 e>b"), &Offload::default());
     });
@@ -288,5 +290,94 @@ fn replay_begins_by_itself_when_what_went_up_before_is_through() {
         }
         assert_eq!(rig.send(&flow), goes);
         assert_eq!(rig.table.due(), None);
+    });
+}
+
+/// A VLAN of eight, one of them down, with every way of tagging; another one that floods by its router.
+const FLOODED: &str = "
+    vlan 10 20 30
+    p1 access 10
+    p2 trunk 10,20
+    p3 trunk 10,20 native 10
+    p4 access 10
+    p5 trunk 10 mtu 1400
+    p6 access 10 protected
+    p7 trunk 10,30 native 30 protected
+    p8 access 10 block-unicast block-multicast
+    p9 access 10 down
+    svi 20 10.0.20.1/24
+    station 10 a p1
+    station 10 b p2
+    station 10 c p3
+    station 10 d p6
+    station 30 e p7";
+
+#[test]
+fn replay_of_floods() {
+    alone(|| {
+        let mut rig = Rig::new(9);
+        let world = World::new(FLOODED);
+        let nothing = Offload::default();
+        for (text, copies) in [
+            ("p1 a>*", 7),
+            ("p1 a>g 1400", 6),
+            ("p1 a>y", 6),
+            ("p2 10/5 b>*", 7),
+            ("p2 10/7 b>y 1400", 6),
+            ("p3 c>*", 7),
+            ("p3 0/3 c>g", 6),
+            ("p6 d>*", 6),
+        ] {
+            let line = line(text);
+            assert_eq!(rig::copies(&expected(&world.snapshot, &line, &nothing)), copies, "{text}");
+            assert_eq!(replays(&mut rig, &world, &line, &nothing), Depth::L2, "{text}");
+        }
+        rig.table.fold(rig.now() + 1_000_000_000, u64::MAX, |entry, frames, _| assert_eq!(frames, 2, "{entry:?}"));
+        // A tag within ours moves when ours is taken off.
+        for text in ["p2 10/5 b>*", "p3 0/3 c>g"] {
+            let mut double = line(text);
+            double.bytes.splice(16..16, [0x81, 0, 0x60, 7]);
+            let wanted = expected(&world.snapshot, &double, &nothing);
+            assert_eq!(Some(rig.send_for(&double, &nothing, rig::copies(&wanted))), wanted, "{text}");
+        }
+        // What one of the copies does not suit.
+        for text in ["p1 a>g 1401", "p2 10 b>* 40", "p1 a>* 1501"] {
+            assert_eq!(rig.send(&line(text)), up(&line(text), &nothing), "{text}");
+        }
+        let (super_frame, offload) = super_frame("p1 a>y 10.0.10.2>10.0.10.9", 20_000, 1300);
+        rig.table.flush();
+        replays(&mut rig, &world, &super_frame, &offload);
+    });
+}
+
+#[test]
+fn replay_of_floods_obeys_at_once() {
+    alone(|| {
+        let mut rig = Rig::new(9);
+        let world = World::new(FLOODED);
+        let nothing = Offload::default();
+        let other = line("p1 a>b");
+        replays(&mut rig, &world, &other, &nothing);
+        for (text, dep) in [
+            ("p1 a>*", Dep::Members(vlan("10"))),
+            ("p1 a>y", Dep::Members(vlan("10"))),
+            ("p1 a>y", Dep::Unknown(vlan("10"), mac("y"))),
+            ("p3 c>*", Dep::Member(vlan("10"), PortId(3))),
+        ] {
+            let there = line(text);
+            replays(&mut rig, &world, &there, &nothing);
+            rig.table.raise([dep]);
+            assert_eq!(rig.send(&there), up(&there, &nothing), "{text} {dep:?}");
+            let goes = expected(&world.snapshot, &other, &nothing).expect("one port");
+            assert_eq!(rig.send(&other), goes, "what does not depend on {dep:?}");
+        }
+        // A port that is no more takes all flows along that end there.
+        let there = line("p2 10 b>*");
+        replays(&mut rig, &world, &there, &nothing);
+        rig.table.unset_port(PortId(7));
+        assert_eq!(rig.send(&there), up(&there, &nothing));
+        let flow = mona_datapath::program::program(&world.snapshot, there.rx, &there.bytes, 64, &nothing, u64::MAX);
+        let refused = rig.table.insert(&flow.expect("a flow"), 0);
+        assert_eq!(refused, Err(mona_datapath::io::flows::Refused::Device));
     });
 }

@@ -84,7 +84,10 @@ fn raised(old: &Switch, new: &Switch) -> Vec<Dep> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[0] {
             "svi" => deps.push(Dep::Vlan(vlan(words[1]))),
-            "station" => deps.push(Dep::Station(vlan(words[1]), mac(words[2]))),
+            "station" => {
+                let (vlan, mac) = (vlan(words[1]), mac(words[2]));
+                deps.extend([Dep::Station(vlan, mac), Dep::Unknown(vlan, mac)]);
+            }
             "route" => {
                 let (address, len) = words[1].split_once('/').unwrap();
                 let (address, len): (std::net::IpAddr, u8) = (address.parse().unwrap(), len.parse().unwrap());
@@ -96,7 +99,8 @@ fn raised(old: &Switch, new: &Switch) -> Vec<Dep> {
             name => {
                 let id = port(name);
                 deps.push(Dep::Port(id));
-                deps.extend(VLANS.map(|vid| Dep::Member(vlan(&vid.to_string()), id)));
+                let vlans = VLANS.map(|vid| vlan(&vid.to_string()));
+                deps.extend(vlans.into_iter().flat_map(|vlan| [Dep::Member(vlan, id), Dep::Members(vlan)]));
             }
         }
     }
@@ -104,6 +108,7 @@ fn raised(old: &Switch, new: &Switch) -> Vec<Dep> {
     for (at, dep) in lists.into_iter().enumerate() {
         if format!("{:?}", old.lists[at]) != format!("{:?}", new.lists[at]) {
             deps.push(dep);
+            deps.extend(VLANS.map(|vid| Dep::Members(vlan(&vid.to_string()))));
         }
     }
     deps
@@ -124,7 +129,8 @@ impl Run {
     fn frame(&mut self, packet: &Packet) {
         let line = Line { rx: PortId(packet.rx.into()), bytes: packet.bytes() };
         let snapshot = &self.world.snapshot;
-        match self.rig.send(&line) {
+        let wanted = expected(snapshot, &line, &Offload::default());
+        match self.rig.send_for(&line, &Offload::default(), rig::copies(&wanted)) {
             Fate::Up(rx, bytes, offload) => {
                 assert_eq!((rx, &bytes, offload), (line.rx, &line.bytes, Offload::default()), "it goes up as it came");
                 if let Some(seen) = Recorder::trace(snapshot, rx, &bytes, &offload).seen {
@@ -137,9 +143,8 @@ impl Run {
                 }
             }
             replayed => {
-                let expected = expected(snapshot, &line, &Offload::default());
                 let flow = program(snapshot, line.rx, &line.bytes, line.bytes.len() as u32, &Offload::default(), 0);
-                assert_eq!(Some(&replayed), expected.as_ref(), "{packet:?}\n{flow:?}");
+                assert_eq!(Some(&replayed), wanted.as_ref(), "{packet:?}\n{flow:?}");
                 let flow = flow.expect("what is replayed may be");
                 let tag = Eth::parse(&line.bytes).and_then(|eth| eth.tag);
                 self.replayed.0 += 1;
@@ -151,7 +156,10 @@ impl Run {
                     (Some(_), None) => "popped",
                     (None, Some(_)) => "pushed",
                 };
-                let how = format!("{:?} {:?} {tags}", flow.looked.depth, flow.counted.six);
+                let how = match flow.action.copies().count() {
+                    1 => format!("{:?} {:?} {tags}", flow.looked.depth, flow.counted.six),
+                    count => format!("{:?} to {count} {tags}", flow.looked.depth),
+                };
                 *self.seen.entry(how).or_default() += 1;
             }
         }
@@ -165,7 +173,7 @@ impl Run {
         let line = format!("{about}p{}", seen.port.0);
         lines.push(&line);
         self.switch.text = lines.join("\n") + "\n";
-        self.rig.table.raise([Dep::Station(seen.vlan, seen.mac)]);
+        self.rig.table.raise([Dep::Station(seen.vlan, seen.mac), Dep::Unknown(seen.vlan, seen.mac)]);
     }
 
     fn step(&mut self, packets: &[Packet], step: &Step) {
@@ -203,8 +211,23 @@ impl Run {
 }
 
 /// What has to be seen replayed.
-const WANTED: [&str; 10] =
-    ["L2 ", "L3 None", "L4 None", "Some(false)", "Some(true)", " untagged", " tagged", "rewritten", "popped", "pushed"];
+const WANTED: [&str; 15] = [
+    "L2 ",
+    "L3 None",
+    "L4 None",
+    "Some(false)",
+    "Some(true)",
+    " untagged",
+    " tagged",
+    "rewritten",
+    "popped",
+    "pushed",
+    "L2 to 2 untagged",
+    "L2 to 2 tagged",
+    "L2 to 3",
+    "L3 to 2",
+    "L4 to 2",
+];
 
 /// Where it went wrong.
 struct Here(u64, usize);

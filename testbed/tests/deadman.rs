@@ -113,8 +113,11 @@ fn without_a_bpffs_it_forwards_all_the_same() {
 
 const GAP: Duration = Duration::from_micros(300);
 
+/// Everybody.
+const ALL: u8 = 0xff;
+
 fn station(number: u8) -> [u8; 6] {
-    [2, 0, 0, 0, 0, number]
+    if number == ALL { [0xff; 6] } else { [2, 0, 0, 0, 0, number] }
 }
 
 fn head(from: u8, to: u8) -> Vec<u8> {
@@ -122,8 +125,13 @@ fn head(from: u8, to: u8) -> Vec<u8> {
 }
 
 fn stream(world: &World, hosts: &[String], from: u8, to: u8) -> Numbered {
-    let socket = |host: u8| world.raw(&hosts[usize::from(host) - 1], "eth0");
-    Numbered::start(socket(from), vec![socket(to)], head(from, to), from.into(), GAP)
+    stream_at(world, hosts, from, to, &[to])
+}
+
+/// The same, as it is seen by these hosts.
+fn stream_at(world: &World, hosts: &[String], from: u8, to: u8, at: &[u8]) -> Numbered {
+    let socket = |host: &u8| world.raw(&hosts[usize::from(*host) - 1], "eth0");
+    Numbered::start(socket(&from), at.iter().map(socket).collect(), head(from, to), from.into(), GAP)
 }
 
 /// Frames that the kernel forwarded, by port.
@@ -197,6 +205,42 @@ fn known_flows_lose_nothing_when_the_switch_is_killed_and_comes_back() {
     first.end().whole().expect("all of the first");
     let second = second.end();
     second.until(second.at[0].last().map_or(0, |last| last + 1)).expect("the second as long as it went on");
+}
+
+#[test]
+fn what_goes_to_all_goes_on_too() {
+    let (mut world, mut switch, hosts) = streams("flood", FOUR);
+    let all = stream_at(&world, &hosts, 1, ALL, &[2, 3, 4]);
+    let unknown = stream_at(&world, &hosts, 3, 8, &[1, 2, 4]);
+    let replayed = |world: &World, switch: &Switch| {
+        let hits = hits(world, switch);
+        hits[0] > 100 && hits[2] > 100
+    };
+    assert!(wait(|| replayed(&world, &switch)), "{:?}", hits(&world, &switch));
+    world.kill_switch(&switch);
+    assert!(all.goes_on(3000) && unknown.goes_on(3000), "{}", world.messages(&switch));
+    world.restart(&mut switch, &["--workers", "1"]);
+    assert!(all.goes_on(3000) && unknown.goes_on(3000), "{}", world.messages(&switch));
+    let said = world.messages(&switch);
+    assert!(said.contains("2 of 2 flows that went on meanwhile are adopted"), "{said}");
+    // Where somebody is whom frames are flooded for is not learned from that.
+    let shown = world.cli(&switch, &["show mac address-table"]);
+    assert!(shown.contains("0200.0000.0001") && !shown.contains("0200.0000.0008"), "{shown}");
+    // Somebody is no longer there when the switch comes back: what was for him as well is decided anew.
+    let (whole, also) = (all.next(), unknown.next());
+    world.kill_switch(&switch);
+    let moved = FOUR.replace(" device p2\n", " device p2\n switchport access vlan 30\n");
+    std::fs::write(&switch.config, format!("vlan 30\n{moved}")).expect("ours");
+    world.restart(&mut switch, &["--workers", "1"]);
+    assert!(world.messages(&switch).contains("0 of 2 flows"), "{}", world.messages(&switch));
+    assert!(wait(|| replayed(&world, &switch)), "{:?}", hits(&world, &switch));
+    for (arrived, whole, without) in [(all.end(), whole, 0), (unknown.end(), also, 1)] {
+        for (at, numbers) in arrived.at.iter().enumerate() {
+            assert!(numbers.iter().copied().take(whole as usize).eq(0..whole), "at sink {at}: {whole} of {arrived:?}");
+            let last = numbers.last().map_or(0, |last| last + 1);
+            assert_eq!(last == arrived.sent, at != without, "at sink {at} {last} of {} sent", arrived.sent);
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use mona_model::shown::Shown;
 use mona_swcli::client::Client;
 use mona_testbed::netns::wait;
 use mona_wire::checksum::Sum;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 const B: [u8; 6] = [2, 0, 0, 0, 0, 2];
@@ -50,6 +51,108 @@ fn the_first_frame_after_a_change_obeys() {
     let _ = bed.client.request(&[], "clear mac address-table dynamic").expect("it answers");
     let frame = bed.frame(B, 1, None);
     assert_eq!(bed.ports(1, &frame, 2), [2, 3]);
+}
+
+/// Ports 1 to 4 in a VLAN without a router, 3 with a tag.
+const WITHOUT_ROUTER: &[&str] = &[
+    "vlan 40",
+    "interface gi0/1",
+    "switchport access vlan 40",
+    "interface gi0/2",
+    "switchport access vlan 40",
+    "interface gi0/3",
+    "switchport trunk allowed vlan 10,30,40",
+];
+
+#[test]
+fn what_goes_to_all_obeys_too() {
+    let mut bed = Bed::new("flood");
+    bed.configure(WITHOUT_ROUTER);
+    let to_all = |bed: &mut Bed| bed.frame([0xff; 6], 1, None);
+    let to_unknown = |bed: &mut Bed| bed.frame([2, 0, 0, 0, 0, 9], 1, None);
+    bed.warm_all(1, &[2, 3], to_all);
+    let sent = to_all(&mut bed);
+    let tagged = [&sent[..12], &[0x81, 0, 0, 40], &sent[12..]].concat();
+    assert_eq!(bed.send(1, &sent, 2).into_iter().collect::<BTreeMap<_, _>>(), BTreeMap::from([(2, sent), (3, tagged)]));
+    let Shown::Flows(shown) = bed.ask("show platform flow-cache interface gi0/3") else { panic!("flows") };
+    assert_eq!((shown.total, shown.flows[0].to.to_string().as_str()), (1, "GigabitEthernet0/2"), "{shown:?}");
+    assert_eq!(shown.flows[0].also, [("gi0/3".parse().expect("a name"), Some(40))], "{shown:?}");
+    // A port more, and one less; one whose station sets foot elsewhere.
+    let changes: &[(&[&str], &[u16])] = &[
+        (&["interface gi0/4", "switchport access vlan 40"], &[2, 3, 4]),
+        (&["interface gi0/2", "switchport access vlan 10"], &[3, 4]),
+        (&["interface gi0/3", "switchport protected", "interface gi0/1", "switchport protected"], &[4]),
+        (&["interface gi0/1", "no switchport protected"], &[3, 4]),
+        (&["interface gi0/4", "shutdown"], &[3]),
+        (&["interface gi0/4", "no shutdown", "interface gi0/2", "switchport access vlan 40"], &[2, 3, 4]),
+        (&["interface gi0/4", "switchport access vlan 20"], &[2, 3]),
+    ];
+    for (change, ports) in changes {
+        bed.configure(change);
+        let up = wait(|| {
+            let frame = to_all(&mut bed);
+            // A link that was down comes up by itself.
+            bed.ports(1, &frame, ports.len()) == *ports || !change.contains(&"no shutdown")
+        });
+        assert!(up, "{change:?}");
+        let frame = to_all(&mut bed);
+        assert_eq!(bed.ports(1, &frame, ports.len()), *ports, "{change:?}");
+        bed.warm_all(1, ports, to_all);
+    }
+    // Who is unknown is there as soon as he has been seen; a router hears what goes to all.
+    bed.warm_all(1, &[2, 3], to_unknown);
+    let line = "show mac address-table dynamic address 0200.0000.0009 vlan 40";
+    let known = wait(|| {
+        let frame = bed.frame([2, 0, 0, 0, 0, 0x77], 9, Some(40));
+        bed.ports(3, &frame, 2);
+        matches!(bed.ask(line), Shown::MacTable(rows) if rows.len() == 1)
+    });
+    assert!(known);
+    let frame = to_unknown(&mut bed);
+    assert_eq!(bed.ports(1, &frame, 1), [3]);
+    let _ = bed.client.request(&[], "clear mac address-table dynamic").expect("it answers");
+    let frame = to_unknown(&mut bed);
+    assert_eq!(bed.ports(1, &frame, 2), [2, 3]);
+    bed.warm_all(1, &[2, 3], to_all);
+    bed.configure(&["interface vlan 40", "ip address 10.0.40.1 255.255.255.0"]);
+    let hits = bed.hits(1);
+    let frame = to_all(&mut bed);
+    assert_eq!(bed.ports(1, &frame, 2), [2, 3]);
+    assert_eq!(bed.hits(1), hits, "it goes to the router as well");
+    bed.configure(&["no interface vlan 40"]);
+    bed.warm_all(1, &[2, 3], to_all);
+    bed.configure(&["no vlan 40"]);
+    let frame = to_all(&mut bed);
+    assert!(bed.ports(1, &frame, 0).is_empty());
+}
+
+#[test]
+fn what_goes_to_all_is_counted_at_each_port() {
+    let mut bed = Bed::new("copies");
+    bed.configure(WITHOUT_ROUTER);
+    // Without the VLANs in which the router says something now and then.
+    bed.configure(&["interface gi0/3", "switchport trunk allowed vlan 40"]);
+    let to_all = |bed: &mut Bed| bed.frame([0xff; 6], 1, None);
+    let to_group = |bed: &mut Bed| bed.frame([1, 0, 0x5e, 0, 0, 1], 1, None);
+    bed.warm_all(1, &[2, 3], to_all);
+    bed.warm_all(1, &[2, 3], to_group);
+    let _ = bed.client.request(&[], "clear counters").expect("it answers");
+    let hits = bed.hits(1);
+    const FRAMES: u64 = 100;
+    for _ in 0..FRAMES {
+        for frame in [to_all(&mut bed), to_group(&mut bed)] {
+            assert_eq!(bed.ports(1, &frame, 2), [2, 3]);
+        }
+    }
+    assert!(bed.hits(1) - hits > FRAMES * 9 / 5, "{:?}", bed.summary());
+    let mut counted = |port: u16| match bed.ask(&format!("show interfaces gi0/{port}")) {
+        Shown::Interfaces(list) => list[0].counters.clone(),
+        other => panic!("{other:?}"),
+    };
+    let (rx, plain, tagged) = (counted(1), counted(2), counted(3));
+    assert_eq!((rx.rx_frames, rx.rx_broadcast, rx.rx_multicast), (2 * FRAMES, FRAMES, FRAMES));
+    assert_eq!((plain.tx_frames, plain.tx_broadcast, plain.tx_multicast), (2 * FRAMES, FRAMES, FRAMES));
+    assert_eq!((rx.rx_bytes, plain.tx_bytes, tagged.tx_bytes), (128 * FRAMES, 128 * FRAMES, 136 * FRAMES));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod acl;
 mod bridged;
 mod cost;
+mod flood;
 mod flows;
 mod restart;
 mod routed;
@@ -30,8 +31,17 @@ pub struct Part {
 }
 
 /// All tables, in their order.
-pub const PARTS: [&Part; 8] =
-    [&bridged::PART, &routed::PART, &tcp::PART, &acl::PART, &cost::PART, &flows::PART, &restart::PART, &routes::PART];
+pub const PARTS: [&Part; 9] = [
+    &bridged::PART,
+    &routed::PART,
+    &tcp::PART,
+    &flood::PART,
+    &acl::PART,
+    &cost::PART,
+    &flows::PART,
+    &restart::PART,
+    &routes::PART,
+];
 
 /// What a cell should be.
 pub enum Wanted {

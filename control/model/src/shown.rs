@@ -415,6 +415,9 @@ pub struct FlowRow {
     pub to: InterfaceName,
     /// with this VID or none,
     pub tag_out: Option<u16>,
+    /// other copies of them here,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<(InterfaceName, Option<u16>)>,
     /// routed: from this MAC to that one,
     pub rewrite: Option<(Mac, Mac)>,
     /// if they are at most so large.

@@ -9,7 +9,7 @@ mod tenants;
 pub use adopt::Left;
 
 use super::slots::{Content, Epoch, FREE, GENERATIONS, Key, Memory, RESTING, Slots, VIRGIN, generation};
-use crate::flow::{Action, Counted, Dep, Depth, Flow, Inner, Looked, Outer};
+use crate::flow::{Action, COPIES, Counted, Dep, Depth, Flow, Inner, Looked, Outer};
 use mona_wire::PortId;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -214,13 +214,13 @@ impl FlowTable {
         if self.adopting || !self.slots.unchanged(deps.iter().copied(), flow.epoch) {
             return Err(Refused::Stale);
         }
-        let (way, to) = (self.way(flow.outer.rx)?, self.way(flow.action.to)?);
-        let outer = Key::outer(&flow.outer, way.ifindex);
+        let content = self.content(flow)?;
+        let outer = Key::outer(&flow.outer, self.way(flow.outer.rx)?.ifindex);
         let done = match flow.looked.depth {
-            Depth::L2 => self.decide(&outer, None, flow, way, to, deps, now),
+            Depth::L2 => self.decide(&outer, None, flow, &content, deps, now),
             _ => self.look_deeper(&outer, flow, now).and_then(|(at, id, depth, flags)| {
                 let inner = Key::inner(&flow.inner, depth, flags, id);
-                let done = self.decide(&inner, Some((at, id)), flow, way, to, deps, now);
+                let done = self.decide(&inner, Some((at, id)), flow, &content, deps, now);
                 self.release(at, now);
                 done
             }),
@@ -237,15 +237,23 @@ impl FlowTable {
         self.ports.get(&port).and_then(|share| share.way).ok_or(Refused::Device)
     }
 
+    /// What is to be done, by devices.
+    fn content(&self, flow: &Flow) -> Result<Content, Refused> {
+        let (way, first) = (self.way(flow.outer.rx)?, self.way(flow.action.to)?);
+        let mut ifindexes = [0; COPIES];
+        for (ifindex, (to, _)) in ifindexes.iter_mut().zip(flow.action.copies()) {
+            *ifindex = self.way(to)?.ifindex;
+        }
+        Ok(Content::of(flow, way.credit, first.xdp, &ifindexes))
+    }
+
     /// A decision goes into the slot of its key.
-    #[allow(clippy::too_many_arguments)]
     fn decide(
         &mut self,
         key: &Key,
         parent: Option<(u32, u32)>,
         flow: &Flow,
-        way: Way,
-        to: Way,
+        content: &Content,
         deps: &[u32],
         now: u64,
     ) -> Result<(), Refused> {
@@ -263,10 +271,10 @@ impl FlowTable {
             }
             None => self.room(key, flow.outer.rx, now)?,
         };
-        let content = Content::of(flow, way.credit, to.ifindex, to.xdp);
+        let credit = self.way(flow.outer.rx)?.credit;
         let version = self.next_version();
         let folded = self.slots.counted(at);
-        self.slots.write(at, version, key, &content, flow.epoch, deps);
+        self.slots.write(at, version, key, content, flow.epoch, deps);
         let Flow { outer, looked, inner, action, counted, .. } = *flow;
         let entry = Entry { outer, looked, inner, action, counted, frames: 0, bytes: 0, used: now };
         let decided = Decided { entry, folded, passed: 0, parent };
@@ -279,7 +287,7 @@ impl FlowTable {
         let share = self.ports.entry(outer.rx).or_default();
         (share.slots, share.stats.flows) = (share.slots + 1, share.stats.flows + 1);
         share.order.push_back((at, version));
-        self.unmarked.push_back((now, at, version, way.credit));
+        self.unmarked.push_back((now, at, version, credit));
         Ok(())
     }
 
@@ -460,7 +468,9 @@ impl FlowTable {
     pub fn remove_port(&mut self, port: PortId) {
         self.remove_if(|tenant| match tenant {
             Tenant::Deeper { outer, .. } => outer.rx == port,
-            Tenant::Decided(decided) => decided.entry.outer.rx == port || decided.entry.action.to == port,
+            Tenant::Decided(decided) => {
+                decided.entry.outer.rx == port || decided.entry.action.copies().any(|(to, _)| to == port)
+            }
         });
     }
 

@@ -28,7 +28,7 @@ fn flow(rx: u16, src: u16, epoch: u64) -> Flow {
         outer: Outer { rx: PortId(rx), vid: None, dst: mac(9), src: mac(src) },
         looked: Looked::default(),
         inner: Inner::default(),
-        action: Action { to, vid: None, mtu: 1500, route: None },
+        action: Action { to, vid: None, mtu: 1500, route: None, also: Action::ALONE },
         deps,
         counted: Counted { from: vlan, to: vlan, six: None, lines: Default::default(), alive: true, neighbour: None },
         snapshot: 1,
@@ -173,14 +173,16 @@ enum Step {
 
 /// Of one outer key all packets are looked at as deep, or it would not be of them that the decision depends.
 fn flows() -> impl Strategy<Value = Flow> {
-    (1..PORTS, 0u16..12, prop_oneof![Just(6u8), Just(17)], 0u8..3, 1..PORTS).prop_map(
-        |(rx, src, protocol, port, to)| {
+    let also = proptest::option::weighted(0.3, (1..PORTS, proptest::option::of(Just(7u16))));
+    (1..PORTS, 0u16..12, prop_oneof![Just(6u8), Just(17)], 0u8..3, 1..PORTS, also).prop_map(
+        |(rx, src, protocol, port, to, also)| {
             let mut flow = match src % 3 {
                 0 => flow(rx, src, 0),
                 1 => deeper(flow(rx, src, 0), Depth::L3, protocol, port),
                 _ => deeper(flow(rx, src, 0), Depth::L4, protocol, port),
             };
             flow.action.to = PortId(to);
+            flow.action.also[0] = also.map(|(to, vid)| (PortId(to), vid));
             flow
         },
     )
@@ -239,7 +241,8 @@ proptest! {
                 }
                 Step::Close(port) => {
                     table.remove_port(PortId(port));
-                    model.0.retain(|(flow, _)| flow.outer.rx.0 != port && flow.action.to.0 != port);
+                    let leaves = |flow: &Flow| flow.action.copies().any(|(to, _)| to.0 == port);
+                    model.0.retain(|(flow, _)| flow.outer.rx.0 != port && !leaves(flow));
                 }
                 Step::Pass(time) => {
                     now += time;

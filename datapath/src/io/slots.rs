@@ -6,7 +6,7 @@
 
 use super::credit::PORTS;
 use super::umem::Region;
-use crate::flow::{Depth, Flow, Inner, Outer};
+use crate::flow::{COPIES, Dep, Depth, Flow, Inner, Outer};
 use mona_wire::{Mac, PortId};
 use std::hash::{Hash, Hasher};
 use std::io;
@@ -22,6 +22,8 @@ pub(super) const WINDOW: u32 = 8;
 pub(super) const GENERATIONS: usize = 1 << 16;
 /// Dependencies a slot has room for.
 const DEPENDS: usize = 31;
+/// Where the copies of a flood are among them, which depends on little.
+const ALSO: usize = DEPENDS - COPIES;
 
 /// Versions of slots that hold no flow: none ever did (a search ends here), free, or not to be used for a moment.
 pub(super) const VIRGIN: u32 = 0;
@@ -49,7 +51,7 @@ pub(super) struct Slot {
     bytes: AtomicU64,
     /// Index of the device it leaves by, MTU, tag (0: none).
     out: AtomicU64,
-    /// Kind, waiting, how it is routed, flags of TCP that are looked at, the way out.
+    /// Kind, waiting, how it is routed, flags of TCP that are looked at, the way out, further copies, flooded.
     kind: AtomicU64,
     rest: [AtomicU64; 4],
     macs: [AtomicU32; 3],
@@ -60,7 +62,7 @@ pub(super) struct Slot {
     id: AtomicU32,
 }
 
-/// `struct depends`.
+/// `struct depends`. Of a flood the last entries are where its further copies go.
 #[repr(C, align(64))]
 struct Depends {
     count: AtomicU32,
@@ -90,7 +92,28 @@ pub(super) enum Content {
     /// Look deeper: at so much, for an inner key with this id.
     Deeper { depth: Depth, flags: u8, id: u32 },
     /// A decision.
-    Decided { ifindex: u32, mtu: u16, vid: Option<u16>, routed: u8, dst: [u8; 6], src: [u8; 6], credit: u32, xdp: bool },
+    Decided {
+        ifindex: u32,
+        mtu: u16,
+        vid: Option<u16>,
+        routed: u8,
+        dst: [u8; 6],
+        src: [u8; 6],
+        credit: u32,
+        xdp: bool,
+        also: Also,
+    },
+}
+
+/// The further copies of a flood: by which devices, those from `turn` on with this VID instead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Also {
+    /// Does it go to whoever is there, even if that is one?
+    pub(super) flooded: bool,
+    count: u8,
+    turn: u8,
+    vid: Option<u16>,
+    ifindexes: [u32; COPIES - 1],
 }
 
 /// The memory: the kernel's maps, or a process's own.
@@ -128,7 +151,7 @@ impl Key {
     pub(super) fn outer(outer: &Outer, ifindex: u32) -> Key {
         let (dst, src) = (outer.dst.0, outer.src.0);
         let first = [dst[0], dst[1], dst[2], dst[3], dst[4], dst[5], src[0], src[1]];
-        let tag = outer.vid.map_or(0, |vid| 0x1000 | u64::from(vid));
+        let tag = u64::from(tag(outer.vid));
         let last = u64::from(u32::from_ne_bytes([src[2], src[3], src[4], src[5]]));
         Key { from: ifindex, words: [u64::from_ne_bytes(first), last | tag << 32, 0, 0, 0, 0] }
     }
@@ -152,8 +175,7 @@ impl Key {
         let [d @ .., s0, s1] = first;
         let [s2, s3, s4, s5] = last;
         let tag = (self.words[1] >> 32) as u16;
-        let vid = (tag & 0x1000 != 0).then_some(tag & 0xfff);
-        Outer { rx, vid, dst: Mac(d), src: Mac([s0, s1, s2, s3, s4, s5]) }
+        Outer { rx, vid: untag(tag), dst: Mac(d), src: Mac([s0, s1, s2, s3, s4, s5]) }
     }
 
     pub(super) fn read_inner(&self) -> Inner {
@@ -183,24 +205,63 @@ impl Key {
 }
 
 impl Content {
-    /// What a flow says is to be done.
-    pub(super) fn of(flow: &Flow, credit: u32, ifindex: u32, xdp: bool) -> Content {
+    /// What a flow says is to be done, with the devices of its copies.
+    pub(super) fn of(flow: &Flow, credit: u32, xdp: bool, ifindexes: &[u32; COPIES]) -> Content {
         let routed = flow.action.route.map_or(0, |_| if flow.counted.six == Some(true) { 6 } else { 4 });
         let (dst, src) = flow.action.route.unwrap_or((Mac::ZERO, Mac::ZERO));
         let (mtu, vid) = (flow.action.mtu, flow.action.vid);
-        Content::Decided { ifindex, mtu, vid, routed, dst: dst.0, src: src.0, credit, xdp }
+        let [ifindex, ifindexes @ ..] = *ifindexes;
+        let flooded = flow.deps.iter().flatten().any(|dep| matches!(dep, Dep::Members(_)));
+        let mut also = Also { flooded, vid, ifindexes, ..Also::default() };
+        for (_, other) in flow.action.copies().skip(1) {
+            if other == also.vid {
+                also.turn += u8::from(other == vid);
+            }
+            (also.vid, also.count) = (other, also.count + 1);
+        }
+        Content::Decided { ifindex, mtu, vid, routed, dst: dst.0, src: src.0, credit, xdp, also }
     }
 
     /// Is the same done? (By which count a flow waited no longer matters.)
     pub(super) fn is_same(self, other: &Content) -> bool {
         let plain = |content| match content {
-            Content::Decided { ifindex, mtu, vid, routed, dst, src, xdp, .. } => {
-                Content::Decided { ifindex, mtu, vid, routed, dst, src, credit: 0, xdp }
+            Content::Decided { ifindex, mtu, vid, routed, dst, src, xdp, also, .. } => {
+                Content::Decided { ifindex, mtu, vid, routed, dst, src, credit: 0, xdp, also }
             }
             deeper => deeper,
         };
         plain(self) == plain(*other)
     }
+}
+
+impl Also {
+    fn write(&self, depends: &Depends) {
+        if self.count > 0 {
+            debug_assert!(depends.count.load(Relaxed) as usize <= ALSO);
+            let words = [u32::from(self.turn) << 16 | u32::from(tag(self.vid))].into_iter().chain(self.ifindexes);
+            depends.on[ALSO..].iter().zip(words).for_each(|(on, word)| on.store(word, Relaxed));
+        }
+    }
+
+    fn read(count: u8, vid: Option<u16>, depends: &Depends) -> Also {
+        let mut words = depends.on[ALSO..].iter().map(|on| on.load(Relaxed));
+        let mut also = Also { count, vid, ..Also::default() };
+        if count > 0 {
+            let word = words.next().unwrap_or(0);
+            (also.turn, also.vid) = ((word >> 16) as u8, untag(word as u16));
+            also.ifindexes.iter_mut().zip(words).take(count.into()).for_each(|(to, from)| *to = from);
+        }
+        also
+    }
+}
+
+/// A VID and its mark in one word; 0: no tag.
+fn tag(vid: Option<u16>) -> u16 {
+    vid.map_or(0, |vid| 0x1000 | vid)
+}
+
+fn untag(tag: u16) -> Option<u16> {
+    (tag & 0x1000 != 0).then_some(tag & 0xfff)
 }
 
 impl Memory {
@@ -340,7 +401,7 @@ impl Slots {
             return None;
         }
         let key = self.key(at)?;
-        let [kind, waiting, routed, flags, xdp, ..] = slot.kind.load(Relaxed).to_ne_bytes();
+        let [kind, waiting, routed, flags, xdp, count, flooded, _] = slot.kind.load(Relaxed).to_ne_bytes();
         let content = match kind {
             LOOK_L3 => Content::Deeper { depth: Depth::L3, flags, id: slot.id.load(Relaxed) },
             LOOK_L4 => Content::Deeper { depth: Depth::L4, flags, id: slot.id.load(Relaxed) },
@@ -351,13 +412,13 @@ impl Slots {
                 macs.iter_mut().zip(&slot.macs).for_each(|(to, from)| *to = from.load(Relaxed).to_ne_bytes());
                 let mut both = macs.as_flattened().iter().copied();
                 let mut mac = || std::array::from_fn(|_| both.next().unwrap_or(0));
-                // The tag is one word with its mark.
-                let vid = (tag & 0x1000 != 0).then_some(tag & 0xfff);
+                let vid = untag(tag);
                 let (dst, src) = (mac(), mac());
                 // What is not routed leaves what was there before.
                 let (dst, src) = if routed == 0 { ([0; 6], [0; 6]) } else { (dst, src) };
                 let credit = slot.credit.load(Relaxed);
-                Content::Decided { ifindex, mtu, vid, routed, dst, src, credit, xdp: xdp != 0 }
+                let also = Also { flooded: flooded != 0, ..Also::read(count, vid, self.depends(at)) };
+                Content::Decided { ifindex, mtu, vid, routed, dst, src, credit, xdp: xdp != 0, also }
             }
             _ => return None,
         };
@@ -411,10 +472,11 @@ impl Slots {
                 slot.kind.store(u64::from_ne_bytes([kind, 0, 0, flags, 0, 0, 0, 0]), Relaxed);
                 slot.id.store(id, Relaxed);
             }
-            Content::Decided { ifindex, mtu, vid, routed, dst, src, credit, xdp } => {
-                let tag = vid.map_or(0, |vid| 0x1000 | vid);
-                slot.out.store(u64::from(ifindex) | u64::from(mtu) << 32 | u64::from(tag) << 48, Relaxed);
-                slot.kind.store(u64::from_ne_bytes([FORWARD, 1, routed, 0, u8::from(xdp), 0, 0, 0]), Relaxed);
+            Content::Decided { ifindex, mtu, vid, routed, dst, src, credit, xdp, also } => {
+                slot.out.store(u64::from(ifindex) | u64::from(mtu) << 32 | u64::from(tag(vid)) << 48, Relaxed);
+                let kind = [FORWARD, 1, routed, 0, u8::from(xdp), also.count, u8::from(also.flooded), 0];
+                slot.kind.store(u64::from_ne_bytes(kind), Relaxed);
+                also.write(depends);
                 slot.credit.store(credit, Relaxed);
                 let both = [dst, src].concat();
                 for (to, bytes) in slot.macs.iter().zip(both.as_chunks::<4>().0) {

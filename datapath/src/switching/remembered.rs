@@ -8,8 +8,8 @@ use crate::hops::word;
 use crate::io::flows::{Entry, FlowStats, Left, Refused};
 use crate::program::program;
 use crate::stats::{Counters, Run};
-use mona_wire::PortId;
 use mona_wire::eth::TAG;
+use mona_wire::{Mac, PortId};
 use nix::time::{ClockId, clock_gettime};
 use std::sync::atomic::Ordering::Release;
 use std::time::Duration;
@@ -112,12 +112,14 @@ impl Datapath {
             let Entry { outer, action, counted, .. } = entry;
             let run = |tag: Option<u16>| {
                 let tags = if tag.is_some() { frames * TAG as u64 } else { 0 };
-                Run { frames, bytes: bytes + tags, ..Run::default() }
+                let broadcast = if outer.dst == Mac::BROADCAST { frames } else { 0 };
+                let multicast = if outer.dst.is_group() { frames - broadcast } else { 0 };
+                Run { frames, bytes: bytes + tags, multicast, broadcast }
             };
-            let (rx, tx) = (run(outer.vid), run(action.vid));
+            let rx = run(outer.vid);
             counters.received(outer.rx, &rx, now);
             counters.admitted(counted.from, &rx);
-            counters.sent(action.to, Some(counted.to), &tx, now);
+            action.copies().for_each(|(to, vid)| counters.sent(to, Some(counted.to), &run(vid), now));
             counted.lines.iter().flatten().for_each(|line| counters.matched(*line, &rx));
             if let Some(six) = counted.six {
                 counters.routed((counted.from, counted.to, six), &rx, now);

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use std::fmt::Write;
 use std::sync::Arc;
 
-pub const VLANS: [u16; 3] = [10, 20, 30];
+/// The last has no router.
+pub const VLANS: [u16; 4] = [10, 20, 30, 40];
 const FOUR: [&str; 8] =
     ["10.0.10.2", "10.0.10.3", "10.0.20.2", "10.0.20.3", "10.0.30.2", "10.9.1.1", "10.9.1.2", "169.254.1.1"];
 const SIX: [&str; 6] =
@@ -39,9 +40,9 @@ pub fn packet() -> impl Strategy<Value = Packet> {
     let ethertype = prop::sample::select(vec![0x0800, 0x0800, 0x0800, 0x86dd, 0x86dd, 0x88b5, 0x0806, 0x0100]);
     let outer = (
         prop_oneof![4 => Just(1u8), 1 => 1u8..5],
-        prop::option::weighted(0.2, (prop::sample::select(vec![0u16, 10, 20, 30, 7]), 0u16..8)),
+        prop::option::weighted(0.2, (prop::sample::select(vec![0u16, 10, 20, 30, 40, 40, 7]), 0u16..8)),
         prop::option::weighted(0.2, 0usize..4),
-        prop_oneof![2 => Just(4usize), 1 => 0usize..5],
+        prop_oneof![3 => Just(4usize), 3 => 0usize..8],
         ethertype,
     );
     let inner = (
@@ -106,7 +107,7 @@ pub fn mixed(one: &Packet, other: &Packet, which: u32) -> Packet {
 
 impl Packet {
     pub fn bytes(&self) -> Vec<u8> {
-        let station = |at: usize| mac(["a", "b", "c", "d", "r"][at]).0;
+        let station = |at: usize| mac(["a", "b", "c", "d", "r", "*", "g", "y"][at]).0;
         let mut bytes = [station(self.dst), station(self.src)].concat();
         if let Some((vid, pcp)) = self.tag {
             bytes.extend([0x81, 0]);
@@ -205,7 +206,7 @@ pub fn rule() -> impl Strategy<Value = Rule> {
 pub fn switches() -> impl Strategy<Value = Switch> {
     let vlan = || prop::sample::select(VLANS.to_vec());
     let rare = || prop::bool::weighted(0.15);
-    let ports = prop::collection::vec((prop::option::weighted(0.25, vlan()), vlan(), rare(), rare(), rare()), 4);
+    let ports = prop::collection::vec((prop::option::weighted(0.25, vlan()), vlan(), [(); 4].map(|()| rare())), 4);
     let stations = prop::collection::vec((vlan(), 0usize..4, 1u8..5, rare()), 0..5);
     let svi = (prop::option::weighted(0.2, Just(200u16)), prop::option::weighted(0.2, any::<bool>()), rare(), rare());
     let svis = prop::collection::vec(svi, 3);
@@ -215,13 +216,18 @@ pub fn switches() -> impl Strategy<Value = Switch> {
     let sharing = (any::<bool>(), rare());
     (ports, stations, svis, (paths, paths6), lists, sharing).prop_map(
         |(ports, stations, svis, (paths, paths6), lists, (by_ports, label))| {
-            let mut text = "vlan 10 20 30\n".to_string();
-            for (at, (native, other, protected, no_learning, small)) in ports.iter().enumerate() {
+            let mut text = "vlan 10 20 30 40\n".to_string();
+            for (at, (native, other, [protected, no_learning, small, block])) in ports.iter().enumerate() {
                 let how = match native {
                     None => format!("access {}", [10, 20, 10, *other][at]),
-                    Some(native) => format!("trunk 10,20,{other} native {native}"),
+                    Some(native) => format!("trunk 10,20,40,{other} native {native}"),
                 };
-                let words = [(*protected, "protected"), (*no_learning, "no-learning"), (*small, "mtu 200")];
+                let words = [
+                    (*protected, "protected"),
+                    (*no_learning, "no-learning"),
+                    (*small, "mtu 200"),
+                    (*block, "block-unicast"),
+                ];
                 let words: Vec<_> = words.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
                 writeln!(text, "p{} {how} {}", at + 1, words.join(" ")).unwrap();
             }
@@ -239,7 +245,8 @@ pub fn switches() -> impl Strategy<Value = Switch> {
                 }
             }
             let mut known = std::collections::BTreeSet::new();
-            let usual = [(10, 0, 1), (20, 1, 2), (10, 2, 3), (30, 3, 4), (10, 3, 4), (20, 0, 4), (30, 1, 3)];
+            let usual =
+                [(10, 0, 1), (20, 1, 2), (10, 2, 3), (30, 3, 4), (10, 3, 4), (20, 0, 4), (30, 1, 3), (40, 0, 1)];
             let usual = usual.into_iter().map(|(vlan, station, port)| (vlan, station, port, false));
             for (vlan, station, port, fixed) in stations.into_iter().chain(usual) {
                 if known.insert((vlan, station)) {

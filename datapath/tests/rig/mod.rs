@@ -10,7 +10,7 @@ use mona_datapath::io::{Offload, RxFrame};
 use mona_datapath::offload::Leaving;
 use mona_datapath::program::program;
 use mona_datapath::{Recorder, Snapshot};
-use mona_wire::PortId;
+use mona_wire::{PortId, Tci};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -40,8 +40,8 @@ pub fn sh(line: &str) -> String {
 pub enum Fate {
     /// Userspace has to decide.
     Up(PortId, Vec<u8>, Offload),
-    /// The kernel sent it by this port.
-    Replayed(PortId, Vec<u8>, Offload),
+    /// The kernel sent it by these ports, ascending.
+    Replayed(Vec<(PortId, Vec<u8>, Offload)>),
 }
 
 /// Ports on cables, and what a switch knows.
@@ -99,20 +99,31 @@ impl Rig {
 
     /// The same of a frame that leaves something to be done.
     pub fn send_with(&mut self, line: &Line, offload: &Offload) -> Fate {
+        self.send_for(line, offload, 1)
+    }
+
+    /// The same of a frame of which so many copies leave if it is replayed. (Of those that are too many the next frame
+    /// hears.)
+    pub fn send_for(&mut self, line: &Line, offload: &Offload, count: usize) -> Fate {
         self.hosts[usize::from(line.rx.0) - 1].send_with(&line.bytes, offload).expect("sent");
         let end = Instant::now() + PATIENCE;
         let mut buffer = [0; 1 << 17];
+        let mut copies = Vec::new();
         while Instant::now() < end {
             if let Some(fate) = self.up() {
                 return fate;
             }
             for (host, port) in self.hosts.iter().zip(1..) {
-                if let Some((len, offload)) = host.receive_with(&mut buffer, Duration::ZERO).expect("a socket") {
-                    return Fate::Replayed(PortId(port), buffer[..len].to_vec(), offload);
+                while let Some((len, offload)) = host.receive_with(&mut buffer, Duration::ZERO).expect("a socket") {
+                    copies.push((PortId(port), buffer[..len].to_vec(), offload));
                 }
             }
+            if copies.len() >= count {
+                copies.sort_by_key(|copy| copy.0);
+                return Fate::Replayed(copies);
+            }
         }
-        panic!("{:x?} is lost", line.bytes);
+        panic!("{:x?} is lost: {} of {count} copies", line.bytes, copies.len());
     }
 
     /// Remembers what is decided about a frame, as control does.
@@ -125,17 +136,27 @@ impl Rig {
     }
 }
 
-/// What a frame is when the switch has sent it, if it goes to one port.
+/// What a frame is when the switch has sent it, if it goes anywhere.
 pub fn expected(snapshot: &Snapshot, line: &Line, offload: &Offload) -> Option<Fate> {
     let recorder = Recorder::trace(snapshot, line.rx, &line.bytes, offload);
-    let [(port, tag)] = recorder.sends[..] else { return None };
     let mut bytes = line.bytes.clone();
     if let Some((_, rewrite)) = recorder.rewrite {
         rewrite.apply(&mut bytes);
         bytes.truncate(rewrite.len as usize);
     }
-    let leaving = Leaving::new(&bytes, offload, tag).expect("a frame");
-    let mut sent = vec![0; leaving.len()];
-    leaving.write(&mut sent).expect("written");
-    Some(Fate::Replayed(port, sent, leaving.offload))
+    let copy = |(port, tag): &(PortId, Option<Tci>)| {
+        let leaving = Leaving::new(&bytes, offload, *tag).expect("a frame");
+        let mut sent = vec![0; leaving.len()];
+        leaving.write(&mut sent).expect("written");
+        (*port, sent, leaving.offload)
+    };
+    (!recorder.sends.is_empty()).then(|| Fate::Replayed(recorder.sends.iter().map(copy).collect()))
+}
+
+/// How many copies leave.
+pub fn copies(fate: &Option<Fate>) -> usize {
+    match fate {
+        Some(Fate::Replayed(copies)) => copies.len(),
+        _ => 1,
+    }
 }

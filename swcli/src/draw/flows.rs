@@ -71,6 +71,10 @@ fn draw_flow(flow: &FlowRow) -> Vec<String> {
         flow.bytes,
         flow.idle_secs
     )];
+    let also = flow.also.iter().map(|(to, vid)| to.short() + &vid.map_or(String::new(), |vid| format!(" tag {vid}")));
+    if !flow.also.is_empty() {
+        lines.push(format!("  and to {}", also.collect::<Vec<_>>().join(", ")));
+    }
     lines.extend(flow.matching.iter().map(|matching| format!("  matching {matching}")));
     lines
         .extend(flow.rewrite.iter().map(|(src, dst)| format!("  routed as {src} > {dst}, at most {} bytes", flow.mtu)));

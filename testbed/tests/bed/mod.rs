@@ -197,15 +197,22 @@ impl Bed {
 
     /// Ports by which a frame comes out.
     pub fn ports(&self, from: u16, frame: &[u8], expected: usize) -> Vec<u16> {
-        self.send(from, frame, expected).into_iter().map(|(port, _)| port).collect()
+        let mut ports: Vec<u16> = self.send(from, frame, expected).into_iter().map(|(port, _)| port).collect();
+        ports.sort();
+        ports
     }
 
     /// Sends frames made by `make` until the kernel forwards them.
     pub fn warm(&mut self, from: u16, to: u16, make: impl Fn(&mut Bed) -> Vec<u8>) {
+        self.warm_all(from, &[to], make);
+    }
+
+    /// The same of frames that go to several.
+    pub fn warm_all(&mut self, from: u16, to: &[u16], make: impl Fn(&mut Bed) -> Vec<u8>) {
         let before = self.hits(usize::from(from));
         let hit = wait(|| {
             let frame = make(self);
-            assert_eq!(self.ports(from, &frame, 1), [to], "every one arrives");
+            assert_eq!(self.ports(from, &frame, to.len()), to, "every one arrives");
             self.hits(usize::from(from)) > before
         });
         assert!(hit, "never remembered: {:?}\n{}", self.summary(), self.world.messages(&self.switch));

@@ -19,7 +19,8 @@ pub struct Left {
     outer: Outer,
     /// A frame of it.
     frame: Vec<u8>,
-    to: PortId,
+    /// The station it goes to is behind this port; a flood goes to none.
+    to: Option<PortId>,
     route: Option<(Mac, Mac)>,
 }
 
@@ -45,7 +46,7 @@ impl Left {
             None => (trace.vlan?, self.outer.dst),
         };
         let unknown = snapshot.fdb.lookup(vlan, mac).is_none();
-        unknown.then_some(Seen { vlan, mac, port: self.to, snapshot: snapshot.number })
+        self.to.filter(|_| unknown).map(|port| Seen { vlan, mac, port, snapshot: snapshot.number })
     }
 }
 
@@ -61,12 +62,12 @@ impl FlowTable {
         (0..self.slots.count())
             .filter_map(|at| {
                 let (key, content) = self.slots.left(at)?;
-                let Content::Decided { ifindex, routed, dst, src, .. } = content else { return None };
+                let Content::Decided { ifindex, routed, dst, src, also, .. } = content else { return None };
                 let (outer, inner) = match key.is_inner() {
                     true => (parents.get(&key.from)?.outer, Some(key.read_inner())),
                     false => (key.read_outer(*ports.get(&key.from)?), None),
                 };
-                let to = *ports.get(&ifindex)?;
+                let to = if also.flooded { None } else { Some(*ports.get(&ifindex)?) };
                 let route = (routed != 0).then_some((Mac(dst), Mac(src)));
                 let fresh = self.slots.is_fresh(at);
                 fresh.then(|| Left { at, outer, frame: frame(&outer, inner.as_ref()), to, route })
@@ -126,7 +127,6 @@ impl FlowTable {
 
     /// Is this what stands in the slot?
     fn same(&self, left: &Left, flow: &Flow, now: u64, parents: &mut HashMap<u32, Parent>) -> Option<Decided> {
-        let (way, to) = (self.way(flow.outer.rx).ok()?, self.way(flow.action.to).ok()?);
         let (key, content) = self.slots.left(left.at)?;
         let parent = if key.is_inner() {
             let parent = parents.get_mut(&key.from)?;
@@ -143,7 +143,7 @@ impl FlowTable {
         } else {
             return None;
         };
-        if flow.outer != left.outer || !content.is_same(&Content::of(flow, way.credit, to.ifindex, to.xdp)) {
+        if flow.outer != left.outer || !content.is_same(&self.content(flow).ok()?) {
             return None;
         }
         let parent = parent.map(|parent| {
