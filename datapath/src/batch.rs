@@ -96,33 +96,33 @@ impl Batch {
         self.matched.clear();
         // A bit for each frame to the router.
         let mut to_router = 0u64;
-        for (number, rx) in frames.iter().enumerate() {
-            if let Some(eth) = Eth::parse(rx.bytes())
-                && let Some(vlan) = supposed_vlan(snapshot, rx.rx, &eth)
-            {
-                snapshot.fdb.prefetch(vlan, eth.src);
-                match snapshot.vlan(vlan).and_then(|vlan| vlan.router.as_deref()) {
-                    Some(router) if router.mac.to_u64() == eth.dst.to_u64() => {
-                        to_router |= 1 << number;
-                        route::prefetch(snapshot, rx.bytes(), false);
-                    }
-                    _ => snapshot.fdb.prefetch(vlan, eth.dst),
+        let mut parsed = [None; BATCH];
+        for (number, (rx, parsed)) in frames.iter().zip(&mut parsed).enumerate() {
+            let Ok(mut frame) = Frame::parse(rx.bytes(), rx.len() as u32, &rx.offload) else { continue };
+            if let Some(vlan) = supposed_vlan(snapshot, rx.rx, &frame.eth) {
+                let fdb = &snapshot.fdb;
+                frame.homes = Some((vlan, [frame.eth.src, frame.eth.dst].map(|mac| fdb.prefetch(vlan, mac) as u32)));
+                if let Some(router) = snapshot.vlan(vlan).and_then(|vlan| vlan.router.as_deref())
+                    && router.mac.to_u64() == frame.eth.dst.to_u64()
+                {
+                    to_router |= 1 << number;
+                    route::prefetch(snapshot, rx.bytes(), false);
                 }
             }
+            *parsed = Some(frame);
         }
         // A route is two reads away: the first words have come meanwhile.
         while to_router != 0 {
             route::prefetch(snapshot, frames[to_router.trailing_zeros() as usize].bytes(), true);
             to_router &= to_router - 1;
         }
-        for (at, rx) in frames.iter().enumerate() {
+        for (at, (rx, frame)) in frames.iter().zip(&parsed).enumerate() {
             if self.sends.len().max(self.matched.len()) > SENDS {
                 return at;
             }
-            // Parsed again, not kept: a header in the cache is read faster than a copy of it written and read.
-            let frame = Frame::parse(rx.bytes(), rx.len() as u32, &rx.offload);
-            let mut out = OneFrame { batch: self, frame: at as u16, vlan: VlanId::DEFAULT, fragment: 0 };
-            if let Err(why) = frame.and_then(|frame| forward(snapshot, rx.rx, &frame, &mut out)) {
+            let mut out = OneFrame { batch: self, vlan: VlanId::DEFAULT, frame: at as u16, fragment: 0 };
+            let frame = frame.as_ref().ok_or(Drop::Malformed);
+            if let Err(why) = frame.and_then(|frame| forward(snapshot, rx.rx, frame, &mut out)) {
                 out.dropped(why);
             }
         }
@@ -150,8 +150,9 @@ fn supposed_vlan(snapshot: &Snapshot, rx: PortId, eth: &Eth) -> Option<VlanId> {
 /// The batch while one of its frames is decided.
 struct OneFrame<'a> {
     batch: &'a mut Batch,
-    frame: u16,
     vlan: VlanId,
+    // Between those that every copy takes: what is written in two is not read in one.
+    frame: u16,
     fragment: u16,
 }
 

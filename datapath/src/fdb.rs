@@ -98,20 +98,27 @@ impl Fdb {
     /// Workers: where is it? (`None` = unknown.)
     #[inline(always)]
     pub fn lookup(&self, vlan: VlanId, mac: Mac) -> Option<Station> {
+        self.lookup_at(self.home(key_of(vlan, mac)), vlan, mac)
+    }
+
+    /// The same for who knows by [`Fdb::prefetch`] where the station would be.
+    #[inline(always)]
+    pub fn lookup_at(&self, home: usize, vlan: VlanId, mac: Mac) -> Option<Station> {
         let key = key_of(vlan, mac);
-        let home = self.home(key);
         let bucket = &self.buckets[home];
-        let found = match bucket.slot_of(key).and_then(|slot| slot.value_for(key)) {
+        let found = match bucket.likely(key).value_for(key) {
             None if passed(bucket) > 0 => self.find_from(self.after(home), key).map(|(_, value)| value),
             found => found,
         };
         found.map(|value| station(vlan, mac, value))
     }
 
-    /// Workers: asks the cache for the line a later [`Fdb::lookup`] will read.
-    #[inline]
-    pub fn prefetch(&self, vlan: VlanId, mac: Mac) {
-        prefetch(&self.buckets[self.home(key_of(vlan, mac))]);
+    /// Workers: asks the cache for the line a later lookup will read, and says which it is.
+    #[inline(always)]
+    pub fn prefetch(&self, vlan: VlanId, mac: Mac) -> usize {
+        let home = self.home(key_of(vlan, mac));
+        prefetch(&self.buckets[home]);
+        home
     }
 
     /// Workers: a frame from the station was seen in this epoch (one relaxed write per epoch and station).
@@ -119,16 +126,16 @@ impl Fdb {
     pub fn touch(&self, station: &Station) {
         let epoch = self.epoch();
         if station.epoch != epoch {
-            self.stamp(station, epoch);
+            self.stamp(*station, epoch);
         }
     }
 
     /// Replaces the epoch only if everything else is as the worker saw it: control's change of the slot is never undone.
     #[cold]
-    fn stamp(&self, station: &Station, epoch: u16) {
+    fn stamp(&self, station: Station, epoch: u16) {
         let key = key_of(station.vlan, station.mac);
         if let Some((slot, value)) = self.find(key)
-            && station_of(key, value) == *station
+            && station_of(key, value) == station
         {
             // Who is second has nothing to add. A relaxed read-modify-write keeps the writer's release sequence alive.
             let _ = slot.value.compare_exchange(value, value & !0xffff | u64::from(epoch), Relaxed, Relaxed);
@@ -283,13 +290,17 @@ impl Fdb {
 }
 
 impl Bucket {
-    /// The slot with this key. All four are compared without a branch: in which one a station lies is chance, and a
-    /// branch on it would be guessed wrong every other time.
-    #[inline(always)]
+    /// The slot with this key, if there is one.
     fn slot_of(&self, key: u64) -> Option<&Slot> {
-        let equal = |at: usize| u32::from(self.0[at].key.load(Relaxed) & KEY == key) << at;
-        let which = equal(0) | equal(1) | equal(2) | equal(3);
-        if which == 0 { None } else { Some(&self.0[which.trailing_zeros() as usize % SLOTS]) }
+        self.0.iter().find(|slot| slot.key.load(Relaxed) & KEY == key)
+    }
+
+    /// The slot that has this key if any has. All are compared without a branch: in which one a station lies is chance, and
+    /// a branch on it would be guessed wrong every other time.
+    #[inline(always)]
+    fn likely(&self, key: u64) -> &Slot {
+        let equal = |at: usize| usize::from(self.0[at].key.load(Relaxed) & KEY == key) * at;
+        &self.0[(equal(1) | equal(2) | equal(3)) % SLOTS]
     }
 }
 

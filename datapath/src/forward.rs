@@ -25,11 +25,13 @@ pub struct Frame<'a> {
     pub eth: Eth,
     /// Bytes behind the Ethernet header and the tag, what an MTU limits; of a super-frame, those of a segment.
     pub payload: u32,
+    /// Where its stations would be, if somebody has looked: in which VLAN, the source, the destination.
+    pub(crate) homes: Option<(VlanId, [u32; 2])>,
 }
 
 /// Decides what becomes of one frame.
 #[inline(always)]
-pub fn forward(snapshot: &Snapshot, rx: PortId, frame: &Frame<'_>, out: &mut impl Out) -> Result<(), Drop> {
+pub fn forward<'a>(snapshot: &'a Snapshot, rx: PortId, frame: &'a Frame<'a>, out: &mut impl Out) -> Result<(), Drop> {
     let port = snapshot.port(rx).filter(|port| port.up).ok_or(Drop::PortDown)?;
     frame.check(port)?;
     if frame.eth.dst.is_reserved() {
@@ -39,16 +41,16 @@ pub fn forward(snapshot: &Snapshot, rx: PortId, frame: &Frame<'_>, out: &mut imp
     }
     let (id, vlan) = admit(snapshot, rx, port, frame.eth.tag, out)?;
     pass(&port.acl_in, Stage::PortIn(rx), id, frame, out)?;
-    let way = Way { snapshot, rx, protected: port.protected, id, vlan, frame: *frame };
+    let way = Way { snapshot, rx, protected: port.protected, id, vlan, frame };
     way.learn(port, out);
     // What the switch's own netdevs send, Linux has routed.
     if let Some(router) = vlan.router.as_deref().filter(|_| !port.host) {
-        // Read again there: with its address taken, the frame would not live in registers here.
         if frame.eth.dst.to_u64() == router.mac.to_u64() {
-            return route(Arrival { snapshot, rx, id, vlan, bytes: frame.bytes, payload: frame.payload }, router, out);
+            // Protected ports are protected from each other, not from the router.
+            return route(Way { protected: false, ..way }, router, out);
         }
         if frame.eth.dst.is_group() && matches!(frame.eth.ethertype, ARP | IPV6) {
-            hear(id, frame.bytes, out);
+            hear(id, frame, out);
         }
     }
     way.bridge(out)
@@ -69,12 +71,12 @@ impl<'a> Frame<'a> {
             Some(gso) => len.min(header_len(bytes, offload, &gso) + u32::from(gso.size)),
             None => len,
         };
-        Ok(Frame { bytes, eth, payload: len.saturating_sub(eth.len() as u32) })
+        Ok(Frame { bytes, eth, payload: len.saturating_sub(eth.len() as u32), homes: None })
     }
 
     /// What no port takes (802.1D-2004 7.8: only individual addresses are stations) and what this one is too small for.
     #[inline(always)]
-    fn check(self, port: &Port) -> Result<(), Drop> {
+    fn check(&self, port: &Port) -> Result<(), Drop> {
         // As a number: bytes compared one by one would be kept one by one.
         match self.eth.src.to_u64() {
             0 => Err(Drop::SourceZero),
@@ -114,15 +116,15 @@ pub(crate) struct Way<'a> {
     protected: bool,
     pub(crate) id: VlanId,
     vlan: &'a Vlan,
-    pub(crate) frame: Frame<'a>,
+    pub(crate) frame: &'a Frame<'a>,
 }
 
 impl<'a> Way<'a> {
     /// Of a frame that the router sends in the VLAN: as if it came from the router's own port there.
     #[inline(always)]
-    pub(crate) fn from_router(snapshot: &'a Snapshot, id: VlanId, vlan: &'a Vlan, frame: &Frame<'a>) -> Way<'a> {
+    pub(crate) fn from_router(snapshot: &'a Snapshot, id: VlanId, vlan: &'a Vlan, frame: &'a Frame<'a>) -> Way<'a> {
         let rx = vlan.router.as_ref().and_then(|router| router.host).unwrap_or(PortId::SELF);
-        Way { snapshot, rx, protected: false, id, vlan, frame: *frame }
+        Way { snapshot, rx, protected: false, id, vlan, frame }
     }
 
     /// The source is known here, or control is told (802.1Q-2018 8.7).
@@ -136,7 +138,7 @@ impl<'a> Way<'a> {
         if !self.vlan.learn.contains(rx) {
             return out.note(Note::NotLearned(NotLearned::Vlan));
         }
-        let from = match snapshot.fdb.lookup(id, mac) {
+        let from = match self.station(mac, 0) {
             Some(known) if known.port == rx => {
                 out.known(&snapshot.fdb, &known);
                 return out.note(Note::Known);
@@ -147,6 +149,15 @@ impl<'a> Way<'a> {
         };
         out.note(Note::Learn(from));
         out.seen(Seen { vlan: id, mac, port: rx, snapshot: snapshot.number });
+    }
+
+    #[inline(always)]
+    fn station(self, mac: Mac, which: usize) -> Option<Station> {
+        let fdb = &self.snapshot.fdb;
+        match self.frame.homes {
+            Some((vlan, homes)) if vlan == self.id => fdb.lookup_at(homes[which] as usize, self.id, mac),
+            _ => fdb.lookup(self.id, mac),
+        }
     }
 
     /// To the netdev of the router's interface.
@@ -169,7 +180,7 @@ impl<'a> Way<'a> {
             group if group.is_group() => {
                 self.flood(if group == Mac::BROADCAST { Flood::Broadcast } else { Flood::Multicast }, out)
             }
-            mac => match self.snapshot.fdb.lookup(self.id, mac) {
+            mac => match self.station(mac, 1) {
                 Some(station) => self.to(station, out),
                 None => self.flood(Flood::UnknownUnicast, out),
             },
@@ -234,40 +245,18 @@ impl<'a> Way<'a> {
         if port.host && flood.is_some() {
             // To the router among others: what is for it alone was asked on its way there.
             let acl_in = self.vlan.router.as_deref().map_or(&None, |router| &router.acl_in);
-            pass(acl_in, Stage::RouterIn(self.id), self.id, &self.frame, out)?;
+            pass(acl_in, Stage::RouterIn(self.id), self.id, self.frame, out)?;
         }
-        pass(&port.acl_out, Stage::PortOut(to), self.id, &self.frame, out)?;
+        pass(&port.acl_out, Stage::PortOut(to), self.id, self.frame, out)?;
         let tag = self.frame.eth.tag.unwrap_or(Tci(0)).with_vid(self.vlan.vid);
         Ok((!self.vlan.untagged.contains(to)).then_some(tag))
     }
 }
 
-/// A frame in a VLAN with a router, before anything of it is known there.
-#[derive(Clone, Copy)]
-pub(crate) struct Arrival<'a> {
-    snapshot: &'a Snapshot,
-    rx: PortId,
-    id: VlanId,
-    vlan: &'a Vlan,
-    pub(crate) bytes: &'a [u8],
-    payload: u32,
-}
-
-impl<'a> Arrival<'a> {
-    /// As an admitted frame with this header. Protected ports are protected from each other, not from the router.
-    #[inline(always)]
-    pub(crate) fn way(self, eth: Eth) -> Way<'a> {
-        let Arrival { snapshot, rx, id, vlan, bytes, payload } = self;
-        Way { snapshot, rx, protected: false, id, vlan, frame: Frame { bytes, eth, payload } }
-    }
-}
-
 /// Control hears ARP and neighbour discovery that everybody gets, to answer for and to learn from.
 #[inline(never)]
-fn hear(id: VlanId, bytes: &[u8], out: &mut impl Out) {
-    let Some(eth) = Eth::parse(bytes) else { return };
-    let frame = Frame { bytes, eth, payload: bytes.len() as u32 };
-    if eth.ethertype == ARP || six::read(&frame).is_ok_and(|(packet, ..)| packet.is_discovery(bytes)) {
+fn hear(id: VlanId, frame: &Frame<'_>, out: &mut impl Out) {
+    if frame.eth.ethertype == ARP || six::read(frame).is_ok_and(|(packet, ..)| packet.is_discovery(frame.bytes)) {
         out.tell(id, Told::Neighbour);
     }
 }

@@ -7,7 +7,7 @@
 use crate::Drop;
 use crate::acl::{Stage, pass};
 use crate::flow::{Depth, Looked};
-use crate::forward::{Arrival, Frame, Way};
+use crate::forward::{Frame, Way};
 use crate::hops::{Leaf, Step, address, word};
 use crate::offload::MIN_FRAME;
 use crate::out::{Note, Out, ToHost, Told};
@@ -21,20 +21,18 @@ use std::net::IpAddr;
 
 /// What becomes of a frame to the router.
 #[inline(never)]
-pub(crate) fn route(arrival: Arrival<'_>, router: &RouterInterface, out: &mut impl Out) -> Result<(), Drop> {
-    let Some(eth) = Eth::parse(arrival.bytes) else { return Err(Drop::Malformed) };
-    let way = arrival.way(eth);
+pub(crate) fn route(way: Way<'_>, router: &RouterInterface, out: &mut impl Out) -> Result<(), Drop> {
     let (tables, sharing) = (&way.snapshot.routing, way.snapshot.load_sharing);
     out.looked(Looked { depth: Depth::L3, flags: false });
-    pass(&router.acl_in, Stage::RouterIn(way.id), way.id, &way.frame, out)?;
+    pass(&router.acl_in, Stage::RouterIn(way.id), way.id, way.frame, out)?;
     let (packet, leaf, miss) = match way.frame.eth.ethertype {
         IPV4 if router.routes4 => {
-            let (packet, source, destination) = four::read(&way.frame)?;
+            let (packet, source, destination) = four::read(way.frame)?;
             out.note(Note::Routed);
             if four::check(source, destination, router.strict)? == four::Scope::Link {
                 return way.to_host(router, ToHost::LinkScope, out);
             }
-            packet.check_options(&way.frame, router.options)?;
+            packet.check_options(way.frame, router.options)?;
             if let Some(urpf) = router.urpf4 {
                 // RFC 1812 5.3.8: silently.
                 verify(&way, tables.lpm4.lookup(source), urpf, out)?;
@@ -42,7 +40,7 @@ pub(crate) fn route(arrival: Arrival<'_>, router: &RouterInterface, out: &mut im
             (packet, tables.lpm4.lookup(destination), Drop::LpmMiss4)
         }
         IPV6 if router.routes6 => {
-            let (packet, source, destination) = six::read(&way.frame)?;
+            let (packet, source, destination) = six::read(way.frame)?;
             out.note(Note::Routed);
             if six::check(source, destination)? == six::Scope::Link {
                 if packet.is_discovery(way.frame.bytes) {
@@ -70,7 +68,7 @@ pub(crate) fn route(arrival: Arrival<'_>, router: &RouterInterface, out: &mut im
                 out.beyond();
             }
             out.looked(Looked { depth: if sharing.ports { Depth::L4 } else { Depth::L3 }, flags: false });
-            packet.flow(&way.frame, sharing)
+            packet.flow(way.frame, sharing)
         }),
         None => None,
     };
@@ -110,7 +108,7 @@ fn onward(
     out: &mut impl Out,
 ) -> Result<(), Drop> {
     let (vlan, leaving) = interface(way.snapshot, id, packet.six)?;
-    pass(&leaving.acl_out, Stage::RouterOut(id), way.id, &way.frame, out)?;
+    pass(&leaving.acl_out, Stage::RouterOut(id), way.id, way.frame, out)?;
     let next = gateway.unwrap_or(packet.destination);
     out.note(Note::NextHop(id, address(next)));
     let fragment = packet.fragment(leaving)?;
@@ -131,7 +129,7 @@ fn broadcast(way: Way<'_>, packet: &Packet, id: VlanId, out: &mut impl Out) -> R
     if !leaving.directed_broadcast {
         return Err(Drop::DirectedBroadcast);
     }
-    pass(&leaving.acl_out, Stage::RouterOut(id), way.id, &way.frame, out)?;
+    pass(&leaving.acl_out, Stage::RouterOut(id), way.id, way.frame, out)?;
     let fragment = packet.fragment(leaving)?;
     leave(way, packet, id, vlan, leaving, Mac::BROADCAST, fragment, out)
 }
@@ -160,7 +158,7 @@ fn leave(
         packet.length
     };
     let eth = Eth { dst, src: leaving.mac, tag, ethertype };
-    let frame = Frame { bytes: way.frame.bytes, eth, payload };
+    let frame = Frame { bytes: way.frame.bytes, eth, payload, homes: None };
     Way::from_router(way.snapshot, id, vlan, &frame).bridge(out)
 }
 

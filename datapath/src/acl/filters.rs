@@ -55,11 +55,7 @@ pub(crate) fn pass(
 ) -> Result<(), Drop> {
     match filters {
         None => Ok(()),
-        Some(filters) => {
-            // A copy, so that the frame itself need not have an address: it lives in registers.
-            let frame = *frame;
-            filters.decide(stage, vlan, &frame, out)
-        }
+        Some(filters) => filters.decide(stage, vlan, frame, out),
     }
 }
 
