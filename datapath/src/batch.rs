@@ -1,9 +1,10 @@
 //! The out that sends: the decisions about up to [`BATCH`] frames, gathered for the worker that carries them out.
 //!
 //! Two passes: the first reads every header and asks the cache for the stations it will look up, the second decides. So
-//! the memory of one frame's stations arrives while the other headers are read.
+//! the memory of one frame's stations arrives while the other headers are read. What the first has found out, the second
+//! does not find out again.
 
-use crate::forward::{Frame, forward};
+use crate::forward::{Foreseen, Frame, forward};
 use crate::io::RxFrame;
 use crate::out::{Out, Seen, Told};
 use crate::rewrite::Rewrite;
@@ -99,9 +100,10 @@ impl Batch {
         let mut parsed = [None; BATCH];
         for (number, (rx, parsed)) in frames.iter().zip(&mut parsed).enumerate() {
             let Ok(mut frame) = Frame::parse(rx.bytes(), rx.len() as u32, &rx.offload) else { continue };
-            if let Some(vlan) = supposed_vlan(snapshot, rx.rx, &frame.eth) {
-                let fdb = &snapshot.fdb;
-                frame.homes = Some((vlan, [frame.eth.src, frame.eth.dst].map(|mac| fdb.prefetch(vlan, mac) as u32)));
+            if let Some(vlan) = meant_for(snapshot, rx.rx, &frame.eth) {
+                let (src, dst) =
+                    (snapshot.fdb.prefetch(vlan, frame.eth.src), snapshot.fdb.prefetch(vlan, frame.eth.dst));
+                frame.foreseen = Some(Foreseen { vlan, src, dst });
                 if let Some(router) = snapshot.vlan(vlan).and_then(|vlan| vlan.router.as_deref())
                     && router.mac.to_u64() == frame.eth.dst.to_u64()
                 {
@@ -141,9 +143,9 @@ impl Batch {
     }
 }
 
-/// The VLAN the frame will be in, if it may enter at all: good enough to prefetch by.
+/// The VLAN the frame will be in, if it may enter at all.
 #[inline(always)]
-fn supposed_vlan(snapshot: &Snapshot, rx: PortId, eth: &Eth) -> Option<VlanId> {
+fn meant_for(snapshot: &Snapshot, rx: PortId, eth: &Eth) -> Option<VlanId> {
     snapshot.port(rx)?.vlan_of(eth.tag).ok()
 }
 
@@ -151,9 +153,10 @@ fn supposed_vlan(snapshot: &Snapshot, rx: PortId, eth: &Eth) -> Option<VlanId> {
 struct OneFrame<'a> {
     batch: &'a mut Batch,
     vlan: VlanId,
-    // Between those that every copy takes: what is written in two is not read in one.
     frame: u16,
-    fragment: u16,
+    // As wide as it is, and not beside the VLAN: two that are copied as one word right after each was written make the
+    // processor wait.
+    fragment: u32,
 }
 
 impl OneFrame<'_> {
@@ -191,7 +194,7 @@ impl Out for OneFrame<'_> {
     #[inline(always)]
     fn rewrite(&mut self, vlan: VlanId, rewrite: Rewrite) {
         self.batch.routed.push(Routed { frame: self.frame, from: self.vlan, to: vlan, rewrite });
-        (self.vlan, self.fragment) = (vlan, rewrite.fragment);
+        (self.vlan, self.fragment) = (vlan, rewrite.fragment.into());
     }
 
     #[inline(always)]
@@ -209,6 +212,6 @@ impl Out for OneFrame<'_> {
 
     #[inline(always)]
     fn send(&mut self, port: PortId, tag: Option<Tci>) {
-        self.batch.sends.push(Send { frame: self.frame, port, vlan: self.vlan, tag, fragment: self.fragment });
+        self.batch.sends.push(Send { frame: self.frame, port, vlan: self.vlan, tag, fragment: self.fragment as u16 });
     }
 }

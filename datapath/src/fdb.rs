@@ -98,13 +98,13 @@ impl Fdb {
     /// Workers: where is it? (`None` = unknown.)
     #[inline(always)]
     pub fn lookup(&self, vlan: VlanId, mac: Mac) -> Option<Station> {
-        self.lookup_at(self.home(key_of(vlan, mac)), vlan, mac)
+        self.lookup_at(self.home(key_of(vlan, mac)) as u32, vlan, mac)
     }
 
     /// The same for who knows by [`Fdb::prefetch`] where the station would be.
     #[inline(always)]
-    pub fn lookup_at(&self, home: usize, vlan: VlanId, mac: Mac) -> Option<Station> {
-        let key = key_of(vlan, mac);
+    pub fn lookup_at(&self, home: u32, vlan: VlanId, mac: Mac) -> Option<Station> {
+        let (key, home) = (key_of(vlan, mac), home as usize);
         let bucket = &self.buckets[home];
         let found = match bucket.likely(key).value_for(key) {
             None if passed(bucket) > 0 => self.find_from(self.after(home), key).map(|(_, value)| value),
@@ -115,10 +115,10 @@ impl Fdb {
 
     /// Workers: asks the cache for the line a later lookup will read, and says which it is.
     #[inline(always)]
-    pub fn prefetch(&self, vlan: VlanId, mac: Mac) -> usize {
+    pub fn prefetch(&self, vlan: VlanId, mac: Mac) -> u32 {
         let home = self.home(key_of(vlan, mac));
         prefetch(&self.buckets[home]);
-        home
+        home as u32
     }
 
     /// Workers: a frame from the station was seen in this epoch (one relaxed write per epoch and station).
@@ -126,16 +126,19 @@ impl Fdb {
     pub fn touch(&self, station: &Station) {
         let epoch = self.epoch();
         if station.epoch != epoch {
-            self.stamp(*station, epoch);
+            self.stamp(
+                key_of(station.vlan, station.mac),
+                value_of(0, station.port, station.origin, station.epoch),
+                epoch,
+            );
         }
     }
 
-    /// Replaces the epoch only if everything else is as the worker saw it: control's change of the slot is never undone.
+    /// Replaces the epoch only if everything else is as the worker `saw` it: control's change of the slot is never undone.
     #[cold]
-    fn stamp(&self, station: Station, epoch: u16) {
-        let key = key_of(station.vlan, station.mac);
+    fn stamp(&self, key: u64, saw: u64, epoch: u16) {
         if let Some((slot, value)) = self.find(key)
-            && station_of(key, value) == station
+            && value & !(u64::MAX << VERSION) == saw
         {
             // Who is second has nothing to add. A relaxed read-modify-write keeps the writer's release sequence alive.
             let _ = slot.value.compare_exchange(value, value & !0xffff | u64::from(epoch), Relaxed, Relaxed);

@@ -25,8 +25,19 @@ pub struct Frame<'a> {
     pub eth: Eth,
     /// Bytes behind the Ethernet header and the tag, what an MTU limits; of a super-frame, those of a segment.
     pub payload: u32,
-    /// Where its stations would be, if somebody has looked: in which VLAN, the source, the destination.
-    pub(crate) homes: Option<(VlanId, [u32; 2])>,
+    /// What a batch found out beforehand, where it was made for one.
+    pub(crate) foreseen: Option<Foreseen>,
+}
+
+/// What a batch knows of a frame before it decides, by the same snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Foreseen {
+    /// The VLAN it is meant for, by port and tag.
+    pub(crate) vlan: VlanId,
+    /// Where its source would be in the table of stations.
+    pub(crate) src: u32,
+    /// Where its destination would be.
+    pub(crate) dst: u32,
 }
 
 /// Decides what becomes of one frame.
@@ -39,7 +50,7 @@ pub fn forward<'a>(snapshot: &'a Snapshot, rx: PortId, frame: &'a Frame<'a>, out
         out.send(PortId::SELF, frame.eth.tag);
         return Ok(());
     }
-    let (id, vlan) = admit(snapshot, rx, port, frame.eth.tag, out)?;
+    let (id, vlan) = admit(snapshot, rx, port, frame, out)?;
     pass(&port.acl_in, Stage::PortIn(rx), id, frame, out)?;
     let way = Way { snapshot, rx, protected: port.protected, id, vlan, frame };
     way.learn(port, out);
@@ -71,7 +82,7 @@ impl<'a> Frame<'a> {
             Some(gso) => len.min(header_len(bytes, offload, &gso) + u32::from(gso.size)),
             None => len,
         };
-        Ok(Frame { bytes, eth, payload: len.saturating_sub(eth.len() as u32), homes: None })
+        Ok(Frame { bytes, eth, payload: len.saturating_sub(eth.len() as u32), foreseen: None })
     }
 
     /// What no port takes (802.1D-2004 7.8: only individual addresses are stations) and what this one is too small for.
@@ -93,11 +104,14 @@ fn admit<'a>(
     snapshot: &'a Snapshot,
     rx: PortId,
     port: &Port,
-    tag: Option<Tci>,
+    frame: &Frame<'_>,
     out: &mut impl Out,
 ) -> Result<(VlanId, &'a Vlan), Drop> {
-    let id = port.vlan_of(tag)?;
-    let why = match tag.map(Tci::vid) {
+    let id = match frame.foreseen {
+        Some(foreseen) => foreseen.vlan,
+        None => port.vlan_of(frame.eth.tag)?,
+    };
+    let why = match frame.eth.tag.map(Tci::vid) {
         None => Classified::Untagged,
         Some(0) => Classified::PriorityTag,
         Some(_) => Classified::Tag,
@@ -108,7 +122,7 @@ fn admit<'a>(
     Ok((id, vlan))
 }
 
-/// An admitted frame: where it came in, and the VLAN it is in. (By value everywhere: so it lives in registers.)
+/// An admitted frame: where it came in, and the VLAN it is in.
 #[derive(Clone, Copy)]
 pub(crate) struct Way<'a> {
     pub(crate) snapshot: &'a Snapshot,
@@ -138,7 +152,7 @@ impl<'a> Way<'a> {
         if !self.vlan.learn.contains(rx) {
             return out.note(Note::NotLearned(NotLearned::Vlan));
         }
-        let from = match self.station(mac, 0) {
+        let from = match self.station(mac, |foreseen| foreseen.src) {
             Some(known) if known.port == rx => {
                 out.known(&snapshot.fdb, &known);
                 return out.note(Note::Known);
@@ -151,12 +165,13 @@ impl<'a> Way<'a> {
         out.seen(Seen { vlan: id, mac, port: rx, snapshot: snapshot.number });
     }
 
+    /// Who has this address here; `home` is which of the foreseen places is his.
     #[inline(always)]
-    fn station(self, mac: Mac, which: usize) -> Option<Station> {
+    fn station(self, mac: Mac, home: impl Fn(Foreseen) -> u32) -> Option<Station> {
         let fdb = &self.snapshot.fdb;
-        match self.frame.homes {
-            Some((vlan, homes)) if vlan == self.id => fdb.lookup_at(homes[which] as usize, self.id, mac),
-            _ => fdb.lookup(self.id, mac),
+        match self.frame.foreseen {
+            Some(foreseen) => fdb.lookup_at(home(foreseen), self.id, mac),
+            None => fdb.lookup(self.id, mac),
         }
     }
 
@@ -180,7 +195,7 @@ impl<'a> Way<'a> {
             group if group.is_group() => {
                 self.flood(if group == Mac::BROADCAST { Flood::Broadcast } else { Flood::Multicast }, out)
             }
-            mac => match self.station(mac, 1) {
+            mac => match self.station(mac, |foreseen| foreseen.dst) {
                 Some(station) => self.to(station, out),
                 None => self.flood(Flood::UnknownUnicast, out),
             },

@@ -158,7 +158,7 @@ fn leave(
         packet.length
     };
     let eth = Eth { dst, src: leaving.mac, tag, ethertype };
-    let frame = Frame { bytes: way.frame.bytes, eth, payload, homes: None };
+    let frame = Frame { bytes: way.frame.bytes, eth, payload, foreseen: None };
     Way::from_router(way.snapshot, id, vlan, &frame).bridge(out)
 }
 
