@@ -5,25 +5,23 @@
 //! what its predecessor left and nobody notices. Netdevs are known as ours by their alias, addresses and routes by their
 //! protocol number; nothing else is touched.
 
-use crate::import::{Key, PROTOCOL};
+mod messages;
+mod present;
+
+use crate::import::Key;
 use crate::input::{HostLink, HostPlan};
 use crate::request::Requests;
 use crate::rtmsg::Hop;
 use crate::sysctl::{self, Settings};
 use ipnet::IpNet;
-use mona_wire::Mac;
+use messages::{address_message, pair, route_message};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
-use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteNextHopFlags,
-    RouteProtocol, RouteScope, RouteType, RouteVia,
-};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage as Message};
+use netlink_packet_route::RouteNetlinkMessage as Message;
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkMessage};
 use nix::errno::Errno;
+use present::{Address, Netdev, addresses, netdevs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,27 +43,6 @@ pub struct Host {
     given: BTreeSet<Key>,
     /// What is wrong, and was said.
     wrong: BTreeSet<String>,
-}
-
-/// A netdev as it is.
-struct Netdev {
-    index: u32,
-    alias: String,
-    kind: Option<InfoKind>,
-    /// Index of the other end, if that is in this namespace.
-    peer: Option<u32>,
-    up: bool,
-    mtu: u32,
-    mac: Option<Mac>,
-}
-
-/// An address as it is.
-struct Address {
-    net: IpNet,
-    /// It is of this program's making.
-    ours: bool,
-    /// Somebody else has it.
-    duplicate: bool,
 }
 
 /// What following the plan came to.
@@ -387,143 +364,4 @@ fn carry_out(requests: &mut Requests, batch: Batch, wrong: &mut Vec<String>) -> 
         }
     }
     Ok(())
-}
-
-/// A veth pair, the near end down and the far end up.
-fn pair(name: &str, link: &HostLink) -> LinkMessage {
-    let mut far = LinkMessage::default();
-    // Up only later: one end of a pair cannot be opened before there is the other.
-    far.attributes = vec![LinkAttribute::IfName(link.peer.clone()), LinkAttribute::Mtu(link.mtu)];
-    let mut near = LinkMessage::default();
-    near.attributes = vec![
-        LinkAttribute::IfName(name.into()),
-        LinkAttribute::Mtu(link.mtu),
-        LinkAttribute::Address(link.mac.0.to_vec()),
-        LinkAttribute::LinkInfo(vec![
-            LinkInfo::Kind(InfoKind::Veth),
-            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(far))),
-        ]),
-    ];
-    near
-}
-
-fn address_message(index: u32, net: IpNet, no_dad: bool) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.index = index;
-    message.header.prefix_len = net.prefix_len();
-    message.header.family = family(net.addr());
-    message.attributes = vec![
-        AddressAttribute::Local(net.addr()),
-        AddressAttribute::Address(net.addr()),
-        AddressAttribute::Protocol(PROTOCOL.into()),
-    ];
-    match net {
-        IpNet::V4(net) if net.prefix_len() < 31 => {
-            message.attributes.push(AddressAttribute::Broadcast(net.broadcast()));
-        }
-        IpNet::V6(_) if no_dad => message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad)),
-        _ => {}
-    }
-    message
-}
-
-fn route_message((prefix, metric): Key, hops: &[Hop]) -> RouteMessage {
-    let four = prefix.addr().is_ipv4();
-    let gateway = |hop: &Hop| match hop.gateway {
-        Some(IpAddr::V6(gateway)) if four => Some(RouteAttribute::Via(RouteVia::Inet6(gateway))),
-        gateway => gateway.map(|gateway| RouteAttribute::Gateway(RouteAddress::from(gateway))),
-    };
-    let mut message = RouteMessage::default();
-    message.header.address_family = family(prefix.addr());
-    message.header.destination_prefix_length = prefix.prefix_len();
-    message.header.table = RouteHeader::RT_TABLE_MAIN;
-    message.header.protocol = RouteProtocol::from(PROTOCOL);
-    message.header.scope =
-        if hops.iter().any(|hop| hop.gateway.is_none()) && four { RouteScope::Link } else { RouteScope::Universe };
-    message.header.kind = if hops.is_empty() { RouteType::BlackHole } else { RouteType::Unicast };
-    message.attributes = vec![RouteAttribute::Destination(prefix.network().into()), RouteAttribute::Priority(metric)];
-    match hops {
-        [] => {}
-        [hop] => {
-            message.attributes.push(RouteAttribute::Oif(hop.index));
-            message.attributes.extend(gateway(hop));
-            // The switch has looked whether the next router is there; the kernel need not.
-            if hop.gateway.is_some() {
-                message.header.flags = RouteFlags::Onlink;
-            }
-        }
-        _ => {
-            let way = |hop: &Hop| {
-                let mut way = RouteNextHop::default();
-                way.interface_index = hop.index;
-                way.attributes.extend(gateway(hop));
-                if hop.gateway.is_some() {
-                    way.flags = RouteNextHopFlags::Onlink;
-                }
-                way
-            };
-            message.attributes.push(RouteAttribute::MultiPath(hops.iter().map(way).collect()));
-        }
-    }
-    message
-}
-
-fn family(address: IpAddr) -> AddressFamily {
-    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
-}
-
-/// All netdevs, by name.
-fn netdevs(requests: &mut Requests) -> io::Result<BTreeMap<String, Netdev>> {
-    let messages = requests.dump(Message::GetLink(LinkMessage::default()))?;
-    let link = |message| if let Message::NewLink(link) = message { Some(link) } else { None };
-    Ok(messages.into_iter().filter_map(link).map(netdev).collect())
-}
-
-fn netdev(link: LinkMessage) -> (String, Netdev) {
-    let up = link.header.flags.contains(LinkFlags::Up);
-    let index = link.header.index;
-    let mut name = String::new();
-    let mut is = Netdev { index, alias: String::new(), kind: None, peer: None, up, mtu: 0, mac: None };
-    let mut away = false;
-    for attribute in link.attributes {
-        match attribute {
-            LinkAttribute::IfName(text) => name = text,
-            LinkAttribute::IfAlias(text) => is.alias = text,
-            LinkAttribute::Mtu(mtu) => is.mtu = mtu,
-            LinkAttribute::Address(address) => is.mac = address.try_into().ok().map(Mac),
-            LinkAttribute::Link(index) => is.peer = Some(index),
-            LinkAttribute::LinkNetNsId(_) => away = true,
-            LinkAttribute::LinkInfo(infos) => {
-                let kind = |info| if let LinkInfo::Kind(kind) = info { Some(kind) } else { None };
-                is.kind = infos.into_iter().find_map(kind);
-            }
-            _ => {}
-        }
-    }
-    is.peer = is.peer.filter(|_| !away);
-    (name, is)
-}
-
-/// The addresses, by the index of their netdev.
-fn addresses(requests: &mut Requests) -> io::Result<BTreeMap<u32, Vec<Address>>> {
-    let mut all: BTreeMap<u32, Vec<Address>> = BTreeMap::new();
-    for message in requests.dump(Message::GetAddress(AddressMessage::default()))? {
-        let Message::NewAddress(message) = message else { continue };
-        let (mut address, mut local, mut ours) = (None, None, false);
-        for attribute in &message.attributes {
-            match attribute {
-                AddressAttribute::Address(of) => address = Some(*of),
-                AddressAttribute::Local(of) => local = Some(*of),
-                AddressAttribute::Protocol(protocol) => ours = u8::from(*protocol) == PROTOCOL,
-                _ => {}
-            }
-        }
-        let duplicate = message.header.flags.contains(AddressHeaderFlags::Dadfailed);
-        if let Some(address) = local.or(address)
-            && let Ok(net) = IpNet::new(address, message.header.prefix_len)
-        {
-            all.entry(message.header.index).or_default().push(Address { net, ours, duplicate });
-        }
-    }
-    Ok(all)
 }
