@@ -157,7 +157,7 @@ fn measure<A: Family>(
 }
 
 fn single<A: Address>(table: &Lpm<A>, addresses: &[A]) -> u64 {
-    addresses.iter().map(|address| u64::from(table.lookup(*address).map_or(0, |leaf| leaf.0 + 1))).sum()
+    addresses.iter().map(|address| table.lookup(*address).map_or(0, |leaf| leaf.index() as u64 + 1)).sum()
 }
 
 fn bulk<A: Address>(table: &Lpm<A>, addresses: &[A]) -> u64 {
@@ -165,7 +165,7 @@ fn bulk<A: Address>(table: &Lpm<A>, addresses: &[A]) -> u64 {
     let mut sum = 0;
     for burst in addresses.chunks_exact(BURST) {
         table.lookup_bulk(burst, &mut out);
-        sum += out.iter().map(|leaf| u64::from(leaf.map_or(0, |leaf| leaf.0 + 1))).sum::<u64>();
+        sum += out.iter().map(|leaf| leaf.map_or(0, |leaf| leaf.index() as u64 + 1)).sum::<u64>();
     }
     sum
 }
@@ -175,7 +175,7 @@ fn chained<A: Address>(table: &Lpm<A>, addresses: &[A]) -> u64 {
     for address in addresses {
         // Nothing is added, but the processor does not know.
         let found = table.lookup(address.network(A::WIDTH - (last >> 31) as u8));
-        last = found.map_or(0, |leaf| leaf.0);
+        last = found.map_or(0, |leaf| leaf.index() as u32);
     }
     last.into()
 }
@@ -230,7 +230,7 @@ impl Fib {
         for (prefix, leaf) in routes {
             prefix.address().write(&mut bytes);
             bytes.extend(u32::from(prefix.length()).to_ne_bytes());
-            bytes.extend((leaf.0 + 1).to_ne_bytes());
+            bytes.extend((leaf.index() as u32 + 1).to_ne_bytes());
         }
         std::fs::write(&table_file, &bytes).map_err(failed)?;
         bytes.clear();
@@ -439,7 +439,7 @@ fn made_up<A: Family>(
             if length <= wide {
                 wides.push(prefix);
             }
-            routes.push((prefix, Leaf(random.below(HOPS.into()) as u32)));
+            routes.push((prefix, Leaf::new(random.below(HOPS.into()) as u32)));
         }
     }
     routes

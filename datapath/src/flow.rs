@@ -145,7 +145,7 @@ impl Dep {
 
     /// What a leaf stands for.
     pub fn of_leaf(leaf: Leaf) -> Dep {
-        Dep::Leaf(leaf.0)
+        Dep::Leaf(leaf.index() as u32)
     }
 }
 

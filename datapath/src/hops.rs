@@ -172,7 +172,7 @@ impl Hops {
     /// given up.
     #[inline(always)]
     pub fn follow(&self, leaf: Leaf, mut flow: impl FnMut() -> u32) -> Option<Step> {
-        let word = self.leaves.get(leaf.0 as usize)?;
+        let word = self.leaves.get(leaf.index())?;
         for _ in 0..TRIES {
             let word = word.load(Acquire);
             let argument = word >> ARGUMENT;
@@ -194,7 +194,7 @@ impl Hops {
     /// Workers, for unicast reverse path forwarding (RFC 3704): do packets of this leaf go to that VLAN, or with `None` to
     /// any? The second answer: is it a default route?
     pub fn reaches(&self, leaf: Leaf, vlan: Option<VlanId>) -> (bool, bool) {
-        let Some(word) = self.leaves.get(leaf.0 as usize) else { return (false, false) };
+        let Some(word) = self.leaves.get(leaf.index()) else { return (false, false) };
         let word = word.load(Acquire);
         let there = |name: Option<Name>| match name.and_then(|name| self.read(name)) {
             Some(Step::To(to, _)) => vlan.is_none_or(|vlan| vlan == to),
@@ -213,7 +213,7 @@ impl Hops {
     /// Asks the cache for the leaf's word.
     #[inline]
     pub fn prefetch(&self, leaf: Leaf) {
-        if let Some(word) = self.leaves.get(leaf.0 as usize) {
+        if let Some(word) = self.leaves.get(leaf.index()) {
             crate::prefetch::prefetch(word);
         }
     }
@@ -249,7 +249,7 @@ impl Hops {
             return Err(Full);
         }
         if let Some(leaf) = book.by_hop.get(&(hop.clone(), default)).copied() {
-            if let Some(Some(entry)) = book.leaves.get_mut(leaf.0 as usize) {
+            if let Some(Some(entry)) = book.leaves.get_mut(leaf.index()) {
                 entry.routes += 1;
             }
             return Ok(leaf);
@@ -257,7 +257,7 @@ impl Hops {
         let rested = book.resting.front().filter(|(since, _)| now.since(*since) >= REST).map(|(_, leaf)| *leaf);
         let leaf = match rested {
             Some(leaf) => leaf,
-            None if book.leaves.len() < self.leaves.len() => Leaf(book.leaves.len() as u32),
+            None if book.leaves.len() < self.leaves.len() => Leaf::new(book.leaves.len() as u32),
             None => return Err(Full),
         };
         let entry = Entry { hop: Hop::Local, default, routes: 1, group: None };
@@ -265,7 +265,7 @@ impl Hops {
         match rested {
             Some(_) => {
                 book.resting.pop_front();
-                book.leaves[leaf.0 as usize] = Some(entry);
+                book.leaves[leaf.index()] = Some(entry);
             }
             None => book.leaves.push(Some(entry)),
         }
@@ -280,12 +280,12 @@ impl Hops {
         if matches!(hop, Hop::Via(paths) if paths.len() > PATHS) {
             return Err(Full);
         }
-        let Some(entry) = book.leaves.get_mut(leaf.0 as usize).and_then(Option::take) else { return Ok(()) };
+        let Some(entry) = book.leaves.get_mut(leaf.index()).and_then(Option::take) else { return Ok(()) };
         let (was, default, routes) = (entry.hop.clone(), entry.default, entry.routes);
         let spare = Entry { hop: was.clone(), default, routes, group: entry.group.clone() };
         match self.write(&mut book, leaf, entry, hop) {
             Ok(entry) => {
-                book.leaves[leaf.0 as usize] = Some(entry);
+                book.leaves[leaf.index()] = Some(entry);
                 if book.by_hop.get(&(was.clone(), default)) == Some(&leaf) {
                     book.by_hop.remove(&(was, default));
                 }
@@ -293,7 +293,7 @@ impl Hops {
                 Ok(())
             }
             Err(full) => {
-                book.leaves[leaf.0 as usize] = Some(spare);
+                book.leaves[leaf.index()] = Some(spare);
                 Err(full)
             }
         }
@@ -302,13 +302,13 @@ impl Hops {
     /// Control alone: one route less, which no prefix names any more.
     pub fn leave(&self, leaf: Leaf, now: Instant) {
         let mut book = self.book();
-        let Some(Some(entry)) = book.leaves.get_mut(leaf.0 as usize) else { return };
+        let Some(Some(entry)) = book.leaves.get_mut(leaf.index()) else { return };
         entry.routes -= 1;
         if entry.routes > 0 {
             return;
         }
-        let Some(entry) = book.leaves[leaf.0 as usize].take() else { return };
-        self.leaves[leaf.0 as usize].store(0, Release);
+        let Some(entry) = book.leaves[leaf.index()].take() else { return };
+        self.leaves[leaf.index()].store(0, Release);
         let key = (entry.hop.clone(), entry.default);
         if book.by_hop.get(&key) == Some(&leaf) {
             book.by_hop.remove(&key);
@@ -320,7 +320,7 @@ impl Hops {
     /// What a leaf stands for.
     pub fn hop(&self, leaf: Leaf) -> Option<Hop> {
         let book = self.book();
-        book.leaves.get(leaf.0 as usize).and_then(Option::as_ref).map(|entry| entry.hop.clone())
+        book.leaves.get(leaf.index()).and_then(Option::as_ref).map(|entry| entry.hop.clone())
     }
 
     /// How many ways, next hops and groups there are.
@@ -340,7 +340,7 @@ impl Hops {
     /// Makes the leaf's word that of `hop`, new things first, then the word, then what it no longer names goes.
     fn write(&self, book: &mut Book, leaf: Leaf, old: Entry, hop: &Hop) -> Result<Entry, Full> {
         let (default, routes) = (old.default, old.routes);
-        let was_written = self.leaves[leaf.0 as usize].load(Relaxed) != 0;
+        let was_written = self.leaves[leaf.index()].load(Relaxed) != 0;
         let paths: &[NextHop] = if let Hop::Via(paths) = hop { paths } else { &[] };
         let names = self.take(book, paths)?;
         let mut group = None;
@@ -372,7 +372,7 @@ impl Hops {
             }
         };
         let word = u64::from(argument) << ARGUMENT | if default { DEFAULT } else { 0 } | kind;
-        self.leaves[leaf.0 as usize].store(word, Release);
+        self.leaves[leaf.index()].store(word, Release);
         if was_written {
             let gone = old.group.filter(|_| group.is_none()).map(|(number, _)| number);
             self.give_up(book, &old.hop, gone);

@@ -53,8 +53,8 @@ fn every_kind_of_way() {
     assert_eq!(follow(&Hop::connected(vlan(10))), Some(Step::To(vlan(10), None)));
     let six: IpAddr = "2001:db8::1".parse().unwrap();
     assert_eq!(follow(&Hop::gateway(vlan(8191), six)), Some(Step::To(vlan(8191), Some(word(six)))));
-    assert_eq!(hops.follow(Leaf(63), || 0), None);
-    assert_eq!(hops.follow(Leaf(u32::MAX), || 0), None);
+    assert_eq!(hops.follow(Leaf::new(63), || 0), None);
+    assert_eq!(hops.follow(Leaf::new(Leaf::COUNT as u32 - 1), || 0), None);
 }
 
 #[test]

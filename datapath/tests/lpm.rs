@@ -91,7 +91,7 @@ fn clustered6() -> impl Strategy<Value = Prefix<u128>> {
 fn steps<A: Address>(
     prefix: impl Strategy<Value = Prefix<A>> + Clone + 'static,
 ) -> impl Strategy<Value = Vec<Step<A>>> {
-    let leaf = || prop_oneof![4 => 0..4u32, 1 => 0..Leaf::COUNT as u32].prop_map(Leaf);
+    let leaf = || prop_oneof![4 => 0..4u32, 1 => 0..Leaf::COUNT as u32].prop_map(Leaf::new);
     let step = prop_oneof![
         8 => (prefix.clone(), leaf()).prop_map(|(prefix, leaf)| Step::Insert(prefix, leaf)),
         1 => prefix.clone().prop_map(Step::Remove),
@@ -121,12 +121,12 @@ proptest! {
 fn wide() {
     let prefix = |address: u32, length| Prefix::new(address, length);
     let (left, right) = (prefix(0, 1), prefix(1 << 31, 1));
-    let host = |address| (prefix(address, 32), Leaf(7));
+    let host = |address| (prefix(address, 32), Leaf::new(7));
     check(
         &[
-            Step::Insert(left, Leaf(1)),
-            Step::Load(vec![host(0), host(u32::MAX), (prefix(0x0a00_0000, 8), Leaf(3)), (right, Leaf(2))]),
-            Step::Insert(prefix(0, 0), Leaf(4)),
+            Step::Insert(left, Leaf::new(1)),
+            Step::Load(vec![host(0), host(u32::MAX), (prefix(0x0a00_0000, 8), Leaf::new(3)), (right, Leaf::new(2))]),
+            Step::Insert(prefix(0, 0), Leaf::new(4)),
             Step::Remove(left),
             Step::Remove(prefix(u32::MAX, 32)),
             Step::Remove(right),
@@ -142,18 +142,18 @@ fn the_limit() {
     let mut writer = Writer::<u32>::new(3);
     let prefix = |number: u32| Prefix::new(number << 24, 8);
     for number in 1..=3 {
-        assert_eq!(writer.insert(prefix(number), Leaf(number)), Ok(None));
+        assert_eq!(writer.insert(prefix(number), Leaf::new(number)), Ok(None));
     }
-    assert_eq!(writer.insert(prefix(4), Leaf(4)), Err(TableFull));
-    assert_eq!(writer.load([(prefix(1), Leaf(9)), (prefix(5), Leaf(5))]), Err(TableFull));
+    assert_eq!(writer.insert(prefix(4), Leaf::new(4)), Err(TableFull));
+    assert_eq!(writer.load([(prefix(1), Leaf::new(9)), (prefix(5), Leaf::new(5))]), Err(TableFull));
     assert_eq!(writer.routes().len(), 3);
     let seen = |writer: &Writer<u32>| [1, 2, 3, 4, 5].map(|number| writer.table().lookup(number << 24));
-    assert_eq!(seen(&writer), [Some(Leaf(1)), Some(Leaf(2)), Some(Leaf(3)), None, None]);
+    assert_eq!(seen(&writer), [Some(Leaf::new(1)), Some(Leaf::new(2)), Some(Leaf::new(3)), None, None]);
     // What is there can be replaced, and room can be made.
-    assert_eq!(writer.insert(prefix(1), Leaf(7)), Ok(Some(Leaf(1))));
-    assert_eq!(writer.remove(prefix(2)), Some(Leaf(2)));
-    assert_eq!(writer.insert(prefix(4), Leaf(4)), Ok(None));
-    assert_eq!(seen(&writer), [Some(Leaf(7)), None, Some(Leaf(3)), Some(Leaf(4)), None]);
+    assert_eq!(writer.insert(prefix(1), Leaf::new(7)), Ok(Some(Leaf::new(1))));
+    assert_eq!(writer.remove(prefix(2)), Some(Leaf::new(2)));
+    assert_eq!(writer.insert(prefix(4), Leaf::new(4)), Ok(None));
+    assert_eq!(seen(&writer), [Some(Leaf::new(7)), None, Some(Leaf::new(3)), Some(Leaf::new(4)), None]);
 }
 
 /// What is no prefix, or none that is there: the nearest sense is made of it, and nothing else happens.
@@ -177,23 +177,23 @@ fn bad_input() {
     let (eight, nine) = (Prefix::new(0x0a00_0000, 8), Prefix::new(0x0a00_0000, 9));
     assert_eq!(writer.remove(eight), None, "of an empty table");
     assert_eq!(writer.load([]), Ok(()));
-    assert_eq!(writer.insert(eight, Leaf(1)), Ok(None));
+    assert_eq!(writer.insert(eight, Leaf::new(1)), Ok(None));
     assert_eq!(writer.remove(nine), None, "another prefix of the same address");
     // The same prefix more than once counts once, and the last word counts.
-    assert_eq!(writer.load([(eight, Leaf(2)), (nine, Leaf(3)), (eight, Leaf(4))]), Ok(()));
-    assert_eq!(writer.routes().iter().collect::<Vec<_>>(), [(eight, Leaf(4)), (nine, Leaf(3))]);
-    assert_eq!(writer.insert(Prefix::new(0, 0), Leaf(5)), Err(TableFull));
+    assert_eq!(writer.load([(eight, Leaf::new(2)), (nine, Leaf::new(3)), (eight, Leaf::new(4))]), Ok(()));
+    assert_eq!(writer.routes().iter().collect::<Vec<_>>(), [(eight, Leaf::new(4)), (nine, Leaf::new(3))]);
+    assert_eq!(writer.insert(Prefix::new(0, 0), Leaf::new(5)), Err(TableFull));
     assert_eq!(writer.table().lookup(0x0b00_0000), None, "what was refused is not there");
-    assert_eq!((writer.remove(eight), writer.remove(eight)), (Some(Leaf(4)), None));
+    assert_eq!((writer.remove(eight), writer.remove(eight)), (Some(Leaf::new(4)), None));
     // No room at all.
     let mut none = Writer::<u128>::new(0);
-    assert_eq!(none.insert(Prefix::new(0, 0), Leaf(0)), Err(TableFull));
-    assert_eq!(none.load([(Prefix::new(0, 0), Leaf(0))]), Err(TableFull));
+    assert_eq!(none.insert(Prefix::new(0, 0), Leaf::new(0)), Err(TableFull));
+    assert_eq!(none.load([(Prefix::new(0, 0), Leaf::new(0))]), Err(TableFull));
     assert_eq!(none.table().lookup(0), None);
 }
 
 #[test]
 #[should_panic(expected = "is no index of a next hop")]
 fn a_leaf_that_cannot_be() {
-    let _ = Writer::<u32>::new(1).insert(Prefix::new(0, 0), Leaf(Leaf::COUNT as u32));
+    let _ = Writer::<u32>::new(1).insert(Prefix::new(0, 0), Leaf::new(Leaf::COUNT as u32));
 }

@@ -3,7 +3,7 @@
 use super::Leaf;
 use super::address::{Address, Prefix};
 use super::routes::Routes;
-use super::slots::{FreeSlots, LINE};
+use super::slots::{self, FreeSlots};
 use super::table::*;
 use crate::atomic::Ordering::*;
 use std::collections::VecDeque;
@@ -14,9 +14,12 @@ use std::sync::Arc;
 pub(super) struct Compiler<A> {
     pub table: Arc<Lpm<A>>,
     slots: FreeSlots,
-    /// Groups that are free, by the index of their first entry; those from `fresh` on were never used.
+    /// Groups that are free, by their first slot.
     groups: Vec<u32>,
-    fresh: usize,
+    /// A bit per slot behind the bases that is free, of each group that was ever used.
+    rooms: Vec<u8>,
+    /// One more than the greatest value that has a run of its own.
+    owned: usize,
     /// What was replaced, oldest first: readers may still be on their way there.
     waiting: VecDeque<Part>,
     /// How many parts went through `waiting`.
@@ -27,15 +30,16 @@ pub(super) struct Compiler<A> {
 
 /// A part of the table.
 enum Part {
-    /// The slots of an entry as it was.
-    Slots(Entry),
-    /// A group, by the index of its first entry.
+    /// So many slots from this on.
+    Run(usize, usize),
+    /// A group, by its first slot.
     Group(u32),
 }
 
-/// Entries in a row: one of the root, or those of a group.
+/// An entry of the root, or a group.
 #[derive(Clone, Copy)]
 struct Node<A> {
+    /// The entry's number, or the group's first slot.
     first: usize,
     /// What it covers.
     prefix: Prefix<A>,
@@ -44,6 +48,11 @@ struct Node<A> {
 }
 
 impl<A: Address> Node<A> {
+    /// Slots in front of the values of its runs: in a group the changes are there.
+    fn header(self) -> usize {
+        usize::from(self.bits != ENTRY)
+    }
+
     /// The length of the prefixes that its cells stand for.
     fn cell_length(self) -> u8 {
         self.prefix.length() + self.bits
@@ -73,10 +82,11 @@ impl<A: Address> Compiler<A> {
         let groups = 2 * deep;
         let lines = 2 * ((2 * limit).min(1 << ROOT) + deep) + 64;
         Compiler {
-            table: Arc::new(Lpm::with_room(groups, lines * LINE)),
+            table: Arc::new(Lpm::with_room(groups, lines * slots::LINE)),
             slots: FreeSlots::new(lines),
             groups: Vec::new(),
-            fresh: 1 << ROOT,
+            rooms: Vec::new(),
+            owned: 0,
             waiting: VecDeque::new(),
             reclaimed: 0,
             put_off: Vec::new(),
@@ -91,7 +101,7 @@ impl<A: Address> Compiler<A> {
             lines += 1;
             groups += depth(prefix);
         }
-        let free = self.groups.len() + (self.table.entries.len() - self.fresh) / ENTRIES;
+        let free = self.groups.len() + (self.table.runs - self.table.groups) / LINE - self.rooms.len();
         lines.min(root) + groups <= self.slots.whole() && groups <= free
     }
 
@@ -177,7 +187,7 @@ impl<A: Address> Compiler<A> {
         painted.fill(self.inherited(routes, area));
         self.paint(painted, area, node.cell_length(), &mut routes.longer(area).peekable());
         for (entry, cells) in cells.chunks_exact(CELLS).enumerate() {
-            self.publish(node.first + entry, cells);
+            self.publish(node, entry, cells);
         }
         // Only now nothing leads there any more.
         old[..count].iter().filter(|value| **value & GROUP != 0).for_each(|value| self.retire(*value));
@@ -207,80 +217,106 @@ impl<A: Address> Compiler<A> {
         R: Iterator<Item = (Prefix<A>, Leaf)>,
     {
         let first = self.groups.pop().unwrap_or_else(|| {
-            self.fresh += ENTRIES;
-            (self.fresh - ENTRIES) as u32
+            self.rooms.push(u8::MAX);
+            (self.table.groups + (self.rooms.len() - 1) * LINE) as u32
         });
         let mut cells = [inherited; 1 << GROUP_BITS];
-        self.paint(&mut cells, prefix, prefix.length() + GROUP_BITS, routes);
+        let node = Node { first: first as usize, prefix, bits: GROUP_BITS };
+        self.paint(&mut cells, prefix, node.cell_length(), routes);
         for (entry, cells) in cells.chunks_exact(CELLS).enumerate() {
-            self.publish(first as usize + entry, cells);
+            self.publish(node, entry, cells);
         }
         first | GROUP
     }
 
     /// What the cells of a prefix are where no longer route is.
-    fn inherited(&self, routes: &Routes<A>, prefix: Prefix<A>) -> u32 {
+    fn inherited(&mut self, routes: &Routes<A>, prefix: Prefix<A>) -> u32 {
         match routes.covering_up_to(prefix.address(), prefix.length()) {
             Some((covering, leaf)) if covering.length() > 0 => self.own(value_of(leaf)),
             _ => 0,
         }
     }
 
-    /// The value, its own slot being filled.
-    fn own(&self, value: u32) -> u32 {
-        self.table.slots[value as usize].store(value, Relaxed);
+    /// The value, its own run being filled.
+    fn own(&mut self, value: u32) -> u32 {
+        self.owned = self.owned.max(value as usize + 1);
+        self.table.slots[own(value).base as usize].store(value, Relaxed);
         value
     }
 
     fn value(&self, node: Node<A>, cell: usize) -> u32 {
-        self.table.value(node.first + cell / CELLS, cell as u32)
+        self.table.value_at(self.entry(node, cell / CELLS).slot(cell as u32))
     }
 
-    /// Makes an entry consist of these cells.
-    fn publish(&mut self, at: usize, cells: &[u32]) {
-        let old = Entry::from(self.table.entries[at].load(Relaxed));
-        let changed = |cell: usize| cell > 0 && cells[cell] != cells[cell - 1];
-        let changes = (0..CELLS).fold(0, |changes, cell| changes | u32::from(changed(cell)) << cell);
-        let runs = (0..CELLS).filter(|cell| *cell == 0 || changed(*cell)).map(|cell| cells[cell]);
-        let base = if changes == 0 {
-            // Its own slot. No group fills an entry: each hangs from one cell.
-            cells[0]
+    fn entry(&self, node: Node<A>, entry: usize) -> Entry {
+        if node.header() == 0 {
+            return self.table.entries[node.first].load(Relaxed).into();
+        }
+        let base = self.table.value_at((node.first + entry) as u32);
+        Entry { changes: self.table.value_at(base), base: base + 1 }
+    }
+
+    /// Makes an entry of a node consist of these cells.
+    fn publish(&mut self, node: Node<A>, entry: usize, cells: &[u32]) {
+        let old = self.entry(node, entry);
+        let last = |cell: usize| cell == CELLS - 1 || cells[cell] != cells[cell + 1];
+        let changes = (0..CELLS - 1).fold(0, |changes, cell| changes | u32::from(last(cell)) << cell);
+        let values = (0..CELLS).rev().filter(|cell| last(*cell)).map(|cell| cells[cell]);
+        let new = if changes == 0 {
+            // No group fills an entry: each hangs from one cell.
+            own(cells[0])
         } else if changes == old.changes {
             // Each cell for itself is old or new.
-            return self.fill(old.base, runs);
+            return self.fill(old.base as usize, values);
         } else {
-            let count = changes.count_ones() as usize + 1;
-            let base = (OWN + self.slots.take(count).expect("has_room() was asked")) as u32;
-            self.fill(base, runs);
-            base
+            let base = self.take(node, node.header() + changes.count_ones() as usize + 1);
+            self.fill(base, (0..node.header()).map(|_| changes).chain(values));
+            Entry { changes, base: (base + node.header()) as u32 }
         };
-        let new = Entry { changes, base };
         if new != old {
-            self.table.entries[at].store(new.into(), Release);
-            self.retire_slots(old);
+            match node.header() {
+                0 => self.table.entries[node.first].store(new.into(), Release),
+                _ => self.table.slots[node.first + entry].store(new.base - 1, Release),
+            }
+            self.retire_run(node, old);
         }
     }
 
+    /// Slots for a run of a node: in the group's own line if they fit.
+    fn take(&mut self, node: Node<A>, count: usize) -> usize {
+        if node.header() > 0 && count <= LINE - ENTRIES {
+            let room = &mut self.rooms[(node.first - self.table.groups) / LINE];
+            let starts = (1..count).fold(*room, |starts, by| starts & *room >> by);
+            if starts != 0 {
+                let start = starts.trailing_zeros() as usize;
+                *room &= !(bits(count) << start);
+                return node.first + ENTRIES + start;
+            }
+        }
+        self.table.runs + self.slots.take(count).expect("has_room() was asked")
+    }
+
     /// Writes slots one after the other.
-    fn fill(&self, base: u32, values: impl Iterator<Item = u32>) {
-        let slots = &self.table.slots[base as usize..];
-        slots.iter().zip(values).for_each(|(slot, value)| slot.store(value, Release));
+    fn fill(&self, base: usize, values: impl Iterator<Item = u32>) {
+        self.table.slots[base..].iter().zip(values).for_each(|(slot, value)| slot.store(value, Release));
     }
 
     /// The group that a value led to, and all below.
     fn retire(&mut self, value: u32) {
         let first = value & !GROUP;
-        for at in first as usize..first as usize + ENTRIES {
-            let below: Vec<u32> = (0..CELLS).map(|cell| self.table.value(at, cell as u32)).collect();
+        let node = Node { first: first as usize, prefix: Prefix::<A>::all(), bits: GROUP_BITS };
+        for entry in 0..ENTRIES {
+            let below: Vec<u32> = (0..CELLS).map(|cell| self.value(node, entry * CELLS + cell)).collect();
             below.into_iter().filter(|value| value & GROUP != 0).for_each(|value| self.retire(value));
-            self.retire_slots(self.table.entries[at].load(Relaxed).into());
+            self.retire_run(node, self.entry(node, entry));
         }
         self.waiting.push_back(Part::Group(first));
     }
 
-    fn retire_slots(&mut self, entry: Entry) {
+    fn retire_run(&mut self, node: Node<A>, entry: Entry) {
         if entry.changes != 0 {
-            self.waiting.push_back(Part::Slots(entry));
+            let (first, count) = (entry.base as usize - node.header(), entry.changes.count_ones() as usize + 1);
+            self.waiting.push_back(Part::Run(first, count + node.header()));
         }
     }
 
@@ -301,12 +337,16 @@ impl<A: Address> Compiler<A> {
         {
             self.reclaimed += 1;
             match part {
-                Part::Slots(Entry { changes, base }) => {
-                    self.slots.give(base as usize - OWN, changes.count_ones() as usize + 1);
-                }
+                Part::Run(first, count) => match first.checked_sub(self.table.runs) {
+                    Some(first) => self.slots.give(first, count),
+                    None => {
+                        let at = first - self.table.groups;
+                        self.rooms[at / LINE] |= bits(count) << (at % LINE - ENTRIES);
+                    }
+                },
                 Part::Group(first) => {
-                    let entries = &self.table.entries[first as usize..][..ENTRIES];
-                    entries.iter().for_each(|entry| entry.store(0, Relaxed));
+                    let slots = &self.table.slots[first as usize..][..LINE];
+                    slots.iter().for_each(|slot| slot.store(0, Relaxed));
                     self.groups.push(first);
                 }
             }
@@ -315,8 +355,19 @@ impl<A: Address> Compiler<A> {
 
     /// Memory of the table, in bytes: what was ever written.
     pub fn memory(&self) -> usize {
-        8 * self.fresh + 4 * LINE * self.slots.touched()
+        let slots = 2 * self.owned + LINE * self.rooms.len() + slots::LINE * self.slots.touched();
+        8 * self.table.entries.len() + 4 * slots
     }
+}
+
+/// So many ones.
+fn bits(count: usize) -> u8 {
+    u8::MAX >> (LINE - ENTRIES - count)
+}
+
+/// The run that a value has for itself.
+fn own(value: u32) -> Entry {
+    Entry { changes: 0, base: 2 * value + 1 }
 }
 
 fn root<A: Address>(entry: u32) -> Node<A> {

@@ -1,14 +1,18 @@
-//! Which slots are free: runs of up to 32 of them, each within one line of 32.
+//! Which slots are free: runs of up to 33 of them, each within one line of 33.
 
-/// Slots of a line.
-pub(super) const LINE: usize = 32;
+use super::table::CELLS;
+
+/// Slots of a line: the longest run, of as many values as cells and the word before them.
+pub(super) const LINE: usize = CELLS + 1;
+/// The bits of a line.
+const ALL: u64 = u64::MAX >> (64 - LINE);
 /// No line.
 const NONE: u32 = u32::MAX;
 
 /// One line of slots.
 struct Line {
     /// A bit per slot that is free.
-    free: u32,
+    free: u64,
     /// The lines before and after it in the list of those with as long a longest free run.
     before: u32,
     after: u32,
@@ -45,7 +49,7 @@ impl FreeSlots {
         let at = match self.heads[count..].iter().find(|head| **head != NONE) {
             Some(&head) => head,
             None if self.lines.len() < self.limit => {
-                self.lines.push(Line { free: u32::MAX, before: NONE, after: NONE });
+                self.lines.push(Line { free: ALL, before: NONE, after: NONE });
                 let at = (self.lines.len() - 1) as u32;
                 self.enlist(at);
                 at
@@ -68,10 +72,10 @@ impl FreeSlots {
         self.change(at, free | back);
     }
 
-    fn change(&mut self, at: u32, free: u32) {
+    fn change(&mut self, at: u32, free: u64) {
         self.delist(at);
-        self.whole -= usize::from(self.lines[at as usize].free == u32::MAX);
-        self.whole += usize::from(free == u32::MAX);
+        self.whole -= usize::from(self.lines[at as usize].free == ALL);
+        self.whole += usize::from(free == ALL);
         self.lines[at as usize].free = free;
         self.enlist(at);
     }
@@ -102,12 +106,12 @@ impl FreeSlots {
 }
 
 /// So many ones.
-fn run(count: usize) -> u32 {
-    u32::MAX >> (LINE - count)
+fn run(count: usize) -> u64 {
+    ALL >> (LINE - count)
 }
 
 /// The length of the longest row of ones.
-fn longest_run(mut word: u32) -> usize {
+fn longest_run(mut word: u64) -> usize {
     let mut length = 0;
     while word != 0 {
         word &= word << 1;
@@ -122,7 +126,7 @@ mod tests {
 
     #[test]
     fn runs() {
-        for (word, longest) in [(0, 0), (1, 1), (0b0110_1110, 3), (u32::MAX, 32), (0xf000_001f, 5)] {
+        for (word, longest) in [(0, 0), (1, 1), (0b0110_1110, 3), (ALL, 33), (0x1_f000_001f, 5)] {
             assert_eq!(longest_run(word), longest, "{word:b}");
         }
     }
