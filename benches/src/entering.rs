@@ -91,7 +91,7 @@ fn measure(kind: &'static str, snapshot: &Snapshot, frames: &[RxFrame]) -> Row {
     assert!(noted > 0);
     let mut table = FlowTable::in_memory(SLOTS).expect("memory for flows");
     for at in 1..snapshot.ports.len() as u16 {
-        table.set_port(PortId(at), Way { ifindex: u32::from(at), credit: u32::from(at), xdp: false });
+        table.set_port(PortId(at), Way::tc(at.into(), at.into()));
     }
     let epoch = table.epoch();
     let decide = |frame: &RxFrame| {

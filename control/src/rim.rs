@@ -264,6 +264,7 @@ impl Rim {
                 self.hold(FOLD * 3);
                 let mended = self.datapath.mend();
                 self.complain(mended);
+                self.datapath.look_at_devices();
             }
             if now >= self.next_sample {
                 self.next_sample = now + SAMPLE;

@@ -21,6 +21,10 @@
 
 enum { FORWARD = 1, LOOK_L3, LOOK_L4 };
 enum { VIRGIN = 0 };
+// A lane is a way up to a worker on which frames keep their order: that of TC, and one per queue of an xdp port. (Of more
+// queues than there are bits, some share one.)
+#define LANES 16
+enum { TC_LANE = 0 };
 
 // What is done, as two words.
 struct action {
@@ -28,13 +32,12 @@ struct action {
 	__u16 mtu;
 	__u16 tag; // 0: none, else 0x1000 | VID
 	__u8 kind;
-	__u8 waiting; // frames may still be on their way through userspace
-	__u8 routed;  // 0, 4 or 6
-	__u8 flags;   // of TCP, to look at
-	__u8 xdp;     // the device takes frames from XDP
-	__u8 also;    // further copies
-	__u8 flooded; // for the next daemon to know
-	__u8 spare;
+	__u8 routed;   // 0, 4 or 6
+	__u8 flags;    // of TCP, to look at
+	__u8 also;     // further copies
+	__u8 xdp;      // may XDP send it, unless its checksum is left to be done?
+	__u8 flooded;  // for the next daemon to know
+	__u16 waiting; // lanes by which frames may still be on their way through userspace
 };
 
 struct flow {
@@ -46,7 +49,7 @@ struct flow {
 	struct action action;
 	__u64 rest[4]; // of the key
 	__u8 macs[12];
-	__u32 credit; // index of what was admitted and consumed
+	__u32 credit; // the lane it waits for: its number << 24 | index of what was admitted and consumed there
 	__u64 mark;   // how many were admitted with the flow's last frame
 	__u32 waited;
 	__u32 id;
@@ -317,10 +320,42 @@ static __always_inline void count(struct flow *flow, __u64 frames, __u64 bytes)
 	__sync_fetch_and_add(&flow->bytes, bytes);
 }
 
+// Nothing of the flow is on its way by this lane. Atomically, of the word with `waiting` at its end: others write it too.
+static __always_inline void arrived(struct flow *flow, __u32 lane)
+{
+	__sync_fetch_and_and((__u32 *)&flow->action.xdp, ~(1u << (16 + lane % LANES)));
+}
+
 // Has all that went up before the last of the flow's frames that did been sent on? Then nothing is overtaken.
 static __always_inline bool is_drained(struct flow *flow)
 {
-	__u32 index = flow->credit;
+	__u32 index = flow->credit & 0xffffff;
 	__u64 *out = bpf_map_lookup_elem(&consumed, &index);
 	return out && flow->mark != UNKNOWN && (__s64)(once(*out) - flow->mark) >= 0;
+}
+
+// The same of what went up by this lane: then the flow no longer waits for it.
+static __always_inline bool is_ready(struct flow *flow, __u32 lane, __u32 index)
+{
+	if (flow->credit != (lane << 24 | index) || !is_drained(flow))
+		return false;
+	arrived(flow, lane);
+	return true;
+}
+
+// A waiting flow's frame went up by this lane as the `number`th, or was refused when so many had. Lanes are waited for one
+// after the other.
+static __always_inline void await(struct flow *flow, __u32 lane, __u32 index, __u64 number, bool refused)
+{
+	if (flow->credit != (lane << 24 | index) && flow->mark != UNKNOWN) {
+		if (!is_drained(flow))
+			return;
+		arrived(flow, flow->credit >> 24);
+		flow->mark = UNKNOWN, flow->waited = 0;
+	}
+	if (refused && flow->mark != UNKNOWN)
+		return;
+	flow->credit = lane << 24 | index, flow->mark = number;
+	if (!refused)
+		flow->waited++;
 }

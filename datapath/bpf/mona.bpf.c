@@ -22,7 +22,8 @@ struct port {
 	__u32 worker;
 	__u32 number; // 1..=4094
 	__u32 base;   // of an xdp port: where its queues' sockets begin…
-	__u32 queues; // …and how many there are
+	__u32 queues; // …how many there are…
+	__u32 native; // …and whether the driver runs its program
 };
 
 // By ifindex: who the frame's port is. Written by control.
@@ -155,10 +156,10 @@ static __always_inline int replay(struct __sk_buff *skb, struct hit *hit)
 		return UP;
 	if (action->routed && !routable(&frame, action->routed, super))
 		return UP;
-	if (action->waiting) {
-		if (!is_drained(flow))
+	if (action->waiting & 1u << TC_LANE) {
+		struct port *port = bpf_map_lookup_elem(&ports, &frame.from);
+		if (!port || !is_ready(flow, TC_LANE, port->worker * PORTS + port->number))
 			return UP;
-		flow->action.waiting = 0;
 	}
 	count(flow, frames, bytes);
 	if (action->routed && !route(skb, &frame, flow, action->routed))
@@ -210,21 +211,20 @@ static __always_inline int up(struct __sk_buff *skb, struct flow *waiting)
 		if (!all || !own)
 			return TC_ACT_SHOT;
 		// A flow of which there is always a frame on its way would wait for ever: it loses what comes in that time.
-		if (waiting && waiting->waited >= PATIENCE)
-			return refuse(number);
+		bool patient = !waiting || waiting->waited < PATIENCE;
 		// A port may hold as many slots as it leaves free: one port half of the ring, n ports n/(n+1).
-		if (mine > 0 && mine + (total > 0 ? total : 0) >= (__s64)slots) {
+		bool room = mine <= 0 || mine + (total > 0 ? total : 0) < (__s64)slots;
+		if (!patient || !room) {
 			if (waiting) {
+				await(waiting, TC_LANE, base + number, *own, true);
 				waiting->waited = PATIENCE;
-				if (waiting->mark == UNKNOWN)
-					waiting->mark = *own;
 			}
 			return refuse(number);
 		}
 		__sync_fetch_and_add(all, 1);
 		__u64 before = __sync_fetch_and_add(own, 1);
 		if (waiting)
-			waiting->mark = before + 1, waiting->waited++;
+			await(waiting, TC_LANE, base + number, before + 1, false);
 	}
 	if (bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021AD), number))
 		return TC_ACT_SHOT;
@@ -235,44 +235,44 @@ static __always_inline int up(struct __sk_buff *skb, struct flow *waiting)
 	return bpf_redirect(near, 0);
 }
 
-SEC("classifier")
-int port_in(struct __sk_buff *skb)
+// Was a flow found that is to be replayed once this frame was sent on?
+static __always_inline bool waits(const struct hit *hit, __u32 lane)
+{
+	return hit->flow && hit->action.kind == FORWARD && hit->action.waiting & 1u << lane;
+}
+
+static __always_inline int take_in(struct __sk_buff *skb)
 {
 	struct hit hit = {};
 	int verdict = remembers ? replay(skb, &hit) : UP;
 	if (verdict != UP)
 		return verdict;
-	return up(skb, hit.flow && hit.action.kind == FORWARD && hit.action.waiting ? hit.flow : 0);
+	return up(skb, waits(&hit, TC_LANE) ? hit.flow : 0);
 }
 
-// A frame to the socket of its queue; dropped where there is none.
-static __always_inline int to_socket(struct xdp_md *ctx)
+SEC("classifier")
+int port_in(struct __sk_buff *skb)
 {
-	__u32 ifindex = ctx->ingress_ifindex;
-	struct port *port = bpf_map_lookup_elem(&ports, &ifindex);
-	if (!port || ctx->rx_queue_index >= port->queues)
-		return XDP_DROP;
-	__u32 socket = port->base + ctx->rx_queue_index, index = socket_counts + socket, number = port->number;
-	__u64 *in = 0;
-	__s64 flying = in_flight(index, &in);
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	if (!in || data + ETH_HLEN > end)
-		return XDP_DROP;
-	if (flying >= DEPTH && !is_reserved(data)) {
-		refuse(number);
-		return XDP_DROP;
-	}
-	int verdict = bpf_redirect_map(&sockets, socket, XDP_DROP);
-	if (verdict == XDP_REDIRECT)
-		__sync_fetch_and_add(in, 1);
-	return verdict;
+	return take_in(skb);
 }
 
-SEC("xdp.frags")
-int xdp_in(struct xdp_md *ctx)
+// Where the kernel runs the XDP program it may have copied the frame for it, and forgotten on that how long the header is
+// (Linux 6.9 and later; not of tagged ones): the frame seems to begin behind it, and gets it back.
+SEC("classifier")
+int generic_in(struct __sk_buff *skb)
 {
-	return to_socket(ctx);
+	__u16 header[ETH_HLEN / 2], first[ETH_HLEN / 2] = {}, differs = 0;
+	if (bpf_skb_load_bytes_relative(skb, 0, header, sizeof(header), BPF_HDR_START_MAC))
+		return TC_ACT_SHOT;
+	bpf_skb_load_bytes(skb, 0, first, sizeof(first));
+	for (int i = 0; i < ETH_HLEN / 2; i++)
+		differs |= header[i] ^ first[i];
+	if (differs && (bpf_skb_change_head(skb, sizeof(header), 0) || bpf_skb_store_bytes(skb, 0, header, sizeof(header), 0)))
+		return TC_ACT_SHOT;
+	return take_in(skb);
 }
+
+#include "xdp.h"
 
 SEC("classifier")
 int far_in(struct __sk_buff *skb)

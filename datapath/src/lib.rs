@@ -26,6 +26,7 @@ pub mod acl;
 pub mod asking;
 pub mod batch;
 pub mod changes;
+pub mod crossing;
 pub mod drop;
 pub mod fdb;
 pub mod flow;

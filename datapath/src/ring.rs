@@ -9,6 +9,9 @@ use mona_wire::{PortId, Tci, VlanId};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 /// How many frames a ring between two threads holds: four batches, so that a reader may be late by a few.
 pub const FRAMES: usize = 1024;
@@ -36,6 +39,11 @@ pub struct Label {
 pub struct FrameWriter {
     labels: Producer<(Label, usize)>,
     bytes: Producer<u8>,
+    /// Frames that were written, up to now and up to when it was last asked about.
+    pushed: u64,
+    marked: u64,
+    /// Frames that the reader is done with. Written by the reader.
+    done: Arc<AtomicU64>,
 }
 
 /// The reading end.
@@ -44,15 +52,19 @@ pub struct FrameReader {
     bytes: Consumer<u8>,
     /// A frame that lies across the end of the ring is put together here.
     whole: Vec<u8>,
+    popped: u64,
+    done: Arc<AtomicU64>,
 }
 
 /// A ring of frames: labels in one ring, their bytes, of whatever length, in another. Nothing is allocated per frame.
 pub fn frames(count: usize, bytes: usize) -> (FrameWriter, FrameReader) {
     let (label_in, label_out) = RingBuffer::new(count);
     let (byte_in, byte_out) = RingBuffer::new(bytes);
+    let done = Arc::new(AtomicU64::new(0));
+    let whole = Vec::with_capacity(1 << 17);
     (
-        FrameWriter { labels: label_in, bytes: byte_in },
-        FrameReader { labels: label_out, bytes: byte_out, whole: Vec::with_capacity(1 << 17) },
+        FrameWriter { labels: label_in, bytes: byte_in, pushed: 0, marked: 0, done: Arc::clone(&done) },
+        FrameReader { labels: label_out, bytes: byte_out, whole, popped: 0, done },
     )
 }
 
@@ -69,9 +81,24 @@ impl FrameWriter {
     #[inline]
     pub fn push(&mut self, label: Label, frame: &[u8]) -> bool {
         // The label goes last: a reader that sees it finds all its bytes.
-        !self.labels.is_full()
+        let fits = !self.labels.is_full()
             && self.bytes.push_entire_slice(frame).is_ok()
-            && self.labels.push((label, frame.len())).is_ok()
+            && self.labels.push((label, frame.len())).is_ok();
+        self.pushed += u64::from(fits);
+        fits
+    }
+
+    /// Is the reader done with what was written before the last [`FrameWriter::mark`]; and with all?
+    #[inline]
+    pub fn is_done(&self) -> (bool, bool) {
+        let done = self.done.load(Acquire);
+        (done >= self.marked, done >= self.pushed)
+    }
+
+    /// From here on it is asked about what was written up to now.
+    #[inline]
+    pub fn mark(&mut self) {
+        self.marked = self.pushed;
     }
 }
 
@@ -91,7 +118,14 @@ impl FrameReader {
             use_it(label, &self.whole)
         };
         chunk.commit_all();
+        self.popped += 1;
         Some(result)
+    }
+
+    /// Tells the writer that what was taken out is done with.
+    #[inline]
+    pub fn done(&self) {
+        self.done.store(self.popped, Release);
     }
 
     /// Is there nothing to read?

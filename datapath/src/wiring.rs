@@ -1,13 +1,14 @@
 //! The threads and the rings between them: every worker has one to each other worker, and a few to and from control.
 
 use crate::Seen;
+use crate::crossing::{Crossing, Crossings};
 use crate::flow::Flow;
 use crate::io::packet::{Backplane, Urgent};
 use crate::io::sched;
 use crate::io::set::{IoSet, Own};
 use crate::ring::{self, Bell, FrameReader, FrameWriter};
 use crate::switching::OpenError;
-use crate::worker::{Crossing, Desk, Ends, Order, Shared, Worker};
+use crate::worker::{Desk, Ends, Order, Shared, Worker};
 use mona_wire::PortId;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -49,7 +50,7 @@ pub(crate) fn employ(
     let workers = ios.len();
     let desks =
         (0..workers).map(|_| Desk::new().map(Arc::new)).collect::<Result<Vec<_>, _>>().map_err(no_descriptor)?;
-    let mut crossing: Vec<Vec<Option<Crossing>>> = Vec::new();
+    let mut crossing: Vec<Crossings> = Vec::new();
     let mut arriving: Vec<Vec<FrameReader>> = (0..workers).map(|_| Vec::new()).collect();
     for from in 0..workers {
         let to_others = (0..workers).map(|to| {
@@ -57,7 +58,7 @@ pub(crate) fn employ(
             arriving[to].push(reader);
             Some(Crossing { ring, bell: Arc::clone(&desks[to].bell), written: false })
         });
-        crossing.push(to_others.collect());
+        crossing.push(Crossings(to_others.collect()));
     }
     let cpus = allowed_cpus();
     let rings = crossing.into_iter().zip(arriving);

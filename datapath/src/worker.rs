@@ -10,9 +10,11 @@
 
 use crate::asking::{Answer, Asked};
 use crate::batch::{BATCH, Batch};
+use crate::crossing::Crossings;
 use crate::flow::{COPIES, Flow, Uncached};
 use crate::fragments;
 use crate::io::RxFrame;
+use crate::io::credit::Settled;
 use crate::io::set::{Egress, IoSet, LOSSES, Own};
 use crate::offload::{MIN_FRAME, header_len};
 use crate::out::Told;
@@ -113,7 +115,7 @@ pub struct Ends {
     /// Frames from the other workers and, last, from control.
     pub arriving: Vec<FrameReader>,
     /// Frames to the other workers, by number; none to itself.
-    pub crossing: Vec<Option<Crossing>>,
+    pub crossing: Crossings,
     /// Frames for the switch itself.
     pub punts: FrameWriter,
     /// Sources that control may want to learn.
@@ -126,16 +128,6 @@ pub struct Ends {
     pub returned: Producer<(PortId, Option<Own>)>,
     /// Wakes control.
     pub control: Arc<Bell>,
-}
-
-/// The way to another worker.
-pub struct Crossing {
-    /// Its ring.
-    pub ring: FrameWriter,
-    /// Wakes it.
-    pub bell: Arc<Bell>,
-    /// Was something written in this round?
-    pub written: bool,
 }
 
 /// The thread's own things.
@@ -155,7 +147,7 @@ pub struct Worker {
 struct Exits {
     desk: Arc<Desk>,
     io: IoSet,
-    crossing: Vec<Option<Crossing>>,
+    crossing: Crossings,
     punts: Punts,
     policer: Policer,
     /// Room for a packet and for a fragment of it.
@@ -237,6 +229,8 @@ impl Worker {
             }
             if carried || !frames.is_empty() {
                 self.exits.flush();
+                self.arriving.iter().for_each(FrameReader::done);
+                self.exits.settle();
                 self.idle_since = None;
                 frames.clear();
             } else {
@@ -291,7 +285,9 @@ impl Worker {
     /// Nothing to do: polls a little longer, letting others have the CPU, then sleeps.
     #[cold]
     fn rest(&mut self) {
-        if self.idle_since.get_or_insert_with(Instant::now).elapsed() < SPIN {
+        // A flow may wait for what another worker has just now.
+        let settled = self.exits.settle();
+        if !settled || self.idle_since.get_or_insert_with(Instant::now).elapsed() < SPIN {
             let _ = nix::sched::sched_yield();
             return;
         }
@@ -394,18 +390,9 @@ impl Exits {
     /// By a port of another worker.
     #[inline]
     fn cross(&mut self, worker: u8, label: Label, bytes: &[u8]) {
-        // No way: a port of this worker's own that it has given back, or never got.
-        let why = match self.crossing.get_mut(usize::from(worker)).and_then(Option::as_mut) {
-            None => Drop::PortDown,
-            Some(way) => {
-                if way.ring.push(label, bytes) {
-                    way.written = true;
-                    return;
-                }
-                Drop::RingFull
-            }
-        };
-        self.desk.counters.dropped(label.from, why);
+        if let Err(why) = self.crossing.pass(worker, label, bytes) {
+            self.desk.counters.dropped(label.from, why);
+        }
     }
 
     /// To the switch itself, as it came in.
@@ -438,8 +425,7 @@ impl Exits {
         for sends in batch.sends.chunk_by(|one, other| one.frame == other.frame) {
             let [send, ..] = sends else { continue };
             let frame = &frames[usize::from(send.frame)];
-            // The kernel's programs know the ports of the backplane.
-            let replayed = |port| snapshot.port(port).is_some_and(|port| port.cached && port.home == Home::Backplane);
+            let replayed = |port| snapshot.port(port).is_some_and(|port| port.cached);
             if send.fragment > 0 || !replayed(frame.rx) || !sends.iter().take(COPIES).all(|send| replayed(send.port)) {
                 continue;
             }
@@ -481,11 +467,7 @@ impl Exits {
         let Exits { desk, now, .. } = self;
         self.tx.end(|(port, vlan), run| desk.counters.sent(port, vlan, run, *now));
         self.io.flush();
-        for way in self.crossing.iter_mut().flatten() {
-            if std::mem::take(&mut way.written) {
-                way.bell.ring();
-            }
-        }
+        self.crossing.wake();
         if std::mem::take(&mut self.reported) {
             self.control.ring();
         }
@@ -509,6 +491,14 @@ impl Exits {
             self.waiting = None;
             self.control.ring();
         }
+    }
+
+    /// Gives ports the credit of what was received, as far as it is sent, by whatever worker: all of it?
+    #[inline]
+    fn settle(&mut self) -> bool {
+        let settled = self.crossing.settle();
+        self.io.settle(settled);
+        settled == Settled::All
     }
 
     /// Asks the kernel what was lost.

@@ -1,6 +1,7 @@
 //! The backplane over real netdevs: each test in a network namespace of its own (root).
 
 use mona_datapath::io::RxFrame;
+use mona_datapath::io::credit::Settled;
 use mona_datapath::io::packet::{Backplane, PacketPorts};
 use mona_datapath::io::raw::RawSocket;
 use mona_datapath::io::set::Egress;
@@ -56,6 +57,7 @@ impl Swap {
                     batch.clear();
                     if backplane.receive(&mut batch, 64) == 0 {
                         backplane.release();
+                        backplane.settle(Settled::All);
                         thread::yield_now();
                     }
                     for frame in &batch {
@@ -69,6 +71,7 @@ impl Swap {
                     }
                     backplane.flush();
                     backplane.release();
+                    backplane.settle(Settled::All);
                 }
             }
         });

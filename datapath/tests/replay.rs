@@ -6,7 +6,7 @@ mod world;
 use mona_datapath::flow::{Dep, Depth};
 use mona_datapath::io::{CsumStart, Gso, GsoKind, Offload};
 use mona_wire::{PortId, Tci};
-use rig::{Fate, Rig, alone, expected};
+use rig::{Fate, Kind, Rig, alone, expected};
 use world::{Line, World, line, mac, vlan};
 
 const WORLD: &str = "
@@ -44,10 +44,27 @@ fn replays(rig: &mut Rig, world: &World, line: &Line, offload: &Offload) -> Dept
     flow.looked.depth
 }
 
+/// Rigs of four ports: of one kind, and of several.
+const RIGS: [[Kind; 4]; 6] = [
+    [Kind::Packet; 4],
+    [Kind::Takes; 4],
+    [Kind::Native; 4],
+    [Kind::Generic; 4],
+    [Kind::Takes, Kind::Packet, Kind::Generic, Kind::Native],
+    [Kind::Packet, Kind::Takes, Kind::Native, Kind::Generic],
+];
+
+/// Runs a test with each.
+fn with_each(test: fn(Rig)) {
+    for kinds in RIGS {
+        eprintln!("{kinds:?}");
+        alone(move || test(Rig::of(&kinds)));
+    }
+}
+
 #[test]
 fn replay_of_each_depth() {
-    alone(|| {
-        let mut rig = Rig::new(4);
+    with_each(|mut rig| {
         let world = World::new(WORLD);
         for (text, depth) in [
             ("p1 a>c", Depth::L2),
@@ -123,8 +140,7 @@ fn replay_of_super_frames_and_partial_checksums() {
 
 #[test]
 fn replay_leaves_to_userspace_what_is_out_of_the_ordinary() {
-    alone(|| {
-        let mut rig = Rig::new(4);
+    with_each(|mut rig| {
         let world = World::new(WORLD);
         let nothing = Offload::default();
         let usual = "p1 a>r 10.0.10.2>10.0.20.2";
@@ -166,8 +182,7 @@ fn replay_leaves_to_userspace_what_is_out_of_the_ordinary() {
 
 #[test]
 fn replay_obeys_at_once() {
-    alone(|| {
-        let mut rig = Rig::new(4);
+    with_each(|mut rig| {
         let world = World::new(WORLD);
         let nothing = Offload::default();
         let (there, other) = (line("p1 a>c"), line("p4 d>e"));
@@ -199,8 +214,7 @@ fn replay_obeys_at_once() {
 
 #[test]
 fn replay_keeps_the_priority() {
-    alone(|| {
-        let mut rig = Rig::new(4);
+    with_each(|mut rig| {
         let world = World::new(WORLD);
         let routed = line("p2 10/6 c>r 10.0.10.3>10.0.20.2");
         replays(&mut rig, &world, &routed, &Offload::default());
@@ -213,8 +227,7 @@ fn replay_keeps_the_priority() {
 
 #[test]
 fn replay_overtakes_nothing() {
-    alone(|| {
-        let mut rig = Rig::new(2);
+    with_each(|mut rig| {
         let world =
             World::new("vlan 10\n p1 access 10\n p2 access 10\n station 10 a p1\n station 10 b p2\n station 10 c p2");
         let nothing = Offload::default();
@@ -223,8 +236,6 @@ fn replay_overtakes_nothing() {
             line.bytes[14..18].copy_from_slice(&number.to_be_bytes());
             line
         };
-        let refused =
-            |rig: &Rig| rig.ports.kernel_losses(PortId(1)).iter().find(|row| row.0 == "credit").map(|row| row.1);
         let (flow, other) = (numbered(0), line("p1 a>c"));
         rig.learn(&world.snapshot, &flow, &nothing);
         rig.learn(&world.snapshot, &other, &nothing);
@@ -234,8 +245,8 @@ fn replay_overtakes_nothing() {
         (0..SENT).for_each(|number| rig.throw(&numbered(number)));
         let mut next = 0;
         let end = std::time::Instant::now() + rig::PATIENCE;
-        while u64::from(next) + refused(&rig).expect("a row") < u64::from(SENT) {
-            assert!(std::time::Instant::now() < end, "{next} went up, {:?} were refused", refused(&rig));
+        while u64::from(next) + rig.refused(PortId(1)) < u64::from(SENT) {
+            assert!(std::time::Instant::now() < end, "{next} went up, {:?} were refused", rig.refused(PortId(1)));
             match rig.up() {
                 Some(fate) if fate == up(&other, &nothing) => assert_eq!(next, 0),
                 Some(fate) => {

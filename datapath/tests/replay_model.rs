@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use random::{Packet, Switch, VLANS, mixed, packet, switches, world};
-use rig::{Fate, Rig, alone, expected};
+use rig::{Fate, Kind, Rig, alone, expected};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use world::{Line, World, mac, port, vlan};
@@ -240,12 +240,20 @@ impl Drop for Here {
     }
 }
 
+/// Ports of these kinds, one after the other.
+const KINDS: [[Kind; 4]; 3] =
+    [[Kind::Packet; 4], [Kind::Takes; 4], [Kind::Native, Kind::Takes, Kind::Packet, Kind::Generic]];
+
 #[test]
 fn replay_is_what_forward_says() {
     let number = |name: &str, usual: u64| std::env::var(name).map_or(usual, |text| text.parse().expect(name));
     let (seconds, seed) = (number("MONA_REPLAY_SECONDS", 15), number("MONA_REPLAY_SEED", 1));
+    KINDS.into_iter().for_each(|kinds| replayed_by(kinds, seconds.div_ceil(KINDS.len() as u64), seed));
+}
+
+fn replayed_by(kinds: [Kind; 4], seconds: u64, seed: u64) {
     alone(move || {
-        let mut rig = Some(Rig::new(4));
+        let mut rig = Some(Rig::of(&kinds));
         let (mut seen, mut replayed) = (BTreeMap::new(), (0, 0));
         let end = Instant::now() + Duration::from_secs(seconds);
         let mut case = seed;
@@ -278,6 +286,6 @@ fn replay_is_what_forward_says() {
             rig = Some(run.rig);
             case += 1;
         }
-        eprintln!("{} cases: {seen:#?}", case - seed);
+        eprintln!("{kinds:?}: {} cases: {seen:#?}", case - seed);
     });
 }

@@ -1,6 +1,7 @@
 //! AF_XDP ports over real netdevs: each test in a network namespace of its own (root).
 
 use mona_datapath::io::RxFrame;
+use mona_datapath::io::credit::Settled;
 use mona_datapath::io::packet::PacketPorts;
 use mona_datapath::io::raw::RawSocket;
 use mona_datapath::io::set::Egress;
@@ -63,7 +64,7 @@ impl Hop {
 
     fn open(&mut self, port: u16, device: &str) -> Opened {
         let end = Instant::now() + PATIENCE;
-        let (opened, queues) = loop {
+        let (opened, _, queues) = loop {
             match self.ports.open(self.packet.programs(), PortId(port), device, &[0]) {
                 // The queue was given back just now.
                 Err(refused) if refused.busy && Instant::now() < end => std::thread::yield_now(),
@@ -93,6 +94,7 @@ impl Hop {
         }
         self.set.flush();
         self.set.release();
+        self.set.settle(Settled::All);
         (frames.len(), refused)
     }
 

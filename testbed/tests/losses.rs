@@ -64,14 +64,17 @@ fn what_the_kernel_loses_is_shown() {
             assert_eq!(lost(&world, &switch, reason, who), 0, "{reason} {who}: nothing was sent yet");
         }
     }
-    // A worker that does not come round: a port's share of the ring and the ring of reserved addresses fill up.
+    // A worker that does not come round: a port's share of the ring, the ring of reserved addresses, and what a
+    // socket has left for those fill up.
     stopped(&world, &switch, || {
         send(&one, &frame(BROADCAST), 4000);
         send(&one, &frame(BPDU), 2000);
         send(&three, &frame(BROADCAST), 20_000);
+        send(&three, &frame(BPDU), 2000);
     });
     let shown = || world.cli(&switch, &["show platform drops"]);
     assert!(wait(|| lost(&world, &switch, "credit", "Gi0/1") > 0), "{}", shown());
+    assert!(wait(|| lost(&world, &switch, "credit", "Gi0/3") > 0), "{}", shown());
     assert!(wait(|| lost(&world, &switch, "urgent_ring_full", "-") > 0), "{}", shown());
     let socket = ["xsk_fill_ring_empty", "xsk_rx_ring_full", "xsk_rx_dropped"];
     assert!(wait(|| socket.iter().any(|reason| lost(&world, &switch, reason, "Gi0/3") > 0)), "{}", shown());

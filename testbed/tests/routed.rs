@@ -28,32 +28,38 @@ const TIMES: usize = 3;
 
 #[test]
 fn over_packet() {
-    run("packet", "", false);
+    run("packet", "", "off", false);
 }
 
 #[test]
 fn over_packet_deciding_each_frame() {
-    run("packet", "no platform flow-cache\n", false);
+    run("packet", "no platform flow-cache\n", "off", false);
 }
 
 #[test]
 fn over_packet_while_the_flow_cache_goes_on_and_off() {
-    run("packet", "", true);
+    run("packet", "", "off", true);
 }
 
 #[test]
 fn over_xdp() {
-    run("xdp", "", false);
+    run("xdp", "", "off", false);
 }
 
-fn run(io: &str, head: &str, toggled: bool) {
+#[test]
+fn over_xdp_to_hosts_that_xdp_can_send_to() {
+    run("xdp", "", "on", false);
+}
+
+/// `napi`: a host's device that has it takes frames from XDP.
+fn run(io: &str, head: &str, napi: &str, toggled: bool) {
     let mut world = World::new("routed");
     let (sw, hosts) = (world.namespace("sw"), world.namespace("hosts"));
     let mut sockets = BTreeMap::new();
     for port in PORTS {
         world.cable((&sw, &format!("p{port}")), (&hosts, &format!("h{port}")));
         // Frames larger than the switch takes must reach it.
-        world.exec(&hosts, &format!("ip link set h{port} mtu 9100"));
+        world.exec(&hosts, &format!("ip link set h{port} mtu 9100; ethtool -K h{port} gro {napi}"));
         sockets.insert(format!("p{port}"), world.raw(&hosts, &format!("h{port}")));
     }
     let mut failures = String::new();

@@ -28,9 +28,10 @@ enum To {
     Xdp(XdpMode),
 }
 
-/// The two of every port, the end of a pair, and what an `xdp` port has before them: in its driver, or else in the
+/// The two of every port (where the kernel runs the XDP program, another one in), the end of a pair, and what an `xdp` port has before them: in its driver, or else in the
 /// kernel's receive path.
 pub(super) const PORT_IN: Side = Side { pin: "in", program: "port_in", to: To::Tcx(TcAttachType::Ingress) };
+pub(super) const GENERIC_IN: Side = Side { program: "generic_in", ..PORT_IN };
 pub(super) const PORT_OUT: Side = Side { pin: "out", program: "port_out", to: To::Tcx(TcAttachType::Egress) };
 pub(super) const FAR_IN: Side = Side { pin: "far", program: "far_in", to: To::Tcx(TcAttachType::Ingress) };
 pub(super) const NATIVE: Side = Side { pin: "native", program: "xdp_in", to: To::Xdp(XdpMode::Driver) };

@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::RxFrame;
-use super::credit::Credit;
+use super::credit::{Credit, Settled};
 use super::set::Egress;
 use super::txring::TxRing;
 use super::umem::Region;
@@ -200,7 +200,7 @@ impl Backplane {
         }
     }
 
-    /// Gives the slots of all frames received back to the kernel, and their ports the credit: what was sent of them is sent.
+    /// Gives the slots of all frames received back to the kernel; their ports get the credit with [`Backplane::settle`].
     #[inline]
     pub fn release(&mut self) {
         let slots = self.shape.slots();
@@ -209,14 +209,14 @@ impl Backplane {
         for _ in 0..self.held {
             let port = self.port(index);
             if run.0 != port {
-                self.give_back(run);
+                self.hold(run);
                 run = (port, 0);
             }
             run.1 += 1;
             self.status(index).store(libc::TP_STATUS_KERNEL, Ordering::Release);
             index = self.shape.after(index);
         }
-        self.give_back(run);
+        self.hold(run);
         self.held = 0;
     }
 
@@ -230,10 +230,16 @@ impl Backplane {
     }
 
     #[inline]
-    fn give_back(&self, (port, frames): (usize, u64)) {
-        if let Some(credit) = self.credit.as_ref().filter(|_| port != 0) {
-            credit.give_back(port, frames);
+    fn hold(&mut self, (port, frames): (usize, u64)) {
+        if let Some(credit) = self.credit.as_mut().filter(|_| port != 0) {
+            credit.hold(port, frames);
         }
+    }
+
+    /// Gives ports the credit of what is sent.
+    #[inline]
+    pub fn settle(&mut self, settled: Settled) {
+        self.credit.iter_mut().for_each(|credit| credit.settle(settled));
     }
 
     /// Is there a frame to receive?

@@ -26,21 +26,57 @@ pub(super) struct Counts {
 pub(super) struct Credit {
     counts: Arc<Counts>,
     base: usize,
+    /// Frames that this worker is done with, and those before that another one may still have.
+    held: Tally,
+    crossing: Tally,
     /// `admitted` as it was when the ring was at `since`.
     mark: Vec<u64>,
     since: u64,
     reconciled: Instant,
 }
 
+/// Frames by port.
+struct Tally {
+    frames: Box<[u64]>,
+    ports: Vec<u16>,
+}
+
 /// A socket's.
 pub(super) struct SocketCredit {
     counts: Arc<Counts>,
     at: usize,
-    /// Frames that were received and are not sent on yet.
+    /// Frames that this worker received, and those before that another one may still have.
     held: u64,
+    crossing: u64,
     /// `admitted` as it was some time ago.
     mark: u64,
     marked: Instant,
+}
+
+/// What of the frames received is sent: all, those before the last time this was said, or not even those. What crossed to
+/// another worker is sent when that one has done so; until then the credit of all that was received with it is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Not even what crossed before the last time.
+    Nothing,
+    /// What crossed before the last time.
+    Before,
+    /// All.
+    All,
+}
+
+impl Tally {
+    fn new() -> Tally {
+        Tally { frames: vec![0; PORTS].into_boxed_slice(), ports: Vec::with_capacity(PORTS) }
+    }
+
+    #[inline]
+    fn add(&mut self, port: usize, frames: u64) {
+        if frames > 0 && self.frames[port] == 0 {
+            self.ports.push(port as u16);
+        }
+        self.frames[port] += frames;
+    }
 }
 
 impl Counts {
@@ -48,13 +84,14 @@ impl Counts {
         let base = worker * PORTS;
         // What a predecessor's ports have here is lost with its rings.
         let mark = (base..base + PORTS).map(|at| counts.forgive(at)).collect();
-        Credit { counts: Arc::clone(counts), base, mark, since: 0, reconciled: Instant::now() }
+        let (held, crossing) = (Tally::new(), Tally::new());
+        Credit { counts: Arc::clone(counts), base, held, crossing, mark, since: 0, reconciled: Instant::now() }
     }
 
     pub(super) fn socket(counts: &Arc<Counts>, socket: u32) -> SocketCredit {
         let at = counts.sockets + socket as usize;
         let mark = counts.forgive(at);
-        SocketCredit { counts: Arc::clone(counts), at, held: 0, mark, marked: Instant::now() }
+        SocketCredit { counts: Arc::clone(counts), at, held: 0, crossing: 0, mark, marked: Instant::now() }
     }
 
     fn word(map: &Region, index: usize) -> &AtomicU64 {
@@ -98,10 +135,34 @@ impl Counts {
 }
 
 impl Credit {
-    /// Frames of this port are done with.
-    pub(super) fn give_back(&self, port: usize, frames: u64) {
-        self.counts.add(self.base + port, frames);
-        self.counts.add(self.base, frames);
+    /// Frames of this port are sent, or given to another worker.
+    #[inline]
+    pub(super) fn hold(&mut self, port: usize, frames: u64) {
+        self.held.add(port, frames);
+    }
+
+    /// See [`Settled`].
+    #[inline]
+    pub(super) fn settle(&mut self, settled: Settled) {
+        let Credit { counts, base, held, crossing, .. } = self;
+        let give = |tally: &mut Tally| {
+            for port in tally.ports.drain(..) {
+                let frames = std::mem::take(&mut tally.frames[usize::from(port)]);
+                counts.add(*base + usize::from(port), frames);
+                counts.add(*base, frames);
+            }
+        };
+        match settled {
+            Settled::Nothing => {}
+            Settled::Before => {
+                give(crossing);
+                std::mem::swap(held, crossing);
+            }
+            Settled::All => {
+                give(crossing);
+                give(held);
+            }
+        }
     }
 
     /// So many were received, by a ring of so many slots. What was admitted a whole turn of the ring (and the kernel's queue
@@ -140,18 +201,22 @@ impl SocketCredit {
         self.held += u64::from(frames);
     }
 
-    /// They were sent on.
+    /// See [`Settled`].
     #[inline]
-    pub(super) fn release(&mut self) {
-        if self.held > 0 {
-            self.counts.add(self.at, self.held);
-            self.held = 0;
+    pub(super) fn settle(&mut self, settled: Settled) {
+        let frames = match settled {
+            Settled::Nothing => 0,
+            Settled::Before => std::mem::replace(&mut self.crossing, std::mem::take(&mut self.held)),
+            Settled::All => std::mem::take(&mut self.crossing) + std::mem::take(&mut self.held),
+        };
+        if frames > 0 {
+            self.counts.add(self.at, frames);
         }
     }
 
     /// The ring is empty: what was admitted some time ago and did not come is lost.
     pub(super) fn empty(&mut self) {
-        if self.held == 0 && self.marked.elapsed() > LONG {
+        if self.held + self.crossing == 0 && self.marked.elapsed() > LONG {
             (_, self.mark) = self.counts.reconcile(self.at, self.mark);
             self.marked = Instant::now();
         }

@@ -10,6 +10,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 pub(super) const BASIC: u64 = 1 << 0;
 /// It redirects to sockets.
 pub(super) const REDIRECT: u64 = 1 << 1;
+/// It sends what others' programs redirect to it.
+pub(super) const TAKES: u64 = 1 << 2;
 /// It receives into, and sends from, a socket's memory.
 pub(super) const ZERO_COPY: u64 = 1 << 3;
 

@@ -60,15 +60,24 @@ pub enum Refused {
     Full,
 }
 
-/// How a port is reached.
+/// How a port is reached, and from it others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     /// The index of its device.
     pub ifindex: u32,
-    /// Which count of frames on their way through userspace is its; `u32::MAX` if the program alone knows.
+    /// By which lane frames go up, and which count is theirs, as in flow.h; of several lanes the first.
     pub credit: u32,
     /// Does its device take frames from XDP?
-    pub xdp: bool,
+    pub takes_xdp: bool,
+    /// Does its own XDP program send frames on? Otherwise TC does.
+    pub gives_xdp: bool,
+}
+
+impl Way {
+    /// That of a port whose frames are TC's.
+    pub fn tc(ifindex: u32, credit: u32) -> Way {
+        Way { ifindex, credit, takes_xdp: false, gives_xdp: false }
+    }
 }
 
 /// What a port holds, and what became of the flows of frames that came in there.
@@ -244,7 +253,7 @@ impl FlowTable {
         for (ifindex, (to, _)) in ifindexes.iter_mut().zip(flow.action.copies()) {
             *ifindex = self.way(to)?.ifindex;
         }
-        Ok(Content::of(flow, way.credit, first.xdp, &ifindexes))
+        Ok(Content::of(flow, way.credit, way.gives_xdp && first.takes_xdp, &ifindexes))
     }
 
     /// A decision goes into the slot of its key.

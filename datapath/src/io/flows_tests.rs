@@ -8,7 +8,7 @@ fn table(slots: u32) -> FlowTable {
     let mut table = FlowTable::in_memory(slots).unwrap();
     for port in 1..PORTS {
         let ifindex = 10 + u32::from(port);
-        table.set_port(PortId(port), Way { ifindex, credit: u32::from(port), xdp: false });
+        table.set_port(PortId(port), Way::tc(ifindex, u32::from(port)));
     }
     table
 }

@@ -6,7 +6,7 @@
 
 mod attached;
 pub mod backplane;
-mod credit;
+pub mod credit;
 mod features;
 pub mod flows;
 pub(crate) mod found;

@@ -173,14 +173,14 @@ impl PacketPorts {
         }
         let link = candidate(&self.links, device, |index| self.programs.was_ours(index))?;
         // From here on something changes. The map is complete before the first frame is steered by it.
-        self.programs.enter(port, worker, &link)?;
+        self.programs.enter(port, worker, &link, false)?;
         self.devices[port.index()].store(link.index, Ordering::Relaxed);
         match self.take_over(&link) {
             Ok(open) => {
                 let ifindex = link.index;
                 self.open.insert(port, open);
                 let credit = (usize::from(worker) * PORTS + port.index()) as u32;
-                Ok(Opened { ifindex, way: Way { ifindex, credit, xdp: false } })
+                Ok(Opened { ifindex, way: Way::tc(ifindex, credit) })
             }
             Err(error) => {
                 self.forget(port, link.index);

@@ -1,7 +1,7 @@
 //! The programs of all ports, with their maps: loaded over what a predecessor left if there is anything, and told of the
 //! ports there are. `packet` and `xdp` ports share them, and with them the flows.
 
-use super::attached::{Attached, FAR_IN, NATIVE, OF_PORTS, PORT_IN, PORT_OUT, Side, load, remove};
+use super::attached::{Attached, FAR_IN, GENERIC_IN, NATIVE, OF_PORTS, PORT_IN, PORT_OUT, Side, load, remove};
 use super::credit::{Counts, PORTS};
 use super::flows::{FlowTable, SLOTS};
 use super::link::{Link, Links};
@@ -30,7 +30,7 @@ const QUEUES: u32 = 4096;
 pub struct Programs {
     bpf: Ebpf,
     /// By index of the device: `struct port`.
-    ports: HashMap<MapData, u32, [u32; 7]>,
+    ports: HashMap<MapData, u32, [u32; 8]>,
     refused: Array<MapData, u64>,
     sockets: XskMap<MapData>,
     /// Of the queues, which are whose, by index of the device.
@@ -141,13 +141,13 @@ impl Programs {
         Attached::attach_xdp(&mut self.bpf, self.pins.as_ref(), link)
     }
 
-    /// Tells them whose frames those of a device are, and that they go to this worker.
-    pub(super) fn enter(&mut self, port: PortId, worker: u8, link: &Link) -> Result<(), OpenError> {
+    /// Tells them whose frames those of a device are, that they go to this worker, and whether its driver runs the XDP program.
+    pub(super) fn enter(&mut self, port: PortId, worker: u8, link: &Link, native: bool) -> Result<(), OpenError> {
         let wrong = |e| sentence(&link.name, e);
         let (near, far) = *self.pairs.get(usize::from(worker)).ok_or_else(|| no_worker(worker))?;
         let queues = self.queues.get(&link.index).cloned().unwrap_or_default();
         let (base, count) = (queues.start, queues.end - queues.start);
-        let entry = [near, far, self.urgent, u32::from(worker), u32::from(port.0), base, count];
+        let entry = [near, far, self.urgent, u32::from(worker), u32::from(port.0), base, count, native.into()];
         self.refused.set(u32::from(port.0), 0, 0).map_err(wrong)?;
         self.ports.insert(link.index, entry, 0).map_err(wrong)
     }
@@ -170,6 +170,12 @@ impl Programs {
         }
         self.queues.insert(link.index, base..base + count);
         Ok(())
+    }
+
+    /// The lane of a device's first queue, and the index of its count.
+    pub(super) fn first_lane(&self, index: u32) -> u32 {
+        let base = self.queues.get(&index).map_or(0, |queues| queues.start);
+        1 << 24 | (self.counts.sockets as u32 + base)
     }
 
     /// The device is no port any more.
@@ -252,7 +258,7 @@ fn load_over(pins: Option<&Pins>, slots: u32, entries: u32, remembers: bool) -> 
     let mut bpf = loader
         .load(OBJECT)
         .map_err(|e| sentence("loading the BPF programs (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)", e))?;
-    for side in [PORT_IN, PORT_OUT, FAR_IN, NATIVE] {
+    for side in [PORT_IN, GENERIC_IN, PORT_OUT, FAR_IN, NATIVE] {
         load(&mut bpf, side)?;
     }
     Ok(bpf)

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use super::credit::Settled;
 use super::mem::{MemPort, MemSet};
 use super::packet::{Backplane, Urgent};
 use super::xsk::Xsk;
@@ -151,6 +152,13 @@ impl IoSet {
         self.release();
         self.xsks.release();
         self.mem.release();
+    }
+
+    /// Gives ports the credit of what is sent.
+    #[inline]
+    pub fn settle(&mut self, settled: Settled) {
+        self.backplane.iter_mut().for_each(|backplane| backplane.settle(settled));
+        self.xsks.settle(settled);
     }
 
     /// Gives the slots of both rings back.

@@ -38,6 +38,9 @@ const FORWARD: u8 = 1;
 const LOOK_L3: u8 = 2;
 const LOOK_L4: u8 = 3;
 
+/// What is new waits for whatever lanes there are; programs take those out by which nothing is on its way.
+const ALL_LANES: u16 = u16::MAX;
+
 /// `struct flow`: a hit on port, tag and addresses touches the first cache line alone.
 #[repr(C, align(64))]
 pub(super) struct Slot {
@@ -51,11 +54,11 @@ pub(super) struct Slot {
     bytes: AtomicU64,
     /// Index of the device it leaves by, MTU, tag (0: none).
     out: AtomicU64,
-    /// Kind, waiting, how it is routed, flags of TCP that are looked at, the way out, further copies, flooded.
+    /// Kind, how it is routed, flags of TCP that are looked at, further copies, may XDP send it, flooded, the lanes it waits for.
     kind: AtomicU64,
     rest: [AtomicU64; 4],
     macs: [AtomicU32; 3],
-    /// Which count of frames on their way through userspace it waits for.
+    /// Which lane of frames on their way through userspace it waits for.
     credit: AtomicU32,
     mark: AtomicU64,
     waited: AtomicU32,
@@ -219,6 +222,8 @@ impl Content {
             }
             (also.vid, also.count) = (other, also.count + 1);
         }
+        // Copies are TC's.
+        let xdp = xdp && also.count == 0;
         Content::Decided { ifindex, mtu, vid, routed, dst: dst.0, src: src.0, credit, xdp, also }
     }
 
@@ -394,18 +399,18 @@ impl Slots {
         self.slot(at).bytes.fetch_add(bytes, Relaxed);
     }
 
-    /// What a predecessor wrote, unless it waits for what is lost.
+    /// What a predecessor wrote, unless nothing has gone by it yet.
     pub(super) fn left(&self, at: u32) -> Option<(Key, Content)> {
         let slot = self.slot(at);
         if self.version(at) == VIRGIN {
             return None;
         }
         let key = self.key(at)?;
-        let [kind, waiting, routed, flags, xdp, count, flooded, _] = slot.kind.load(Relaxed).to_ne_bytes();
+        let [kind, routed, flags, count, xdp, flooded, waiting @ ..] = slot.kind.load(Relaxed).to_ne_bytes();
         let content = match kind {
             LOOK_L3 => Content::Deeper { depth: Depth::L3, flags, id: slot.id.load(Relaxed) },
             LOOK_L4 => Content::Deeper { depth: Depth::L4, flags, id: slot.id.load(Relaxed) },
-            FORWARD if waiting == 0 => {
+            FORWARD if u16::from_ne_bytes(waiting) != ALL_LANES => {
                 let out = slot.out.load(Relaxed);
                 let (ifindex, mtu, tag) = (out as u32, (out >> 32) as u16, (out >> 48) as u16);
                 let mut macs = [[0; 4]; 3];
@@ -437,7 +442,7 @@ impl Slots {
 
     /// How many frames of this credit went towards a worker so far; `None`: it is not known which credit that is.
     pub(super) fn admitted(&self, credit: u32) -> Option<u64> {
-        let all = &self.memory.admitted;
+        let (all, credit) = (&self.memory.admitted, credit & 0xff_ffff);
         let count = all.len() / size_of::<AtomicU64>();
         ((credit as usize) < count).then(|| self.array::<AtomicU64>(all, credit as usize, count).load(Relaxed))
     }
@@ -469,12 +474,13 @@ impl Slots {
         match *content {
             Content::Deeper { depth, flags, id } => {
                 let kind = if depth == Depth::L4 { LOOK_L4 } else { LOOK_L3 };
-                slot.kind.store(u64::from_ne_bytes([kind, 0, 0, flags, 0, 0, 0, 0]), Relaxed);
+                slot.kind.store(u64::from_ne_bytes([kind, 0, flags, 0, 0, 0, 0, 0]), Relaxed);
                 slot.id.store(id, Relaxed);
             }
             Content::Decided { ifindex, mtu, vid, routed, dst, src, credit, xdp, also } => {
                 slot.out.store(u64::from(ifindex) | u64::from(mtu) << 32 | u64::from(tag(vid)) << 48, Relaxed);
-                let kind = [FORWARD, 1, routed, 0, u8::from(xdp), also.count, u8::from(also.flooded), 0];
+                let [a, b] = ALL_LANES.to_ne_bytes();
+                let kind = [FORWARD, routed, 0, also.count, u8::from(xdp), u8::from(also.flooded), a, b];
                 slot.kind.store(u64::from_ne_bytes(kind), Relaxed);
                 also.write(depends);
                 slot.credit.store(credit, Relaxed);

@@ -11,8 +11,8 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::{fs, io};
 
-/// The program by which a port of any switch is known.
-const PROGRAM: &str = "port_in";
+/// Programs by which a port of any switch is known.
+const PROGRAMS: [&str; 2] = ["port_in", "generic_in"];
 
 /// A device and how it was.
 pub(crate) struct Taken {
@@ -53,7 +53,7 @@ pub(super) fn candidate(links: &Links, device: &str, is_ours: impl Fn(u32) -> bo
 /// Has a switch's program attached?
 fn is_port(device: &str) -> Result<bool, OpenError> {
     let attached = SchedClassifier::query_tcx(device, TcAttachType::Ingress).map_err(|e| sentence(device, e))?;
-    Ok(attached.1.iter().any(|program| program.name_as_str() == Some(PROGRAM)))
+    Ok(attached.1.iter().any(|program| program.name_as_str().is_some_and(|name| PROGRAMS.contains(&name))))
 }
 
 impl Taken {

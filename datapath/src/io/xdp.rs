@@ -6,9 +6,10 @@
 //! generic mode no super-frame fits: what feeds such a port from this machine must send tags in the frame and no TSO.
 //! Native XDP on a veth makes its peer stop TSO by itself; a Mona `packet` port puts its tags into the frame.
 
-use super::attached::{Attached, PORT_IN, PORT_OUT};
+use super::attached::{Attached, GENERIC_IN, PORT_IN, PORT_OUT};
 use super::backplane::Promiscuous;
 use super::features;
+use super::flows::Way;
 use super::found::Records;
 use super::link::{Link, Links};
 use super::packet::CHANGED;
@@ -35,11 +36,15 @@ const QUEUES: u32 = 256;
 /// Merged frames do not fit into chunks; off where the kernel, and not the driver, runs the program.
 const MERGED: [&str; 5] = ["tx-vlan-hw-insert", "tx-vlan-stag-hw-insert", "rx-lro", "rx-gro", "rx-vlan-hw-parse"];
 
+/// The sockets of a port, each with the worker it is for.
+pub type Queues = Vec<(u8, Xsk)>;
+
 struct Open {
     taken: Taken,
     sockets: Vec<Weak<OwnedFd>>,
     /// Taken off, in this order, when the port is closed, or with this process unless they are pinned.
     programs: [Attached; 3],
+    way: Way,
 }
 
 /// The memory of one worker and mode, and the sockets that have it.
@@ -80,15 +85,18 @@ impl XdpPorts {
         port: PortId,
         device: &str,
         workers: &[u8],
-    ) -> Result<(Opened, Vec<(u8, Xsk)>), Refused> {
+    ) -> Result<(Opened, Way, Queues), Refused> {
         if self.open.contains_key(&port) {
             return Err(OpenError(format!("{port} is open already")).into());
         }
         self.holding = programs.is_pinned();
         let link = candidate(&self.links, device, |index| programs.was_ours(index))?;
-        let (out, into) = (programs.attach(PORT_OUT, &link)?, programs.attach(PORT_IN, &link)?);
+        let (out, mut into) = (programs.attach(PORT_OUT, &link)?, programs.attach(PORT_IN, &link)?);
         let first = programs.attach_xdp(&link)?;
         let native = first.is_native();
+        if !native {
+            std::mem::replace(&mut into, programs.attach(GENERIC_IN, &link)?).leave();
+        }
         let attached = [first, into, out];
         let off: &[&str] = if native { &CHANGED } else { &MERGED };
         let taken = Taken::take(&self.links, &self.promiscuous, &self.records, &link, off)?;
@@ -97,7 +105,7 @@ impl XdpPorts {
         let claimed =
             up.and_then(|()| self.claim_best(port, &link, native, workers)).and_then(|(zero_copy, mut queues)| {
                 programs.place(&mut queues, &link)?;
-                programs.enter(port, workers.first().copied().unwrap_or(0), &link)?;
+                programs.enter(port, workers.first().copied().unwrap_or(0), &link, native)?;
                 Ok((zero_copy, queues))
             });
         let (zero_copy, queues) = match claimed {
@@ -120,8 +128,9 @@ impl XdpPorts {
             why: "asked for".into(),
         };
         let sockets = queues.iter().map(|(_, xsk)| Arc::downgrade(xsk.descriptor())).collect();
-        self.open.insert(port, Open { taken, sockets, programs: attached });
-        Ok((opened, queues))
+        let way = way(&link, native, programs.first_lane(link.index));
+        self.open.insert(port, Open { taken, sockets, programs: attached, way });
+        Ok((opened, way, queues))
     }
 
     /// Zero-copy if the driver has it and every queue takes it, else copy.
@@ -194,6 +203,15 @@ impl XdpPorts {
         self.umems.retain(|_, shared| shared.living().next().is_some());
     }
 
+    /// Ports whose devices take frames from XDP since the last time, or no longer do.
+    pub(crate) fn changed(&mut self) -> Vec<(PortId, Way)> {
+        let open = self.open.iter_mut().filter_map(|(port, open)| {
+            let now = way(&open.taken.device, open.programs[0].is_native(), open.way.credit);
+            (std::mem::replace(&mut open.way, now) != now).then_some((*port, now))
+        });
+        open.collect()
+    }
+
     fn give_back(&mut self, port: PortId) -> Option<u32> {
         let Open { taken, programs, .. } = self.open.remove(&port)?;
         taken.give_back(&self.links, &self.promiscuous, programs);
@@ -256,6 +274,13 @@ impl XdpPorts {
         let link = self.links.get(device).map_err(|error| format!("{device}: {error}"))?;
         fits(link.kind.as_deref(), || features::of(link.index).ok())
     }
+}
+
+/// How the device is reached just now.
+fn way(link: &Link, native: bool, credit: u32) -> Way {
+    let takes_xdp = features::of(link.index).is_ok_and(|features| features & features::TAKES != 0);
+    // Where the driver does not run the program frames are packets before it does: TC's.
+    Way { ifindex: link.index, credit, takes_xdp, gives_xdp: native }
 }
 
 /// Is xdp the best for a device of this kind (none: a physical one) and these features? Either way, why.

@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)]
 
-use super::credit::SocketCredit;
+use super::credit::{Settled, SocketCredit};
 use super::set::Egress;
 use super::umem::{CHUNK, Umem};
 use super::xsk::{DEPTH, Xsk};
@@ -316,8 +316,13 @@ impl XskSet {
             if let Some(pool) = pool_of(&self.pools, xsk) {
                 self.pools[pool].fill(xsk, sockets);
             }
-            xsk.credit.iter_mut().for_each(SocketCredit::release);
         }
+    }
+
+    /// Gives sockets the credit of what is sent.
+    #[inline]
+    pub fn settle(&mut self, settled: Settled) {
+        self.sockets.iter_mut().flat_map(|xsk| &mut xsk.credit).for_each(|credit| credit.settle(settled));
     }
 
     /// Now and then: what was admitted to a socket and did not come is lost.

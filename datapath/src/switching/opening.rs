@@ -65,8 +65,12 @@ impl Datapath {
     fn open_xdp(&mut self, port: PortId, device: &str) -> Result<Opened, Refused> {
         let workers = self.by_load();
         let (Some(packet), Some(xdp)) = (&mut self.packet, &mut self.xdp) else { return Err(in_memory_only().into()) };
-        let (opened, queues) = xdp.open(packet.programs(), port, device, &workers)?;
+        let (opened, way, queues) = xdp.open(packet.programs(), port, device, &workers)?;
+        let remembers = packet.loaded().forgetful.is_none();
         self.hold(port, Kind::Xdp, opened.workers.clone());
+        if remembers {
+            self.flows.set_port(port, way);
+        }
         for (worker, xsk) in queues {
             if let Err(error) = self.hand(worker, Order::Take(port, Own::Xsk(Box::new(xsk)))) {
                 self.close(port);
@@ -126,6 +130,14 @@ impl Datapath {
             Err(why) => format!("{why}: somebody took the switch's program off, and it cannot be attached again"),
         };
         mended.into_iter().map(say).collect()
+    }
+
+    /// Looks by which ports' devices XDP can send now: flows by others are made anew.
+    pub fn look_at_devices(&mut self) {
+        if self.forgetful().is_none() {
+            let changed = self.xdp.as_mut().map_or(Vec::new(), XdpPorts::changed);
+            changed.into_iter().for_each(|(port, way)| self.flows.set_port(port, way));
+        }
     }
 
     /// Gives back the devices that a crashed switch had and that are no ports now.

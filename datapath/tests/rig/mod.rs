@@ -3,9 +3,12 @@
 
 use crate::world::Line;
 use mona_datapath::flow::Flow;
+use mona_datapath::io::credit::Settled;
 use mona_datapath::io::flows::FlowTable;
 use mona_datapath::io::packet::{Backplane, PacketPorts};
 use mona_datapath::io::raw::RawSocket;
+use mona_datapath::io::xdp::XdpPorts;
+use mona_datapath::io::xskset::XskSet;
 use mona_datapath::io::{Offload, RxFrame};
 use mona_datapath::offload::Leaving;
 use mona_datapath::program::program;
@@ -44,46 +47,109 @@ pub enum Fate {
     Replayed(Vec<(PortId, Vec<u8>, Offload)>),
 }
 
+/// What a port is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Packet,
+    /// The driver runs the XDP program, and the device takes frames from XDP: the host at the far end has NAPI…
+    Takes,
+    /// …or has not, and it does not.
+    Native,
+    /// The kernel runs it.
+    Generic,
+}
+
 /// Ports on cables, and what a switch knows.
 pub struct Rig {
+    pub table: FlowTable,
+    kinds: Vec<Kind>,
+    sockets: XskSet,
+    xdp: XdpPorts,
     pub ports: PacketPorts,
     backplane: Backplane,
-    pub table: FlowTable,
     hosts: Vec<RawSocket>,
     clock: Instant,
+    _tunnels: Vec<Far>,
 }
 
 impl Rig {
     /// Ports p1 to p`count`, with cables whose ends are the hosts'.
     pub fn new(count: u16) -> Rig {
+        Rig::of(&vec![Kind::Packet; usize::from(count)])
+    }
+
+    /// The same, one of each of these kinds.
+    pub fn of(kinds: &[Kind]) -> Rig {
         sh("sysctl -qw net.ipv6.conf.default.disable_ipv6=1; ip link set lo up");
         let (mut ports, mut backplanes, _urgent) = PacketPorts::start("replay", 1).expect("start");
+        let (mut xdp, mut sockets) = (XdpPorts::start().expect("start"), XskSet::default());
         let mut table = ports.flows().expect("flows");
         table.hold(0);
-        let mut hosts = Vec::new();
-        for port in 1..=count {
-            sh(&format!(
-                "ip link add a{port} mtu 9000 type veth peer name b{port} mtu 9000
-                 ip link set a{port} up; ip link set b{port} up"
-            ));
-            let opened = ports.open(PortId(port), &format!("a{port}"), 0).expect("open");
-            table.set_port(PortId(port), opened.way);
+        let (mut hosts, mut tunnels) = (Vec::new(), Vec::new());
+        for (port, kind) in (1..).zip(kinds) {
+            let device = format!("a{port}");
+            match kind {
+                Kind::Generic => tunnels.push(tunnel(port)),
+                // A tag that travels beside the frame XDP does not see.
+                _ => {
+                    sh(&format!(
+                        "ip link add a{port} mtu 9000 type veth peer name b{port} mtu 9000
+                         ethtool -K b{port} txvlan off tx-vlan-stag-hw-insert off"
+                    ));
+                }
+            }
+            if *kind == Kind::Takes {
+                sh(&format!("ethtool -K b{port} gro on"));
+            }
+            sh(&format!("ip link set a{port} up; ip link set b{port} up"));
+            let way = if *kind == Kind::Packet {
+                ports.open(PortId(port), &device, 0).expect("open").way
+            } else {
+                let (opened, way, queues) = xdp.open(ports.programs(), PortId(port), &device, &[0]).expect("open");
+                assert_eq!(opened.attach == "generic", *kind == Kind::Generic, "{opened:?}");
+                assert_eq!(way.takes_xdp, *kind == Kind::Takes, "{way:?}");
+                queues.into_iter().for_each(|(_, xsk)| sockets.add(PortId(port), xsk));
+                way
+            };
+            table.set_port(PortId(port), way);
             hosts.push(RawSocket::open_with_offload(&format!("b{port}")).expect("socket"));
         }
         let backplane = backplanes.remove(0);
-        Rig { ports, backplane, table, hosts, clock: Instant::now() }
+        let (kinds, clock) = (kinds.to_vec(), Instant::now());
+        Rig { table, kinds, sockets, xdp, ports, backplane, hosts, clock, _tunnels: tunnels }
+    }
+
+    pub fn kind(&self, port: PortId) -> Kind {
+        self.kinds[usize::from(port.0) - 1]
+    }
+
+    /// What a port refused for want of credit.
+    pub fn refused(&mut self, port: PortId) -> u64 {
+        let losses = match self.kind(port) {
+            Kind::Packet => self.ports.kernel_losses(port),
+            _ => self.xdp.kernel_losses(self.ports.programs(), port),
+        };
+        losses.iter().find(|row| row.0 == "credit").expect("a row").1
     }
 
     pub fn now(&self) -> u64 {
         self.clock.elapsed().as_nanos() as u64
     }
 
+    /// Of several ports at most one sends at a time.
     pub fn up(&mut self) -> Option<Fate> {
         let mut frames: Vec<RxFrame> = Vec::new();
-        self.backplane.receive(&mut frames, 1);
+        if self.backplane.receive(&mut frames, 1) == 0 {
+            self.sockets.receive(&mut frames, 1);
+        }
+        assert!(frames.len() <= 1, "{frames:?}");
         let fate = frames.first().map(|frame| Fate::Up(frame.rx, frame.bytes().to_vec(), frame.offload));
         self.backplane.flush();
         self.backplane.release();
+        self.sockets.flush();
+        self.sockets.release();
+        self.backplane.settle(Settled::All);
+        self.sockets.settle(Settled::All);
         fate
     }
 
@@ -133,6 +199,30 @@ impl Rig {
         let flow = decided.unwrap_or_else(|why| panic!("{:x?}: {}", line.bytes, why.why()));
         self.table.insert(&flow, self.now()).expect("room");
         flow
+    }
+}
+
+/// Ends a{port} and b{port} of a tunnel whose driver has no native XDP; the other end's socket is in a namespace of its own.
+fn tunnel(port: u16) -> Far {
+    let far = format!("rig-{}-{port}", nix::unistd::gettid());
+    sh(&format!(
+        "ip netns add {far}
+         ip link add u{port} mtu 9100 type veth peer name u mtu 9100 netns {far}
+         ip addr add 10.255.{port}.1/24 dev u{port}; ip link set u{port} up
+         ip -n {far} addr add 10.255.{port}.2/24 dev u; ip -n {far} link set u up
+         ip link add a{port} mtu 9000 type vxlan id {port} local 10.255.{port}.1 remote 10.255.{port}.2 dstport 4789 nolearning
+         ip -n {far} link add b{port} mtu 9000 type vxlan id {port} local 10.255.{port}.2 remote 10.255.{port}.1 dstport 4789 nolearning
+         ip -n {far} link set b{port} netns $$"
+    ));
+    Far(far)
+}
+
+/// Where the socket of a tunnel's other end is.
+struct Far(String);
+
+impl Drop for Far {
+    fn drop(&mut self) {
+        sh(&format!("ip netns del {}", self.0));
     }
 }
 
