@@ -37,8 +37,10 @@ const SAMPLE: Duration = Duration::from_secs(5);
 const REPORTS: usize = 4096;
 /// Flows entered in one turn, of each worker: about two milliseconds.
 const FLOWS: usize = 2048;
-/// How often what the kernel forwarded is looked at, and whether programs are still where they belong: stations and neighbours age in steps of no less.
+/// How often what the kernel forwarded by a flow is looked at: stations and neighbours age in steps of no less.
 const FOLD: Duration = Duration::from_secs(1);
+/// How often it is looked whether programs are still where they belong.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What it means that nothing is pinned.
 const UNPINNED: &str = "when this process ends forwarding stops at once";
@@ -64,6 +66,7 @@ pub struct Rim {
     workers: usize,
     next_sample: Instant,
     next_fold: Instant,
+    next_look: Instant,
     /// What changed and was not raised yet.
     changes: Changes,
     /// Ports whose queues were busy.
@@ -161,6 +164,7 @@ impl Rim {
             workers,
             next_sample: Instant::default(),
             next_fold: Instant::default(),
+            next_look: Instant::default(),
             changes: Changes::default(),
             opening: Vec::new(),
             unsynchronised: false,
@@ -258,10 +262,12 @@ impl Rim {
             }
             self.open_again();
             if now >= self.next_fold {
-                self.next_fold = now + FOLD;
-                self.datapath.fold();
+                self.next_fold = now + FOLD / self.datapath.fold_some();
+            }
+            if now >= self.next_look {
+                self.next_look = now + LOOK;
                 // Less than what passes until the next time would end it while the switch runs.
-                self.hold(FOLD * 3);
+                self.hold(LOOK * 3);
                 let mended = self.datapath.mend();
                 self.complain(mended);
                 self.datapath.look_at_devices();
@@ -300,7 +306,7 @@ impl Rim {
 
     /// Sleeps until something is to be done; by anybody but the workers, or since it is time?
     fn wait(&self) -> bool {
-        let until = self.next_sample.min(self.next_fold);
+        let until = self.next_sample.min(self.next_fold).min(self.next_look);
         let until = self.switch.deadline().map_or(until, |at| at.min(until));
         let until = self.opening.iter().map(|opening| opening.next).fold(until, Instant::min);
         let marks = self.datapath.remember_at().map(|at| Instant(at.saturating_sub(self.zero)));

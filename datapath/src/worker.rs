@@ -42,6 +42,8 @@ const SPIN: Duration = Duration::from_micros(50);
 /// as to enter ten.
 const TOGETHER: usize = 64;
 const WAIT: Duration = Duration::from_micros(200);
+/// Rounds in a row that find a full batch: more than lay in the ring when it was full, so it was not a pause that filled it.
+const BEHIND: u32 = 16;
 /// Frames taken from one colleague per round.
 const CARRY: usize = 4 * BATCH;
 /// How often a worker asks the kernel what was lost, in nanoseconds.
@@ -141,6 +143,8 @@ pub struct Worker {
     exits: Exits,
     batch: Batch,
     idle_since: Option<Instant>,
+    /// Rounds in a row that found a full batch.
+    full: u32,
 }
 
 /// Where decisions go: own ports, other workers, control, counters.
@@ -200,6 +204,7 @@ impl Worker {
             exits,
             batch: Batch::default(),
             idle_since: None,
+            full: 0,
         }
     }
 
@@ -214,8 +219,8 @@ impl Worker {
             if carried || !frames.is_empty() {
                 self.exits.now = clock();
             }
-            // There is more than is done in time.
-            let behind = frames.len() >= BATCH;
+            self.full = if frames.len() < BATCH { 0 } else { self.full.saturating_add(1) };
+            let behind = self.full > BEHIND;
             let mut rest = frames.as_mut_slice();
             while !rest.is_empty() {
                 let epoch = self.shared.epoch.load(Acquire);

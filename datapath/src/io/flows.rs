@@ -25,6 +25,8 @@ const USED: usize = 7;
 const REST: u64 = 10_000_000;
 /// When somebody did something who has no clock: the next one that has takes it for now.
 const UNKNOWN: u64 = u64::MAX;
+/// So many flows before one is looked at, its memory is asked for.
+const AHEAD: usize = 8;
 /// Flows that are looked at to find one that nobody uses.
 const TRIES: usize = 8;
 
@@ -137,6 +139,8 @@ pub struct FlowTable {
     parted: Vec<(Entry, u64, u64)>,
     version: u32,
     id: u32,
+    /// Where [`FlowTable::fold_some`] goes on.
+    next: u32,
     /// The memory holds flows of a predecessor that were not judged yet.
     adopting: bool,
 }
@@ -160,6 +164,7 @@ impl FlowTable {
             parted: Vec::new(),
             version: 0,
             id: 0,
+            next: 0,
         }
     }
 
@@ -240,6 +245,31 @@ impl FlowTable {
             Err(_) => stats.refused += 1,
         }
         done
+    }
+
+    /// These are inserted next: what that touches is asked for. Each may push out one of its port's.
+    pub fn prefetch(&self, flows: &[Flow]) {
+        for (number, flow) in flows.iter().enumerate() {
+            let Some(share) = self.ports.get(&flow.outer.rx) else { continue };
+            if let Some(way) = share.way {
+                self.slots.prefetch_for(&Key::outer(&flow.outer, way.ifindex));
+            }
+            if self.is_full(share)
+                && let Some((at, _)) = share.order.get(number)
+            {
+                self.tenants.prefetch(*at);
+                self.slots.prefetch(*at);
+            }
+        }
+        let settled = self.unmarked.iter().map(|(_, at, ..)| *at).take(flows.len());
+        settled
+            .chain(self.resting.iter().map(|(_, at, _)| *at).take(flows.len()))
+            .for_each(|at| self.slots.prefetch(at));
+    }
+
+    /// Has the port as many as it leaves free?
+    fn is_full(&self, share: &Share) -> bool {
+        share.slots > 0 && share.slots + self.tenants.len() >= self.slots.count() as usize * USED / 8
     }
 
     fn way(&self, port: PortId) -> Result<Way, Refused> {
@@ -351,9 +381,7 @@ impl FlowTable {
 
     /// A free slot for a key of this port, which may have to give another one up first.
     fn room(&mut self, key: &Key, port: PortId, now: u64) -> Result<u32, Refused> {
-        let limit = self.slots.count() as usize * USED / 8;
-        let mine = self.ports.get(&port).map_or(0, |share| share.slots);
-        if mine > 0 && mine + self.tenants.len() >= limit {
+        if self.ports.get(&port).is_some_and(|share| self.is_full(share)) {
             self.evict(port, now);
         }
         let mut window = self.slots.window(key);
@@ -504,10 +532,26 @@ impl FlowTable {
 
     /// Tells what went by each flow since the last time, and forgets those that are stale, or that nobody has used for so
     /// long.
-    pub fn fold(&mut self, now: u64, idle: u64, mut each: impl FnMut(&Entry, u64, u64)) {
+    pub fn fold(&mut self, now: u64, idle: u64, each: impl FnMut(&Entry, u64, u64)) {
+        self.fold_these(&self.tenants.taken(0, usize::MAX), now, idle, each);
+    }
+
+    /// The same of at most so many, one after the other: of how many such turns everybody is told of once.
+    pub fn fold_some(&mut self, most: usize, now: u64, idle: u64, each: impl FnMut(&Entry, u64, u64)) -> u32 {
+        let these = self.tenants.taken(self.next, most);
+        self.next = if these.len() < most { 0 } else { these.last().map_or(0, |last| last + 1) };
+        self.fold_these(&these, now, idle, each);
+        self.tenants.len().div_ceil(most).max(1) as u32
+    }
+
+    fn fold_these(&mut self, these: &[u32], now: u64, idle: u64, mut each: impl FnMut(&Entry, u64, u64)) {
         self.settle(now);
         let mut gone = Vec::new();
-        for at in self.tenants.taken() {
+        for (number, at) in these.iter().copied().enumerate() {
+            these.get(number + AHEAD).iter().for_each(|at| {
+                self.tenants.prefetch(**at);
+                self.slots.prefetch(**at);
+            });
             let orphan = match self.tenants.get(at) {
                 Some(Tenant::Decided(Decided { parent: Some((parent, id)), .. })) => !self.looks_deeper(*parent, *id),
                 _ => false,

@@ -7,6 +7,7 @@
 use super::credit::PORTS;
 use super::umem::Region;
 use crate::flow::{COPIES, Dep, Depth, Flow, Inner, Outer};
+use crate::prefetch::prefetch;
 use mona_wire::{Mac, PortId};
 use std::hash::{Hash, Hasher};
 use std::io;
@@ -18,6 +19,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
 /// A flow lies in one of so many slots from where its key belongs.
 pub(super) const WINDOW: u32 = 8;
+/// Slots of a window that are likely to be looked at before the search ends.
+const LIKELY: usize = 4;
 /// Generations there are; what shares one goes stale together.
 pub(super) const GENERATIONS: usize = 1 << 16;
 /// Dependencies a slot has room for.
@@ -384,6 +387,24 @@ impl Slots {
 
     pub(super) fn version(&self, at: u32) -> u32 {
         self.slot(at).version.load(Relaxed)
+    }
+
+    /// A slot will be looked at soon: what a search reads of it, and the rest.
+    pub(super) fn prefetch(&self, at: u32) {
+        let slot = self.slot(at);
+        prefetch(slot);
+        prefetch(&slot.mark);
+    }
+
+    /// …and those where a key may be, the first of them to be written.
+    pub(super) fn prefetch_for(&self, key: &Key) {
+        for (step, at) in self.window(key).take(LIKELY).enumerate() {
+            prefetch(self.slot(at));
+            if step < LIKELY / 2 {
+                prefetch(&self.slot(at).mark);
+                prefetch(self.depends(at));
+            }
+        }
     }
 
     /// Frames and bytes that went by it, since ever.

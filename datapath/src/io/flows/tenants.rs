@@ -1,6 +1,7 @@
 //! Who is in which slot: an array, for a flow is looked at by its slot whenever it is entered, found, counted or given up.
 
 use super::Tenant;
+use crate::prefetch::prefetch;
 
 /// What is in the slots.
 pub(super) struct Tenants {
@@ -49,9 +50,15 @@ impl Tenants {
         (0..).zip(self.all()).filter_map(|(at, tenant)| Some((at, tenant.as_deref()?)))
     }
 
-    /// The slots that are taken, as of now.
-    pub(super) fn taken(&self) -> Vec<u32> {
-        self.iter().map(|(at, _)| at).collect()
+    /// The slots from there on that are taken as of now, at most so many.
+    pub(super) fn taken(&self, from: u32, most: usize) -> Vec<u32> {
+        let slots = self.all().get(from as usize..).unwrap_or_default();
+        (from..).zip(slots).filter(|(_, tenant)| tenant.is_some()).map(|(at, _)| at).take(most).collect()
+    }
+
+    /// Who is there will be looked at soon.
+    pub(super) fn prefetch(&self, at: u32) {
+        self.get(at).into_iter().for_each(prefetch);
     }
 
     fn all(&self) -> &[Option<Box<Tenant>>] {
