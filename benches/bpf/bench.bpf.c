@@ -20,14 +20,15 @@ struct stream {
 	__u32 ethertype; // 0: IPv4/UDP; else this
 	__u32 targets; // so many IPv4 destinations of the map, one after the other; 0: always 198.19.0.1
 	__u32 fresh;   // 1: no flow comes twice: smacs and the source address step once a pass through dmacs or targets
-	__u32 window;  // so many flows in turns,
-	__u32 repeats; // each so often, before the next of them; 0: all in turns
+	__u32 repeats; // so many frames of each flow…
+	__u32 window;  // …so many flows apart; 0: all flows in turns
 	__u8 smac[6];
 	__u8 dmac[6];
 	__u64 gap;      // nanoseconds from frame to frame; 0: as fast as it goes
 	__u64 sequence; // counts up: the generator's own
 	__u64 next;     // when the next frame is due: the generator's own
 	__u64 spun;     // nanoseconds it waited for that: the generator's own
+	__u64 begin;    // the first flow, where there are several frames of each
 };
 
 // What the sink saw. One for all CPUs: the one queue of a veth is polled by one of them at a time.
@@ -95,9 +96,15 @@ static __always_inline int generate(struct xdp_md *ctx, __u32 id)
 		}
 		stream->next = next + stream->gap;
 	}
-	__u64 sequence = stream->sequence++, number = sequence, turn = (__u64)stream->window * stream->repeats;
-	if (turn)
-		number = sequence / turn * stream->window + sequence % stream->window;
+	__u64 sequence = stream->sequence++, number = sequence;
+	if (stream->repeats) {
+		// After a flow's first frame comes the second of the one that began a window before, and so on.
+		__u64 since = sequence - stream->begin, flow = since / stream->repeats;
+		__u64 before = since % stream->repeats * stream->window;
+		if (flow < before)
+			return XDP_DROP;
+		number = stream->begin + flow - before;
+	}
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u32 size = end - data;
 

@@ -36,10 +36,10 @@ pub struct Stream {
     pub targets: u32,
     /// 1: no flow comes twice: `smacs` and the source address step once a pass through `dmacs` or `targets`.
     pub fresh: u32,
-    /// So many flows in turns…
-    pub window: u32,
-    /// …each so often, before the next of them; 0: all in turns.
+    /// So many frames of each flow…
     pub repeats: u32,
+    /// …so many flows apart; 0: all flows in turns.
+    pub window: u32,
     /// First source address.
     pub smac: [u8; 6],
     /// First destination address.
@@ -52,6 +52,8 @@ pub struct Stream {
     pub next: u64,
     /// Nanoseconds it waited for frames to be due.
     pub spun: u64,
+    /// The first flow, where there are several frames of each.
+    pub begin: u64,
 }
 
 /// What arrived: `struct seen` of the program.
@@ -108,14 +110,15 @@ impl Default for Stream {
             ethertype: 0,
             targets: 0,
             fresh: 0,
-            window: 0,
             repeats: 0,
+            window: 0,
             smac: [2, 0, 0, 0, 0, 1],
             dmac: [2, 0, 0, 1, 0, 1],
             gap: 0,
             sequence: 0,
             next: 0,
             spun: 0,
+            begin: 0,
         }
     }
 }

@@ -56,14 +56,16 @@ fn measure(sample: &mut Sample) -> Result<(), String> {
     let mut well = true;
     for (rate, column) in RATES {
         stream.gap = 1_000_000 / rate / FRAMES;
-        stream.window = (APART.as_nanos() as u64 / stream.gap) as u32;
-        // Each rate begins with flows of its own.
-        stream.sequence = stream.sequence.next_multiple_of(u64::from(stream.window) * FRAMES);
+        stream.window = (APART.as_micros() as u64 * rate / 1000) as u32;
+        // Each rate has flows of its own.
+        stream.begin = stream.sequence;
         let before = hits(&rig);
         let sent = rig.blast(stream, 64, time)?;
         stream.sequence += sent.frames;
-        let delivered = sent.seen.frames as f64 / sent.frames as f64;
-        let later = sent.frames as f64 * (FRAMES - 1) as f64 / FRAMES as f64;
+        // Until the first flows have their second and third frames, these are missing.
+        let missing = u64::from(stream.window) * FRAMES * (FRAMES - 1) / 2;
+        let delivered = sent.seen.frames as f64 / (sent.frames - missing) as f64;
+        let later = (sent.frames / FRAMES * (FRAMES - 1) - missing) as f64;
         let remembered = before.zip(hits(&rig)).map(|(before, after)| (after - before) as f64 / later);
         shares.push((column, delivered, remembered));
         well &= delivered >= 0.999 && remembered.is_none_or(|share| share >= 0.99);
