@@ -22,6 +22,14 @@ mod atomic {
         <[T]>::new_box_zeroed_with_elems(count).expect("address space for the tables")
     }
 }
+mod room {
+    //! How large the tables of [`crate::lpm`] are at least: a model checker has less.
+
+    /// Address bits that choose an entry of the root.
+    pub const ROOT: u8 = 19;
+    /// Leaves.
+    pub const LEAVES: usize = 1 << 20;
+}
 pub mod acl;
 pub mod asking;
 pub mod batch;

@@ -30,7 +30,7 @@ pub struct Leaf(NonZeroU32);
 
 impl Leaf {
     /// How many there are.
-    pub const COUNT: usize = 1 << 20;
+    pub const COUNT: usize = crate::room::LEAVES;
 
     /// The leaf of an index, which must be less than [`Leaf::COUNT`].
     pub fn new(index: u32) -> Leaf {

@@ -28,7 +28,7 @@ use std::marker::PhantomData;
 use std::num::NonZeroU32;
 
 /// Address bits that choose an entry of the root.
-pub(super) const ROOT: u8 = 19;
+pub(super) const ROOT: u8 = crate::room::ROOT;
 /// Address bits that choose a cell of an entry.
 pub(super) const ENTRY: u8 = 5;
 /// Address bits that choose a cell of a group.

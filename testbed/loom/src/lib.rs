@@ -7,6 +7,10 @@
 mod atomic {
     pub use loom::sync::atomic::*;
     pub use std::sync::atomic::Ordering;
+
+    pub fn zeroed<T: Default>(count: usize) -> Box<[T]> {
+        (0..count).map(|_| T::default()).collect()
+    }
 }
 
 mod prefetch {
@@ -16,7 +20,6 @@ mod prefetch {
 #[path = "../../../datapath/src/fdb.rs"]
 #[allow(dead_code)]
 pub mod fdb;
-
 
 #[path = "../../../datapath/src/neighbours.rs"]
 #[allow(dead_code)]
@@ -31,10 +34,12 @@ pub mod hops;
 mod drop;
 pub use drop::Drop;
 
-mod lpm {
-    //! What prefixes lead to; the table of them is too large for a model.
-
-    /// An index into the table of next hops.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-    pub struct Leaf(pub u32);
+mod room {
+    // IPv4: 8 entries in the root, and three groups below one another.
+    pub const ROOT: u8 = 3;
+    pub const LEAVES: usize = 8;
 }
+
+#[path = "../../../datapath/src/lpm/mod.rs"]
+#[allow(dead_code)]
+pub mod lpm;
