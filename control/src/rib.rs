@@ -111,12 +111,15 @@ pub struct Rib {
     table: BTreeMap<IpNet, Vec<Route>>,
     /// Prefixes whose first route changed since [`Rib::changes`].
     changed: BTreeSet<IpNet>,
+    /// Counts what others than `ip route` lines say.
+    others: u64,
 }
 
 impl Rib {
     /// A source says that there is this route; what it said of the prefix (at this metric, if it is the kernel's) before is
     /// forgotten. The age of a route that stays the same stays.
     pub fn put(&mut self, prefix: IpNet, mut route: Route) {
+        self.others += u64::from(route.source != Source::Static);
         let routes = self.table.entry(prefix).or_default();
         let at = routes.iter().position(|old| same_saying(old, &route));
         let old = at.map(|at| routes.remove(at));
@@ -135,6 +138,7 @@ impl Rib {
 
     /// A source says no more that there is a route to the prefix (at this metric, if it is the kernel's).
     pub fn take(&mut self, prefix: IpNet, source: Source, metric: u32) {
+        self.others += u64::from(source != Source::Static);
         let Some(routes) = self.table.get_mut(&prefix) else { return };
         let says = |old: &Route| old.source == source && (old.metric == metric || !matches!(source, Source::Kernel(_)));
         let Some(at) = routes.iter().position(says) else { return };
@@ -163,6 +167,11 @@ impl Rib {
     /// The prefixes whose route changed since the last call.
     pub fn changes(&mut self) -> BTreeSet<IpNet> {
         std::mem::take(&mut self.changed)
+    }
+
+    /// Another number if others than `ip route` lines have said anything since.
+    pub fn others(&self) -> u64 {
+        self.others
     }
 
     /// Did any route change since [`Rib::changes`]?

@@ -13,7 +13,7 @@ use mona_model::config::{Config, InterfaceConfig};
 use mona_model::l3::L3;
 use mona_model::names::{InterfaceKind, InterfaceName, VlanSet};
 use mona_wire::{Instant, Mac, PortId, VlanId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -60,6 +60,10 @@ pub struct Routes {
     plan: Arc<HostPlan>,
     /// Something that they are made of changed.
     pub(crate) changed: bool,
+    /// `ip route` lines changed.
+    pub(crate) lines_changed: bool,
+    /// What those of lines were made of, beside the lines: interfaces that were up, and what others had said.
+    made_of: (BTreeSet<InterfaceName>, u64),
 }
 
 /// Is the interface one of the router's?
@@ -244,11 +248,18 @@ impl Switch {
             routes.rib.replace(&routes.connected, &connected);
             routes.connected = connected;
         }
-        let is_up = |name| self.state.routers.get(&name).is_some_and(|router| router.up);
-        let fixed = aged(&routes.fixed, statics(&self.config, &routes.rib, &is_up, now));
-        if fixed != routes.fixed {
-            routes.rib.replace(&routes.fixed, &fixed);
-            routes.fixed = fixed;
+        // There may be a million lines, and most of what happens is not about them.
+        let up = self.state.routers.iter().filter(|(_, router)| router.up).map(|(name, _)| *name).collect();
+        let made_of = (up, routes.rib.others());
+        let anew = std::mem::take(&mut routes.lines_changed) || made_of != routes.made_of;
+        if anew {
+            let is_up = |name| made_of.0.contains(&name);
+            let fixed = aged(&routes.fixed, statics(&self.config, &routes.rib, &is_up, now));
+            if fixed != routes.fixed {
+                routes.rib.replace(&routes.fixed, &fixed);
+                routes.fixed = fixed;
+            }
+            routes.made_of = made_of;
         }
         let changed = routes.rib.changes();
         let lost = self.fib.follow(changed, &routes.rib, &self.state, now);
@@ -260,9 +271,11 @@ impl Switch {
             );
             self.log.add(now, "%MONA-2-FIBFULL", &text);
         }
-        let plan = self.host_plan();
-        if plan != *self.routes.plan {
-            self.routes.plan = Arc::new(plan);
+        let (links, plan) = (self.host_links(), &self.routes.plan);
+        let routes = anew.then(|| self.host_routes()).filter(|routes| *routes != plan.routes);
+        if links != plan.links || routes.is_some() {
+            let routes = routes.unwrap_or_else(|| plan.routes.clone());
+            self.routes.plan = Arc::new(HostPlan { links, routes });
             self.outputs.push(Output::Host(self.routes.plan.clone()));
         }
     }
@@ -291,7 +304,7 @@ impl Switch {
         self.routes.changed = true;
     }
 
-    fn host_plan(&self) -> HostPlan {
+    fn host_links(&self) -> BTreeMap<String, HostLink> {
         let link = |(name, router): (&InterfaceName, &RouterPort)| {
             let interface = self.config.interfaces.get(name)?;
             let own = interface.mtu.unwrap_or(1500);
@@ -308,6 +321,10 @@ impl Switch {
             };
             Some((router.netdev.clone(), link))
         };
+        self.state.routers.iter().filter_map(link).collect()
+    }
+
+    fn host_routes(&self) -> BTreeMap<IpNet, HostRoute> {
         let netdev = |name: &InterfaceName| self.state.routers.get(name).map(|router| router.netdev.clone());
         let hops = |route: &Route| match &route.way {
             Way::Paths(paths) => {
@@ -320,10 +337,7 @@ impl Switch {
         let counts = |prefix: &IpNet| self.routes.rib.get(prefix).is_some_and(|route| route.source == Source::Static);
         let host =
             |(prefix, route): (&IpNet, &Route)| (*prefix, HostRoute { distance: route.distance, hops: hops(route) });
-        HostPlan {
-            links: self.state.routers.iter().filter_map(link).collect(),
-            routes: self.routes.fixed.iter().filter(|(prefix, _)| counts(prefix)).map(host).collect(),
-        }
+        self.routes.fixed.iter().filter(|(prefix, _)| counts(prefix)).map(host).collect()
     }
 }
 

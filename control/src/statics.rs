@@ -20,6 +20,9 @@ struct Wish<'a> {
     options: &'a RouteOptions,
 }
 
+/// Gateways, and by which paths packets for each leave. One that lies in the prefix whose gateway it is, is looked up beside that.
+type Ways = BTreeMap<(IpAddr, Option<IpNet>), Vec<Path>>;
+
 /// The routes that count as static ones: of each prefix those of the least distance that can be used. A gateway is looked up
 /// among the routes of `rib` and these, but not behind its own prefix.
 pub fn statics(
@@ -29,31 +32,32 @@ pub fn statics(
     now: Instant,
 ) -> BTreeMap<IpNet, Route> {
     let mut found = BTreeMap::new();
-    for _ in 0..ROUNDS {
-        let next = round(config, rib, is_up, now, &found);
-        if next == found {
+    // Many routes have few gateways: only these are looked up, and only they can make another round necessary.
+    let mut ways: Ways = wishes(config).filter_map(|wish| Some((wish.gateway_beside()?, Vec::new()))).collect();
+    for turn in 0..ROUNDS {
+        let resolved: Ways = ways.keys().map(|key| (*key, behind(rib, &found, key.1, key.0))).collect();
+        if turn > 0 && resolved == ways {
             break;
         }
-        found = next;
+        ways = resolved;
+        found = round(config, &ways, is_up, now);
     }
     found
 }
 
-fn round(
-    config: &Config,
-    rib: &Rib,
-    is_up: &dyn Fn(InterfaceName) -> bool,
-    now: Instant,
-    before: &BTreeMap<IpNet, Route>,
-) -> BTreeMap<IpNet, Route> {
+fn round(config: &Config, ways: &Ways, is_up: &dyn Fn(InterfaceName) -> bool, now: Instant) -> BTreeMap<IpNet, Route> {
     let mut best: BTreeMap<IpNet, (u8, Vec<Path>)> = BTreeMap::new();
     for wish in wishes(config) {
         let is_null = wish.interface.is_some_and(|name| name.kind == InterfaceKind::Null);
+        let direct;
         let paths = match (wish.interface, wish.gateway) {
-            (Some(_), _) if is_null => Vec::new(),
-            (Some(interface), gateway) if is_up(interface) => vec![Path { interface, gateway, weight: 1 }],
-            (None, Some(gateway)) => behind(rib, before, wish.prefix, gateway),
-            _ => Vec::new(),
+            (Some(_), _) if is_null => &[][..],
+            (Some(interface), gateway) if is_up(interface) => {
+                direct = [Path { interface, gateway, weight: 1 }];
+                &direct[..]
+            }
+            (None, Some(_)) => wish.gateway_beside().and_then(|key| ways.get(&key)).map_or(&[][..], |paths| &paths[..]),
+            _ => &[],
         };
         if paths.is_empty() && !is_null {
             continue;
@@ -64,7 +68,7 @@ fn round(
             *entry = (distance, Vec::new());
         }
         if entry.0 == distance {
-            entry.1.extend(paths);
+            entry.1.extend_from_slice(paths);
         }
     }
     let route = |(distance, mut paths): (u8, Vec<Path>)| {
@@ -76,6 +80,14 @@ fn round(
     best.into_iter().map(|(prefix, best)| (prefix, route(best))).collect()
 }
 
+impl Wish<'_> {
+    /// What is looked up for it.
+    fn gateway_beside(&self) -> Option<(IpAddr, Option<IpNet>)> {
+        let gateway = self.gateway.filter(|_| self.interface.is_none())?;
+        Some((gateway, self.prefix.contains(&gateway).then_some(self.prefix)))
+    }
+}
+
 fn wishes(config: &Config) -> impl Iterator<Item = Wish<'_>> {
     fn wish<'a, N: Into<IpNet> + Copy>((route, options): (&'a StaticRoute<N>, &'a RouteOptions)) -> Wish<'a> {
         Wish { prefix: route.prefix.into(), interface: route.interface, gateway: route.gateway, options }
@@ -85,8 +97,8 @@ fn wishes(config: &Config) -> impl Iterator<Item = Wish<'_>> {
 
 /// The paths on which packets for a gateway leave: on its subnet, or those of the route to it. Nobody is behind the router
 /// itself, and nobody behind `Null0`.
-fn behind(rib: &Rib, statics: &BTreeMap<IpNet, Route>, own: IpNet, gateway: IpAddr) -> Vec<Path> {
-    let route = covering(gateway).filter(|prefix| *prefix != own).find_map(|prefix| {
+fn behind(rib: &Rib, statics: &BTreeMap<IpNet, Route>, own: Option<IpNet>, gateway: IpAddr) -> Vec<Path> {
+    let route = covering(gateway).filter(|prefix| Some(*prefix) != own).find_map(|prefix| {
         let others = rib.without(&prefix, Source::Static);
         let fixed = statics.get(&prefix);
         match (others, fixed) {

@@ -273,6 +273,8 @@ impl Switch {
             let fresh = self.state.lists.configure(&config);
             self.outputs.push(Output::ClearMatches(fresh));
         }
+        let (new, old) = (&config.routing, &self.config.routing);
+        self.routes.lines_changed |= (&new.routes, &new.routes6) != (&old.routes, &old.routes6);
         self.config = config;
         self.match_ports(now);
         self.publish(now);

@@ -32,6 +32,8 @@ pub struct Switch {
     /// Its startup-config.
     pub config: PathBuf,
     index: usize,
+    /// What starts it: nothing else, or a command whose last arguments it is.
+    launcher: Vec<String>,
     arguments: Vec<String>,
 }
 
@@ -136,39 +138,65 @@ impl World {
 
     /// The same, but the kernel goes on forwarding when it ends.
     pub fn holding(&mut self, namespace: &str, config: &str, arguments: &[&str]) -> Switch {
+        self.launched(namespace, config, &[], arguments)
+    }
+
+    /// The same, started by a command whose last arguments it is.
+    pub fn launched(&mut self, namespace: &str, config: &str, launcher: &[&str], arguments: &[&str]) -> Switch {
         let name = namespace.rsplit('-').next().unwrap_or(namespace).to_string();
-        self.named_switch(namespace, &name, config, arguments)
+        let switch = self.new_switch(namespace, &name, config, launcher, arguments);
+        let index = self.boot(&switch);
+        Switch { index, ..switch }
     }
 
     /// The same with a name of its own, for more than one in a namespace.
     pub fn named_switch(&mut self, namespace: &str, name: &str, config: &str, arguments: &[&str]) -> Switch {
+        let switch = self.new_switch(namespace, name, config, &[], arguments);
+        let index = self.boot(&switch);
+        Switch { index, ..switch }
+    }
+
+    /// Starts a switch that is not to become ready; returns what it said before it ended.
+    pub fn refused(&mut self, namespace: &str, launcher: &[&str]) -> String {
+        let switch = self.new_switch(namespace, "refused", "", launcher, &[]);
+        let index = self.start(&switch);
+        let ended = wait(|| matches!(self.children[index].try_wait(), Ok(Some(_))));
+        assert!(ended, "it goes on:\n{}", self.log(index));
+        self.log(index)
+    }
+
+    fn new_switch(&self, namespace: &str, name: &str, config: &str, launcher: &[&str], arguments: &[&str]) -> Switch {
         let dir = self.dir.join(name);
         fs::create_dir_all(&dir).expect("a directory for the switch");
+        let all = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<_>>();
+        let run = dir.display().to_string();
         let switch = Switch {
             namespace: namespace.to_string(),
             socket: dir.join("switchd.sock"),
             config: dir.join("startup-config"),
             index: 0,
-            arguments: [
-                &["--run".to_string(), dir.display().to_string(), "--name".to_string(), name.to_string()][..],
-                &arguments.iter().map(|a| a.to_string()).collect::<Vec<_>>(),
-            ]
-            .concat(),
+            launcher: all(launcher),
+            arguments: [all(&["--run", &run, "--name", name]), all(arguments)].concat(),
         };
         fs::write(&switch.config, config).expect("the startup-config");
-        let index = self.boot(&switch);
-        Switch { index, ..switch }
+        switch
     }
 
     fn boot(&mut self, switch: &Switch) -> usize {
-        let mut arguments = vec!["--config".to_string(), switch.config.display().to_string()];
-        arguments.extend(["--socket".to_string(), switch.socket.display().to_string()]);
-        arguments.extend(switch.arguments.clone());
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let index = self.spawn(&switch.namespace, &binary("switchd"), &arguments);
+        let index = self.start(switch);
         let ready = wait(|| self.log(index).contains("switchd: ready"));
         assert!(ready, "switchd did not become ready:\n{}", self.log(index));
         index
+    }
+
+    fn start(&mut self, switch: &Switch) -> usize {
+        let mut words = switch.launcher.clone();
+        words.push(binary("switchd").display().to_string());
+        words.extend(["--config".to_string(), switch.config.display().to_string()]);
+        words.extend(["--socket".to_string(), switch.socket.display().to_string()]);
+        words.extend(switch.arguments.clone());
+        let arguments: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+        self.spawn(&switch.namespace, Path::new(&words[0]), &arguments)
     }
 
     /// Kills the switch (`SIGKILL`) and starts it again.
