@@ -1,26 +1,25 @@
 //! The loop around the machine: wait, gather inputs, step, carry out.
 
+mod outputs;
+mod view;
+
 use crate::arguments::Arguments;
 use mona_control::counters::{Counted, Counters};
 use mona_control::fib::{Fib, Limits};
 use mona_control::identity;
-use mona_control::input::{Input, Output, Session};
+use mona_control::input::{Input, Session};
 use mona_control::journal::{Entry, Journal};
 use mona_control::netlink::{self, Netlink};
 use mona_control::probe::Prober;
-use mona_control::save::{Job, Saver, keep, kept};
+use mona_control::save::{Saver, keep, kept};
 use mona_control::say::Stderr;
 use mona_control::server::{Asked, Server};
-use mona_control::show::View;
 use mona_control::switch::Switch;
 use mona_datapath::changes::Changes;
-use mona_datapath::fdb::Origin;
 use mona_datapath::io::pins::Mount;
-use mona_datapath::switching::{Datapath, IoChoice, Options, QUEUES_FREE, QUEUES_RETRY, Report};
-use mona_model::api::{LineError, Reply};
+use mona_datapath::switching::{Datapath, IoChoice, Options, Report};
 use mona_model::config::Config;
-use mona_model::shown::{User, Version};
-use mona_wire::{Instant, Mac, PortId};
+use mona_wire::{Instant, PortId};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -377,135 +376,9 @@ impl Rim {
         }
     }
 
-    /// Does what the machine asks; returns what came of it, if that matters to it.
-    fn carry_out(&mut self, now: Instant, output: Output) -> Option<Input> {
-        match output {
-            Output::Reply { session, reply } => {
-                // What was promised holds for the very next frame.
-                self.synchronise();
-                self.server.reply(session, reply);
-            }
-            Output::Show { session, id, context, action } => {
-                self.datapath.fold();
-                let result = self.view(&session, |switch, view| switch.show(now, &action, view));
-                let (shown, error) = match result {
-                    Ok(shown) => (shown, None),
-                    Err(text) => (Vec::new(), Some(LineError::Rejected { text })),
-                };
-                let hostname = self.switch.config.hostname.clone();
-                self.server.reply(session.id, Reply { id, hostname, error, context, shown });
-            }
-            Output::Open { port, device, io } => {
-                let opening = Opening { port, device, io, until: now + QUEUES_FREE, next: now };
-                return self.open(now, opening);
-            }
-            Output::Close { port, .. } => {
-                self.synchronise();
-                self.opening.retain(|opening| opening.port != port);
-                self.datapath.close(port);
-                self.counters.forget(Counted::Port(port));
-            }
-            Output::SetUp { device, up } => {
-                if let Err(e) = self.datapath.set_up(&device, up) {
-                    self.stderr
-                        .say(format!("switchd: {device} could not be set {}: {e}", if up { "up" } else { "down" }));
-                }
-            }
-            Output::SetMtu { device, mtu } => {
-                if let Err(e) = self.datapath.set_mtu(&device, mtu) {
-                    self.stderr.say(format!("switchd: the MTU of {device} could not be set to {mtu}: {e}"));
-                }
-            }
-            Output::Probe(job) => return self.prober.start(job),
-            Output::Host(plan) => {
-                let wrong = self.netlink.plan(plan);
-                self.complain(wrong);
-            }
-            Output::Inject { port, frame } => self.datapath.inject(port, &frame),
-            Output::Publish(snapshot) => {
-                self.datapath.publish(snapshot);
-                self.datapath.flows().enable(!self.switch.config.flow_cache.off);
-                self.unsynchronised = true;
-            }
-            Output::Raise(changes) => self.changes.append(changes),
-            Output::Log(line) => {
-                self.server.log(&line);
-                self.stderr.say(line);
-            }
-            Output::Save { session, id, text } => self.saver.save(Job { session, id, text }),
-            Output::Keep(text) => {
-                if let Err(why) = keep(&self.kept, &text) {
-                    self.stderr.say(format!("switchd: the ports that hooks added are not kept: {why}"));
-                }
-            }
-            Output::KeepNeighbours(text) => self.keep_neighbours(&text),
-            Output::Monitor { session, on } => self.server.monitor(session, on),
-            Output::ClearCounters(whose) => {
-                let raw = match whose {
-                    Counted::Port(port) => self.datapath.port_counters(port),
-                    Counted::Router(vlan) => self.datapath.router_counters(vlan).as_port(),
-                };
-                self.counters.clear(now, whose, raw);
-            }
-            Output::ScanNeighbours => {
-                self.datapath.fold();
-                let neighbours = &self.switch.snapshot.routing.neighbours;
-                let epoch = neighbours.epoch();
-                let used: Vec<_> = neighbours.iter().filter(|n| n.epoch == epoch).map(|n| (n.vlan, n.ip())).collect();
-                neighbours.set_epoch(epoch.wrapping_add(1));
-                return Some(Input::NeighboursUsed(used));
-            }
-            Output::ClearMatches(slots) => {
-                self.datapath.fold();
-                for slot in slots {
-                    self.counters.clear_matches(slot, self.datapath.matches(slot));
-                }
-            }
-            Output::Scan { limit } => {
-                self.datapath.fold();
-                let fdb = self.datapath.fdb();
-                let epoch = fdb.epoch();
-                let idle: Vec<_> = fdb
-                    .iter()
-                    .filter(|s| s.origin == Origin::Dynamic && epoch.wrapping_sub(s.epoch) > limit)
-                    .map(|s| (s.vlan, s.mac))
-                    .collect();
-                return (!idle.is_empty()).then_some(Input::Idle(idle));
-            }
-        }
-        None
-    }
-
-    /// Opens a port; the answer comes later if its queues are busy, which they may be for a moment.
-    fn open(&mut self, now: Instant, opening: Opening) -> Option<Input> {
-        let Opening { port, device, io, until, .. } = opening;
-        match self.datapath.try_open(port, &device, io, now < until) {
-            Err(refused) if refused.busy => {
-                self.opening.push(Opening { port, device, io, until, next: now + QUEUES_RETRY });
-                None
-            }
-            result => {
-                self.counters.forget(Counted::Port(port));
-                Some(Input::Opened { port, device, result: result.map_err(|refused| refused.why.0) })
-            }
-        }
-    }
-
     fn keep_neighbours(&mut self, text: &str) {
         if let Err(why) = keep(&self.neighbours, text) {
             self.stderr.say(format!("switchd: neighbours are not kept: {why}"));
-        }
-    }
-
-    /// Tries again what was busy.
-    fn open_again(&mut self) {
-        let now = self.now();
-        // One by one: what comes of the first may take others back.
-        while let Some(due) = self.opening.iter().position(|opening| opening.next <= now) {
-            let opening = self.opening.remove(due);
-            if let Some(input) = self.open(now, opening) {
-                self.feed(input);
-            }
         }
     }
 
@@ -528,58 +401,6 @@ impl Rim {
         let moment = self.switch.fib.moment();
         if self.switch.fib.is_waiting() && self.datapath.begin_round() {
             self.switch.fib.reclaim(moment);
-        }
-    }
-
-    fn view<T>(&self, session: &Session, look: impl FnOnce(&Switch, &View) -> T) -> T {
-        let clients = self.server.clients();
-        let users = clients.iter().enumerate().map(|(line, (id, client))| User {
-            me: *id == session.id,
-            line: format!("{line} {} {line}", if client.origin == "console" { "con" } else { "vty" }),
-            user: client.user.clone(),
-            pid: client.pid,
-            idle_secs: client.idle().as_secs(),
-        });
-        let raw = |port| self.datapath.port_counters(port);
-        let view = View {
-            raw: &raw,
-            router: &|vlan| self.datapath.router_counters(vlan),
-            ip_drops: &|six, reason| self.datapath.ip_drops(six, reason),
-            matches: &|slot| self.counters.matches(slot, self.datapath.matches(slot)),
-            flow_totals: self.datapath.flow_totals(),
-            flows: &|| self.datapath.remembered().cloned().collect(),
-            counters: &self.counters,
-            clock: monotonic(),
-            losses: self.datapath.losses(),
-            version: self.version(),
-            startup: fs::read_to_string(&self.config)
-                .map_err(|e| format!("startup-config is not present: {}: {e}", self.config.display())),
-            users: users.collect(),
-            monitors: clients.values().filter(|c| c.monitor).count(),
-            privilege: session.privilege,
-        };
-        look(&self.switch, &view)
-    }
-
-    fn version(&self) -> Version {
-        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let memory = read("/proc/meminfo");
-        let memory_kib = memory.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
-        let macs = self.switch.state.devices.values().filter(|d| d.name != "lo").filter_map(|d| d.mac);
-        let serial: String = read("/etc/machine-id").trim().chars().take(11).collect();
-        Version {
-            version: env!("CARGO_PKG_VERSION").into(),
-            hostname: String::new(),
-            uptime_secs: 0,
-            restarted: String::new(),
-            image: std::env::current_exe().map_or_else(|_| "switchd".into(), |p| p.display().to_string()),
-            kernel: read("/proc/sys/kernel/osrelease").trim().into(),
-            machine: std::env::consts::ARCH.into(),
-            memory_kib,
-            workers: self.workers,
-            interfaces: 0,
-            mac: macs.min().unwrap_or(Mac([2, 0, 0, 0, 0, 1])),
-            serial: if serial.is_empty() { "0".into() } else { serial.to_uppercase() },
         }
     }
 }
