@@ -138,7 +138,7 @@ fn measure<A: Family>(
         }
         [row.single_ns, row.bulk_ns, row.chained_ns] = ours.map(median);
         // What takes many addresses a call is beside ours that does.
-        let beside = |kind: &str| if kind.starts_with("vector") { row.bulk_ns } else { row.single_ns };
+        let beside = |kind: &str| if kind.starts_with("single") { row.single_ns } else { row.bulk_ns };
         row.fib = kinds
             .into_iter()
             .zip(theirs)
@@ -215,8 +215,8 @@ struct Fib {
     process: Child,
     asks: Option<ChildStdin>,
     answers: Lines<BufReader<ChildStdout>>,
-    /// What it can do, by the number to ask for it: `single…` and `scalar…` go from address to address, as our single
-    /// lookup does; `vector…` many at once, as our bulk lookup.
+    /// What it can do, by the number to ask for it: `single…` takes one address a call, as our single lookup does;
+    /// `scalar…` and `vector…` as many as our bulk lookup.
     kinds: Vec<(String, String)>,
 }
 
