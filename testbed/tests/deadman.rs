@@ -149,12 +149,17 @@ const FOUR: &str = "interface GigabitEthernet0/1\n device p1\ninterface GigabitE
 
 /// Two streams between four hosts, replayed.
 fn streams(label: &str, config: &str) -> (World, Switch, Vec<String>) {
+    streams_of(label, config, "off")
+}
+
+fn streams_of(label: &str, config: &str, napi: &str) -> (World, Switch, Vec<String>) {
     let mut world = World::new(&format!("hold-{label}"));
     let space = world.namespace("s");
     let hosts: Vec<String> = (1..=4)
         .map(|host| {
             let name = world.namespace(&format!("h{host}"));
             world.cable((&space, &format!("p{host}")), (&name, "eth0"));
+            world.exec(&name, &format!("ethtool -K eth0 gro {napi}"));
             name
         })
         .collect();
@@ -173,7 +178,27 @@ fn streams(label: &str, config: &str) -> (World, Switch, Vec<String>) {
 
 #[test]
 fn known_flows_lose_nothing_when_the_switch_is_killed_and_comes_back() {
-    let (mut world, mut switch, hosts) = streams("kill", FOUR);
+    killed("kill", FOUR, "off");
+}
+
+#[test]
+fn nor_do_they_over_xdp() {
+    killed("xdp", &over_xdp(FOUR), "off");
+    killed("xdpnapi", &over_xdp(FOUR), "on");
+    // From packet ports to xdp ports and back.
+    killed("mixed", &over_xdp(FOUR).replacen(" io xdp\n", "", 1), "on");
+}
+
+/// The same ports, but `xdp` ones.
+fn over_xdp(config: &str) -> String {
+    (1..=4).fold(config.into(), |config: String, port| {
+        config.replace(&format!(" device p{port}\n"), &format!(" device p{port}\n io xdp\n"))
+    })
+}
+
+/// `napi`: hosts' devices that have it take frames from XDP.
+fn killed(label: &str, config: &str, napi: &str) {
+    let (mut world, mut switch, hosts) = streams_of(label, config, napi);
     let first = stream(&world, &hosts, 1, 2);
     let second = stream(&world, &hosts, 3, 4);
     let replayed = |world: &World, switch: &Switch| {
@@ -197,7 +222,7 @@ fn known_flows_lose_nothing_when_the_switch_is_killed_and_comes_back() {
     }
     // A port is in another VLAN when the switch comes back: its flow ends, and no other one.
     world.kill_switch(&switch);
-    let moved = FOUR.replace(" device p3\n", " device p3\n switchport access vlan 30\n");
+    let moved = config.replace(" device p3\n", " device p3\n switchport access vlan 30\n");
     std::fs::write(&switch.config, format!("vlan 30\n{moved}")).expect("ours");
     world.restart(&mut switch, &["--workers", "1"]);
     assert!(world.messages(&switch).contains("1 of 2 flows"), "{}", world.messages(&switch));

@@ -3,7 +3,7 @@
 
 mod bed;
 
-use bed::Bed;
+use bed::{Bed, KINDS, Ports};
 use mona_model::shown::Shown;
 use mona_swcli::client::Client;
 use mona_testbed::netns::wait;
@@ -15,7 +15,12 @@ const B: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
 #[test]
 fn the_first_frame_after_a_change_obeys() {
-    let mut bed = Bed::new("change");
+    KINDS.into_iter().for_each(change);
+}
+
+fn change(ports: Ports) {
+    eprintln!("{ports:?}");
+    let mut bed = Bed::over("change", ports);
     let to_b = |bed: &mut Bed| bed.frame(B, 1, None);
     // Who is no longer there is flooded for.
     let changes: &[(&[&str], &[u16], &[&str])] = &[
@@ -157,7 +162,12 @@ fn what_goes_to_all_is_counted_at_each_port() {
 
 #[test]
 fn what_is_routed_and_filtered_obeys_too() {
-    let mut bed = Bed::new("routed");
+    KINDS.into_iter().for_each(route_and_filter);
+}
+
+fn route_and_filter(ports: Ports) {
+    eprintln!("{ports:?}");
+    let mut bed = Bed::over("routed", ports);
     let packet = |bed: &mut Bed| bed.packet([10, 9, 1, 1], 9);
     bed.warm(1, 4, packet);
     let sent = packet(&mut bed);
@@ -212,7 +222,12 @@ fn what_is_routed_and_filtered_obeys_too() {
 
 #[test]
 fn counters_say_what_was_sent() {
-    let mut bed = Bed::new("counters");
+    KINDS.into_iter().for_each(count);
+}
+
+fn count(ports: Ports) {
+    eprintln!("{ports:?}");
+    let mut bed = Bed::over("counters", ports);
     bed.configure(&["interface gi0/1", "ip access-group all in", "ip access-list extended all", "permit ip any any"]);
     let packet = |bed: &mut Bed| bed.packet([10, 9, 1, 1], 9);
     bed.warm(1, 4, packet);
@@ -247,7 +262,12 @@ fn counters_say_what_was_sent() {
 
 #[test]
 fn off_and_on_while_frames_flow() {
-    let mut bed = Bed::new("toggle");
+    KINDS.into_iter().for_each(toggle);
+}
+
+fn toggle(ports: Ports) {
+    eprintln!("{ports:?}");
+    let mut bed = Bed::over("toggle", ports);
     let to_b = |bed: &mut Bed| bed.frame(B, 1, None);
     bed.warm(1, 2, to_b);
     let socket = bed.switch.socket.clone();

@@ -44,6 +44,17 @@ mac address-table static 0200.0000.0003 vlan 30 interface gi0/3
 end
 ";
 
+/// What ports are, and whether hosts' devices have NAPI, without which they take no frames from XDP.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    pub io: &'static str,
+    pub napi: &'static str,
+}
+
+/// The kinds there are.
+pub const KINDS: [Ports; 3] =
+    [Ports { io: "packet", napi: "off" }, Ports { io: "xdp", napi: "on" }, Ports { io: "xdp", napi: "off" }];
+
 pub struct Bed {
     pub world: World,
     pub switch: Switch,
@@ -57,14 +68,20 @@ pub struct Bed {
 
 impl Bed {
     pub fn new(label: &str) -> Bed {
+        Bed::over(label, Ports { io: "packet", napi: "off" })
+    }
+
+    /// The same with ports of another kind.
+    pub fn over(label: &str, ports: Ports) -> Bed {
         let mut world = World::new(&format!("flows-{label}"));
         let (sw, hosts) = (world.namespace("sw"), world.namespace("hosts"));
         let mut sockets = BTreeMap::new();
         for port in 1..=PORTS {
             world.cable((&sw, &format!("p{port}")), (&hosts, &format!("h{port}")));
+            world.exec(&hosts, &format!("ethtool -K h{port} gro {} txvlan off", ports.napi));
             sockets.insert(port, world.raw(&hosts, &format!("h{port}")));
         }
-        let switch = world.switch(&sw, CONFIG, &["--workers", "1", "--io", "packet"]);
+        let switch = world.switch(&sw, CONFIG, &["--workers", "1", "--io", ports.io]);
         let client = Client::connect(&switch.socket).expect("it answers");
         let mut bed = Bed { world, switch, hosts, client, sockets, next: 0x4d6f_6e00 };
         bed.connected();
