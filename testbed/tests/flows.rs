@@ -6,7 +6,7 @@ mod bed;
 use bed::{Bed, KINDS, Ports};
 use mona_model::shown::Shown;
 use mona_swcli::client::Client;
-use mona_testbed::netns::wait;
+use mona_testbed::netns::{World, wait};
 use mona_wire::checksum::Sum;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -348,4 +348,38 @@ fn who_is_heard_by_the_kernel_alone_does_not_age() {
     assert!(table.contains("0200.0000.0001") && table.contains("0200.0000.0002"), "{table}");
     assert!(!table.contains("0200.0000.0003"), "who is silent ages: {table}");
     assert!(bed.summary().ports[0].misses < misses + 20, "the kernel forwarded: {:?}", bed.summary());
+}
+
+#[test]
+fn tcp_over_xdp_arrives_with_all_offloads_on() {
+    // A host's segments come without their checksums: what XDP sends on as they are nobody takes.
+    for napi in ["off", "on"] {
+        let mut world = World::new(&format!("flows-tcp{napi}"));
+        let space = world.namespace("s");
+        let hosts = [1, 2].map(|host| {
+            let name = world.namespace(&format!("h{host}"));
+            world.cable((&space, &format!("p{host}")), (&name, "eth0"));
+            world.exec(&name, &format!("ip addr add 10.0.0.{host}/24 dev eth0; ethtool -K eth0 gro {napi}"));
+            name
+        });
+        let config = "interface gi0/1\n device p1\ninterface gi0/2\n device p2\n";
+        let switch = world.switch(&space, config, &["--workers", "1", "--io", "xdp"]);
+        assert!(wait(|| world.pings(&hosts[0], "10.0.0.2")), "{}", world.messages(&switch));
+        world.spawn(&hosts[1], "iperf3".as_ref(), &["-s"]);
+        for way in ["", "-R", "-u -b 100M -R"] {
+            let run = format!("iperf3 -c 10.0.0.2 -n 20M --connect-timeout 3000 {way} 2>&1 || true");
+            let mut said = String::new();
+            let done = wait(|| {
+                said = world.exec(&hosts[0], &run);
+                said.contains("iperf Done")
+            });
+            assert!(done, "{napi} {way}: {said}");
+        }
+        let reply =
+            Client::connect(&switch.socket).and_then(|mut client| client.request(&[], "show platform flow-cache"));
+        let Some(Shown::FlowCache(cache)) = reply.expect("it answers").shown.into_iter().next() else {
+            panic!("flows")
+        };
+        assert!(cache.ports.iter().all(|port| port.hits > 1000), "{napi}: {cache:?}");
+    }
 }
