@@ -275,6 +275,8 @@ fn replay_begins_by_itself_when_what_went_up_before_is_through() {
         let up = up(&flow, &nothing);
         let learn = |rig: &mut Rig| {
             rig.table.flush();
+            // Those before it are no more.
+            rig.table.settle(rig.now() + 1_000_000_000);
             rig.learn(&world.snapshot, &flow, &nothing);
             rig.table.due().expect("it is to be settled")
         };
