@@ -1,7 +1,9 @@
 //! Counters as operators read them: since the last clear, with rates averaged over five minutes as on IOS.
 
 use mona_datapath::Drop;
+use mona_datapath::flow::Uncached;
 use mona_datapath::stats::{PortCounters, RouterCounters};
+use mona_datapath::switching::FlowTotals;
 use mona_model::shown::{InterfaceCounters, Routed};
 use mona_wire::{Instant, PortId, VlanId};
 use std::collections::BTreeMap;
@@ -35,6 +37,37 @@ pub struct Counters {
     ports: BTreeMap<Counted, Port>,
     /// What is subtracted from the counters of lines of access lists.
     matches: BTreeMap<u32, u64>,
+    /// What is subtracted from what ports' flows count.
+    flows: BTreeMap<PortId, FlowCounts>,
+}
+
+/// What the flows of frames that come in by a port count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowCounts {
+    /// Frames that went by flows.
+    pub hits: u64,
+    /// Flows that were entered.
+    pub entered: u64,
+    /// Flows that made room for others.
+    pub evictions: u64,
+    /// Flows that found none.
+    pub refused: u64,
+    /// Decisions that are not remembered, by [`Uncached::index`].
+    pub uncached: [u64; Uncached::COUNT],
+}
+
+impl FlowCounts {
+    /// A port's, as the datapath says.
+    pub fn of(totals: &FlowTotals, port: PortId) -> FlowCounts {
+        let stats = totals.ports.iter().find(|(id, _)| *id == port).map(|(_, stats)| *stats).unwrap_or_default();
+        FlowCounts {
+            hits: stats.hits,
+            entered: stats.inserted,
+            evictions: stats.evictions,
+            refused: stats.refused,
+            uncached: totals.uncached.get(&port).copied().unwrap_or_default(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -77,6 +110,22 @@ impl Counters {
         self.matches.insert(slot, raw);
     }
 
+    /// `clear counters`, of a port's flows.
+    pub fn clear_flows(&mut self, port: PortId, raw: FlowCounts) {
+        self.flows.insert(port, raw);
+    }
+
+    /// What a port's flows counted since the last clear.
+    pub fn flows(&self, port: PortId, raw: &FlowCounts) -> FlowCounts {
+        let base = self.flows.get(&port).copied().unwrap_or_default();
+        let mut own = *raw;
+        let counts = [&mut own.hits, &mut own.entered, &mut own.evictions, &mut own.refused];
+        let before = [base.hits, base.entered, base.evictions, base.refused];
+        let all = counts.into_iter().zip(before).chain(own.uncached.iter_mut().zip(base.uncached));
+        all.for_each(|(count, before)| *count = count.saturating_sub(before));
+        own
+    }
+
     /// What a line counted since the last clear.
     pub fn matches(&self, slot: u32, raw: u64) -> u64 {
         raw.saturating_sub(self.matches.get(&slot).copied().unwrap_or(0))
@@ -85,6 +134,9 @@ impl Counters {
     /// A new owner: nothing of the old one remains.
     pub fn forget(&mut self, port: Counted) {
         self.ports.remove(&port);
+        if let Counted::Port(port) = port {
+            self.flows.remove(&port);
+        }
     }
 
     /// The counters since the last clear.

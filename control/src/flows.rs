@@ -1,5 +1,6 @@
 //! `show platform flow-cache`: what the kernel remembers, and why it does not remember the rest.
 
+use crate::counters::{Counted, FlowCounts};
 use crate::show::View;
 use crate::switch::Switch;
 use mona_datapath::flow::{Depth, Flow, Inner, Looked, Uncached};
@@ -24,33 +25,46 @@ impl Switch {
     /// `show platform flow-cache`
     pub(crate) fn flow_cache(&self, view: &View) -> FlowCache {
         let totals = &view.flow_totals;
+        let open = || self.state.ports.iter().filter(|(_, port)| port.opened.is_some());
         let port = |(name, port): (&InterfaceName, &crate::state::Port)| {
-            let stats = totals.ports.iter().find(|(id, _)| *id == port.id).map(|(_, stats)| *stats).unwrap_or_default();
+            let counts = self.flow_counts(port.id, view);
+            let held = totals.ports.iter().find(|(id, _)| *id == port.id).map_or(0, |(_, stats)| stats.flows);
+            let all = view.counters.since_clear(Counted::Port(port.id), &(view.raw)(port.id));
             FlowCachePort {
                 name: *name,
                 on: self.snapshot.port(port.id).is_some_and(|port| port.cached),
-                flows: stats.flows as u64,
-                hits: stats.hits,
-                misses: (view.raw)(port.id).rx_frames.saturating_sub(stats.hits),
-                evictions: stats.evictions,
-                refused: stats.refused,
+                flows: held as u64,
+                hits: counts.hits,
+                misses: all.rx_frames.saturating_sub(counts.hits),
+                evictions: counts.evictions,
+                refused: counts.refused,
             }
         };
-        let not_cached = Uncached::ALL.into_iter().zip(Uncached::NAMES).zip(totals.uncached);
+        let mut entered = 0;
+        let mut uncached = [0; Uncached::COUNT];
+        for (id, _) in &totals.ports {
+            entered += self.flow_counts(*id, view).entered;
+        }
+        for id in totals.uncached.keys() {
+            let counts = self.flow_counts(*id, view).uncached;
+            uncached.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
         FlowCache {
             on: !self.config.flow_cache.off,
             hold_secs: self.config.flow_cache.hold_secs.unwrap_or(Config::HOLD_SECS),
             flows: totals.ports.iter().map(|(_, stats)| stats.flows as u64).sum(),
             room: u64::from(SLOTS) / 8 * 7,
-            entered: totals.entered,
+            entered,
             late: totals.late,
             lost: totals.lost,
-            ports: self.state.ports.iter().filter(|(_, port)| port.opened.is_some()).map(port).collect(),
-            not_cached: not_cached
-                .filter(|(_, count)| *count > 0)
-                .map(|((why, name), count)| (name.into(), count, sentence(why)))
-                .collect(),
+            ports: open().map(port).collect(),
+            not_cached: not_cached(uncached),
         }
+    }
+
+    /// What a port's flows counted since the last clear.
+    fn flow_counts(&self, port: PortId, view: &View) -> FlowCounts {
+        view.counters.flows(port, &FlowCounts::of(&view.flow_totals, port))
     }
 
     /// `show platform flow-cache flow`
@@ -86,7 +100,9 @@ impl Switch {
             bytes: entry.bytes,
             idle_secs: view.clock.saturating_sub(entry.used) / 1_000_000_000,
         };
-        Flows { total, flows: chosen.into_iter().take(SHOWN).map(row).collect() }
+        let port = interface.and_then(|name| self.state.ports.get(&name));
+        let not_cached = port.map_or(Vec::new(), |port| not_cached(self.flow_counts(port.id, view).uncached));
+        Flows { total, flows: chosen.into_iter().take(SHOWN).map(row).collect(), not_cached }
     }
 
     /// The interface of a port, or the router's whose netdev is behind it.
@@ -110,6 +126,12 @@ impl Switch {
         let config = if self.config.flow_cache.off { vec!["no platform flow-cache".into()] } else { Vec::new() };
         TraceStep { phase: "flow-cache".into(), text, config }
     }
+}
+
+/// Word, count and sentence of each reason there was.
+fn not_cached(counts: [u64; Uncached::COUNT]) -> Vec<(String, u64, String)> {
+    let all = Uncached::ALL.into_iter().zip(Uncached::NAMES).zip(counts);
+    all.filter(|(_, count)| *count > 0).map(|((why, name), count)| (name.into(), count, sentence(why))).collect()
 }
 
 fn sentence(why: Uncached) -> String {

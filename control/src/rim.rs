@@ -66,6 +66,8 @@ pub struct Rim {
     next_sample: Instant,
     next_fold: Instant,
     next_look: Instant,
+    /// When counters were cleared last, and what the kernel forwarded taken over before.
+    folded: Instant,
     /// What changed and was not raised yet.
     changes: Changes,
     /// Ports whose queues were busy.
@@ -164,6 +166,7 @@ impl Rim {
             next_sample: Instant::default(),
             next_fold: Instant::default(),
             next_look: Instant::default(),
+            folded: Instant::default(),
             changes: Changes::default(),
             opening: Vec::new(),
             unsynchronised: false,

@@ -219,14 +219,16 @@ pub enum Uncached {
     Beyond,
     /// One of its ports cannot be reached from the kernel's program of the other.
     Device,
+    /// A worker that is behind asks about a flow when it sees it again.
+    Once,
 }
 
 impl Uncached {
     /// How many reasons there are.
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 11;
     /// Their words, by [`Uncached::index`].
     pub const NAMES: [&str; Uncached::COUNT] =
-        ["off", "dropped", "flood", "punt", "learning", "told", "fragmented", "header", "beyond", "device"];
+        ["off", "dropped", "flood", "punt", "learning", "told", "fragmented", "header", "beyond", "device", "once"];
     /// One of each.
     pub const ALL: [Uncached; Uncached::COUNT] = [
         Uncached::Off,
@@ -239,6 +241,7 @@ impl Uncached {
         Uncached::Header,
         Uncached::Beyond,
         Uncached::Device,
+        Uncached::Once,
     ];
 
     /// Its number among all.
@@ -254,6 +257,7 @@ impl Uncached {
             Uncached::Header => 7,
             Uncached::Beyond => 8,
             Uncached::Device => 9,
+            Uncached::Once => 10,
         }
     }
 
@@ -270,6 +274,7 @@ impl Uncached {
             Uncached::Header => "its packet has options or extension headers, is a fragment, or ends early",
             Uncached::Beyond => "it is decided by the flow label, which a key does not hold",
             Uncached::Device => "the device of one of its ports cannot be reached from the other's program",
+            Uncached::Once => "the worker has more to do than it gets done, and has not seen the like before",
         };
         why.into()
     }

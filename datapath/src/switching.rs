@@ -8,6 +8,7 @@ mod remembered;
 mod report;
 
 use crate::Fdb;
+use crate::flow::Uncached;
 use crate::io::flows::{FlowTable, SLOTS};
 use crate::io::packet::PacketPorts;
 use crate::io::pins::Mount;
@@ -116,6 +117,8 @@ struct Held {
     workers: Vec<u8>,
     /// What the counters said when its owner came.
     start: PortCounters,
+    /// And what was not remembered by then.
+    uncached: [u64; Uncached::COUNT],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -358,7 +361,8 @@ impl Datapath {
         // What went by the flows of who had the number before is his.
         self.fold();
         let start = PortCounters::default();
-        self.ports.insert(port, Held { kind, workers, start });
+        let uncached = self.uncached(port);
+        self.ports.insert(port, Held { kind, workers, start, uncached });
         let start = self.all_counted(port);
         self.ports.entry(port).and_modify(|held| held.start = start);
     }

@@ -78,12 +78,11 @@ pub struct Desk {
     pub told_lost: Counter,
     /// Losses between the kernel and the worker, by [`LOSSES`]; written by the worker.
     pub losses: [Counter; LOSSES.len()],
-    /// Decisions that are not to be remembered, by [`Uncached::index`]; written by the worker.
-    pub uncached: [Counter; Uncached::COUNT],
+    /// By the port that frames came in on, decisions that are not to be remembered, by [`Uncached::index`]; written by the
+    /// worker.
+    pub uncached: Box<[[Counter; Uncached::COUNT]]>,
     /// Flows that found the ring to control full; written by the worker.
     pub flows_lost: Counter,
-    /// Frames whose flows are asked about when another comes; written by the worker.
-    pub put_off: Counter,
 }
 
 impl Desk {
@@ -97,9 +96,8 @@ impl Desk {
             unlogged: Counter::default(),
             told_lost: Counter::default(),
             losses: Default::default(),
-            uncached: Default::default(),
+            uncached: (0..PortId::COUNT).map(|_| Default::default()).collect(),
             flows_lost: Counter::default(),
-            put_off: Counter::default(),
         })
     }
 }
@@ -437,7 +435,7 @@ impl Exits {
             let question = match self.asked.question(frame.rx, frame.bytes(), self.now, behind) {
                 Answer::Ask(question) => question,
                 Answer::Noted => {
-                    self.desk.put_off.add(1);
+                    self.desk.uncached[frame.rx.index()][Uncached::Once.index()].add(1);
                     continue;
                 }
                 Answer::Wait => continue,
@@ -449,7 +447,7 @@ impl Exits {
                     self.waiting.get_or_insert_with(|| (0, Instant::now())).0 += 1;
                 }
                 Ok(_) => self.desk.flows_lost.add(1),
-                Err(why) => self.desk.uncached[why.index()].add(1),
+                Err(why) => self.desk.uncached[frame.rx.index()][why.index()].add(1),
             }
         }
     }

@@ -231,7 +231,13 @@ fn count(ports: Ports) {
     bed.configure(&["interface gi0/1", "ip access-group all in", "ip access-list extended all", "permit ip any any"]);
     let packet = |bed: &mut Bed| bed.packet([10, 9, 1, 1], 9);
     bed.warm(1, 4, packet);
+    for _ in 0..10 {
+        let frame = packet(&mut bed);
+        assert_eq!(bed.ports(1, &frame, 1), [4]);
+    }
+    let before = bed.hits(1);
     let _ = bed.client.request(&[], "clear counters").expect("it answers");
+    assert!(bed.hits(1) < before, "{before} before counters were cleared, {:?}", bed.summary());
     let _ = bed.client.request(&[], "clear access-list counters").expect("it answers");
     let hits = bed.hits(1);
     const FRAMES: u64 = 300;

@@ -396,6 +396,9 @@ pub struct Flows {
     pub total: u64,
     /// The busiest of them.
     pub flows: Vec<FlowRow>,
+    /// Of one interface: why decisions about frames that come in there are not remembered, as in [`FlowCache`].
+    #[serde(default)]
+    pub not_cached: Vec<(String, u64, String)>,
 }
 
 /// One flow.

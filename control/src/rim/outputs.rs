@@ -1,7 +1,7 @@
 //! What the machine asks, carried out.
 
 use super::{Opening, Rim};
-use mona_control::counters::Counted;
+use mona_control::counters::{Counted, FlowCounts};
 use mona_control::input::{Input, Output};
 use mona_control::save::{Job, keep};
 use mona_datapath::fdb::Origin;
@@ -74,8 +74,16 @@ impl Rim {
             Output::KeepNeighbours(text) => self.keep_neighbours(&text),
             Output::Monitor { session, on } => self.server.monitor(session, on),
             Output::ClearCounters(whose) => {
+                // Once for all that are cleared together.
+                if std::mem::replace(&mut self.folded, now) != now {
+                    self.datapath.fold();
+                }
                 let raw = match whose {
-                    Counted::Port(port) => self.datapath.port_counters(port),
+                    Counted::Port(port) => {
+                        let counts = FlowCounts::of(&self.datapath.flow_totals(), port);
+                        self.counters.clear_flows(port, counts);
+                        self.datapath.port_counters(port)
+                    }
                     Counted::Router(vlan) => self.datapath.router_counters(vlan).as_port(),
                 };
                 self.counters.clear(now, whose, raw);

@@ -1,7 +1,7 @@
 //! Flows on their way from workers to the kernel; and what they did there, on its way back: into the counters, and to
 //! stations and neighbours, which do not age while the kernel forwards for them.
 
-use super::Datapath;
+use super::{Datapath, Held};
 use crate::changes::Changes;
 use crate::flow::Uncached;
 use crate::hops::word;
@@ -12,6 +12,7 @@ use crate::stats::{Counters, Run};
 use mona_wire::eth::TAG;
 use mona_wire::{Mac, PortId};
 use nix::time::{ClockId, clock_gettime};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Release;
 use std::time::Duration;
 
@@ -32,8 +33,8 @@ pub(super) struct Remembered {
     entered: u64,
     /// Flows that something had changed for when they came.
     late: u64,
-    /// Flows of which a port is out of reach for the kernel.
-    device: u64,
+    /// By the port their frames come in on, flows of which a port is out of reach for the kernel.
+    device: BTreeMap<PortId, u64>,
 }
 
 /// What is to be shown of the flows.
@@ -47,8 +48,8 @@ pub struct FlowTotals {
     pub late: u64,
     /// That found the rings to control full.
     pub lost: u64,
-    /// Decisions that are not to be remembered, by [`Uncached::index`].
-    pub uncached: [u64; Uncached::COUNT],
+    /// By the port that frames came in on, decisions that are not to be remembered, by [`Uncached::index`].
+    pub uncached: BTreeMap<PortId, [u64; Uncached::COUNT]>,
 }
 
 impl Datapath {
@@ -71,7 +72,7 @@ impl Datapath {
                     match entered {
                         Ok(()) => done.entered += 1,
                         Err(Refused::Stale) => done.late += 1,
-                        Err(Refused::Device) => done.device += 1,
+                        Err(Refused::Device) => *done.device.entry(flow.outer.rx).or_default() += 1,
                         Err(Refused::Full) => {}
                     }
                 }
@@ -134,11 +135,12 @@ impl Datapath {
 
     /// What is to be shown, as of the last [`Datapath::fold`].
     pub fn flow_totals(&self) -> FlowTotals {
-        let mut uncached = [0; Uncached::COUNT];
-        uncached[Uncached::Device.index()] = self.remembered.device;
-        for link in &self.links {
-            uncached.iter_mut().zip(&link.desk.uncached).for_each(|(sum, counter)| *sum += counter.get());
-        }
+        let since = |(port, held): (&PortId, &Held)| {
+            let mut counts = self.uncached(*port);
+            counts.iter_mut().zip(held.uncached).for_each(|(now, then)| *now -= then);
+            (*port, counts)
+        };
+        let uncached = self.ports.iter().map(since).collect();
         FlowTotals {
             ports: self.flows.stats().collect(),
             entered: self.remembered.entered,
@@ -146,6 +148,16 @@ impl Datapath {
             lost: self.links.iter().map(|link| link.desk.flows_lost.get()).sum(),
             uncached,
         }
+    }
+
+    /// Decisions about frames of a port that are not to be remembered, since ever.
+    pub(super) fn uncached(&self, port: PortId) -> [u64; Uncached::COUNT] {
+        let mut sum = [0; Uncached::COUNT];
+        sum[Uncached::Device.index()] = self.remembered.device.get(&port).copied().unwrap_or(0);
+        for counts in self.links.iter().filter_map(|link| link.desk.uncached.get(port.index())) {
+            sum.iter_mut().zip(counts).for_each(|(sum, counter)| *sum += counter.get());
+        }
+        sum
     }
 
     /// The flows, as of the last [`Datapath::fold`].

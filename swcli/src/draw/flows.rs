@@ -31,11 +31,17 @@ pub fn draw(cache: &FlowCache) -> Vec<String> {
             port.refused
         )
     }));
-    if !cache.not_cached.is_empty() {
-        lines.extend(["".into(), "Not cached       Count  Because".into()]);
-        lines.push("---------- -----------  ------------------------------".into());
-        lines.extend(cache.not_cached.iter().map(|(word, count, why)| format!("{word:<10} {count:>11}  {why}")));
+    lines.extend(draw_not_cached(&cache.not_cached));
+    lines
+}
+
+fn draw_not_cached(reasons: &[(String, u64, String)]) -> Vec<String> {
+    if reasons.is_empty() {
+        return Vec::new();
     }
+    let mut lines = vec!["".into(), "Not cached       Count  Because".into()];
+    lines.push("---------- -----------  ------------------------------".into());
+    lines.extend(reasons.iter().map(|(word, count, why)| format!("{word:<10} {count:>11}  {why}")));
     lines
 }
 
@@ -54,6 +60,7 @@ pub fn draw_flows(list: &Flows) -> Vec<String> {
             .into(),
     );
     lines.extend(list.flows.iter().flat_map(draw_flow));
+    lines.extend(draw_not_cached(&list.not_cached));
     lines
 }
 
