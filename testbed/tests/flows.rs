@@ -389,3 +389,27 @@ fn tcp_over_xdp_arrives_with_all_offloads_on() {
         assert!(cache.ports.iter().all(|port| port.hits > 1000), "{napi}: {cache:?}");
     }
 }
+
+#[test]
+fn a_device_that_takes_no_frames_from_xdp_any_more_gets_them_by_tc() {
+    let mut bed = Bed::over("takes", KINDS[1]);
+    let to_b = |bed: &mut Bed| bed.frame(B, 1, None);
+    bed.warm(1, 2, to_b);
+    for napi in ["off", "on"] {
+        bed.world.exec(&bed.hosts, &format!("ethtool -K h2 gro {napi}"));
+        let arrives = wait(|| {
+            let frame = to_b(&mut bed);
+            bed.ports(1, &frame, 1) == [2]
+        });
+        assert!(arrives, "GRO {napi}: {:?}", bed.summary());
+        // It is seen within a second, and then none is lost.
+        let hits = bed.hits(1);
+        let seen = wait(|| {
+            (0..20).all(|_| {
+                let frame = to_b(&mut bed);
+                bed.ports(1, &frame, 1) == [2]
+            })
+        });
+        assert!(seen && bed.hits(1) > hits, "GRO {napi}: {:?}", bed.summary());
+    }
+}
