@@ -10,10 +10,6 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 const RATE: u64 = 10_000;
 /// Prefixes of 100.64.0.0/10 that the neighbour tells.
 const PREFIXES: u32 = 10_000;
-/// What a restart of the switch may lose where nobody forwards while it is away (`xdp` ports): the time that stopping, starting
-/// and resolving may take on a slow machine. Through `packet` ports the kernel goes on: nothing is lost.
-const LOST_WITHOUT_FLOW_CACHE: u64 = 15 * RATE;
-
 /// Losses that are this machine's doing, and are taken off what the stream lost, frame by frame: each counts a frame that came
 /// while the worker had no CPU for so long that its ring ran full. That is so whatever routes do, and none of it is lost
 /// by a restart. `credit`: the port's share of a `packet` worker's ring; `ring_full`: that ring; `xsk_rx_ring_full` and
@@ -166,9 +162,9 @@ fn restarts(label: &str, io: &str, [daemon, learned]: [&str; 2], [own, theirs]: 
     // All ways are open again: from here on nothing is lost.
     assert!(stream.flows(RATE));
     let count = stream.finish();
-    let most = if io == "packet" { 0 } else { LOST_WITHOUT_FLOW_CACHE };
     let late = before + dropped(&world, &switch, &OVERLOAD);
     println!("{label}: the switch restarted: {count:?}, for want of CPU {late}");
-    assert!(count.lost <= most + late, "{count:?}{}", report(&world, &switch));
+    // The kernel goes on meanwhile.
+    assert!(count.lost <= late, "{count:?}{}", report(&world, &switch));
     assert_eq!((count.duplicate, count.reordered), (0, 0), "{count:?}");
 }
