@@ -95,6 +95,25 @@ fn a_program_that_somebody_takes_off_is_put_back() {
 }
 
 #[test]
+fn an_xdp_program_that_somebody_takes_off_is_put_back_too() {
+    let (mut world, switch, [one, _]) = world("mendxdp", &over_xdp(TWO));
+    assert!(world.pings(&one, "10.0.0.2"), "{}", world.messages(&switch));
+    let pins = switch.config.with_file_name("s.bpf").display().to_string();
+    for side in ["native", "in", "out"] {
+        let before = world.messages(&switch).matches("attached again").count();
+        world.exec(&switch.namespace, &format!("bpftool link detach pinned $(ls {pins}/*/{side}-* | head -n 1)"));
+        let said = || world.messages(&switch).matches("attached again").count() == before + 1;
+        assert!(wait(said), "{side}: {}", world.messages(&switch));
+        assert!(wait(|| world.pings(&one, "10.0.0.2")), "{side}: {}", world.messages(&switch));
+    }
+    // What was put back stays as the first did.
+    world.stop(&switch);
+    let left = world.exec(&switch.namespace, "ip link show p1");
+    assert!(left.contains("name xdp_in"), "{left}");
+    assert_eq!(links(&world, &switch, "p1").len(), 2);
+}
+
+#[test]
 fn without_a_bpffs_it_forwards_all_the_same() {
     let mut world = World::new("hold-none");
     let space = world.namespace("s");

@@ -4,11 +4,12 @@
 //! stale when anything it depends on is raised; a port may hold as many flows as it leaves free.
 
 mod adopt;
+mod leaving;
 mod tenants;
 
 pub use adopt::Left;
 
-use super::slots::{Content, Epoch, FREE, GENERATIONS, Key, Memory, RESTING, Slots, VIRGIN, generation};
+use super::slots::{Content, Epoch, GENERATIONS, Key, Memory, Slots, generation};
 use crate::flow::{Action, COPIES, Counted, Dep, Depth, Flow, Inner, Looked, Outer};
 use mona_wire::PortId;
 use std::collections::{BTreeMap, VecDeque};
@@ -18,18 +19,10 @@ use tenants::Tenants;
 
 /// Slots of a switch's table: 32 MiB.
 pub const SLOTS: u32 = 1 << 18;
-/// Of eight slots, so many are used at most: the others keep searches short.
-const USED: usize = 7;
-/// A slot is not used again before everybody who may have found it is done with it (nanoseconds); and then everybody is done who
-/// may have missed it before it was written.
-const REST: u64 = 10_000_000;
 /// When somebody did something who has no clock: the next one that has takes it for now.
 const UNKNOWN: u64 = u64::MAX;
 /// So many flows before one is looked at, its memory is asked for.
 const AHEAD: usize = 8;
-/// Flows that are looked at to find one that nobody uses.
-const TRIES: usize = 8;
-
 /// A flow that is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -267,11 +260,6 @@ impl FlowTable {
             .for_each(|at| self.slots.prefetch(at));
     }
 
-    /// Has the port as many as it leaves free?
-    fn is_full(&self, share: &Share) -> bool {
-        share.slots > 0 && share.slots + self.tenants.len() >= self.slots.count() as usize * USED / 8
-    }
-
     fn way(&self, port: PortId) -> Result<Way, Refused> {
         self.ports.get(&port).and_then(|share| share.way).ok_or(Refused::Device)
     }
@@ -375,157 +363,6 @@ impl FlowTable {
             *children -= 1;
             if *children == 0 {
                 self.remove(at, now);
-            }
-        }
-    }
-
-    /// A free slot for a key of this port, which may have to give another one up first.
-    fn room(&mut self, key: &Key, port: PortId, now: u64) -> Result<u32, Refused> {
-        if self.ports.get(&port).is_some_and(|share| self.is_full(share)) {
-            self.evict(port, now);
-        }
-        let mut window = self.slots.window(key);
-        window.find(|at| matches!(self.slots.version(*at), VIRGIN | FREE)).ok_or(Refused::Full)
-    }
-
-    /// The port gives up the first of its flows that was not used since it was looked at last.
-    fn evict(&mut self, port: PortId, now: u64) {
-        for left in (0..TRIES).rev() {
-            let Some(share) = self.ports.get_mut(&port) else { return };
-            let Some((at, version)) = share.order.pop_front() else { return };
-            let frames = self.slots.counted(at).0;
-            match self.tenants.get_mut(at) {
-                Some(Tenant::Decided(decided)) if self.slots.version(at) == version => {
-                    if decided.passed != frames && left > 0 {
-                        decided.passed = frames;
-                        share.order.push_back((at, version));
-                        continue;
-                    }
-                    share.stats.evictions += 1;
-                }
-                _ => continue,
-            }
-            return self.remove(at, now);
-        }
-    }
-
-    /// Takes a flow out; its slot rests.
-    fn remove(&mut self, at: u32, now: u64) {
-        self.slots.forget(at, RESTING);
-        let gone = self.leave(at);
-        if let Some(Tenant::Decided(Decided { parent: Some((parent, id)), .. })) = gone.as_deref()
-            && self.looks_deeper(*parent, *id)
-        {
-            self.release(*parent, now);
-        }
-        self.resting.push_back((now, at, gone));
-    }
-
-    fn looks_deeper(&self, at: u32, under: u32) -> bool {
-        matches!(self.tenants.get(at), Some(Tenant::Deeper { id, .. }) if *id == under)
-    }
-
-    /// Makes a slot ready for what follows there at once, under the same key.
-    fn vacate(&mut self, at: u32) {
-        self.slots.forget(at, RESTING);
-        let Some(gone) = self.leave(at) else { return };
-        if let Tenant::Decided(Decided { parent: Some((parent, id)), .. }) = &*gone
-            && self.looks_deeper(*parent, *id)
-            && let Some(Tenant::Deeper { children, .. }) = self.tenants.get_mut(*parent)
-        {
-            *children -= 1;
-        }
-        self.part(at, *gone);
-    }
-
-    /// Nobody has the slot any more.
-    fn leave(&mut self, at: u32) -> Option<Box<Tenant>> {
-        let gone = self.tenants.remove(at)?;
-        let (port, flows) = match &*gone {
-            Tenant::Deeper { outer, .. } => (outer.rx, 0),
-            Tenant::Decided(decided) => (decided.entry.outer.rx, 1),
-        };
-        if let Some(share) = self.ports.get_mut(&port) {
-            (share.slots, share.stats.flows) = (share.slots - 1, share.stats.flows - flows);
-        }
-        Some(gone)
-    }
-
-    /// What went by a flow that is no more is told with the next fold.
-    fn part(&mut self, at: u32, gone: Tenant) {
-        let Tenant::Decided(mut decided) = gone else { return };
-        let (frames, bytes) = decided.fold(self.slots.counted(at));
-        if frames > 0 {
-            self.parted.push((decided.entry, frames, bytes));
-        }
-    }
-
-    /// When there is something to [settle](FlowTable::settle).
-    pub fn due(&self) -> Option<u64> {
-        self.unmarked.front().map(|unmarked| unmarked.0.saturating_add(REST))
-    }
-
-    /// What takes its time has had it: flows are told which of their frames went up last, slots that have rested are free.
-    pub fn settle(&mut self, now: u64) {
-        // A program that missed a flow has counted its frame by now; one that found it has said itself which number the frame
-        // was given. So what goes up of the flow is among those counted here, or later, and then says so: when as many
-        // have been sent on, nothing is overtaken.
-        while let Some((since, at, version, credit)) = self.unmarked.front().copied()
-            && since.saturating_add(REST) <= now
-        {
-            self.unmarked.pop_front();
-            if self.slots.version(at) == version
-                && let Some(last) = self.slots.admitted(credit)
-            {
-                self.slots.mark(at, last);
-            }
-        }
-        self.resting.iter_mut().rev().take_while(|rest| rest.0 == UNKNOWN).for_each(|rest| rest.0 = now);
-        while self.resting.front().is_some_and(|rest| rest.0.saturating_add(REST) <= now) {
-            let Some((_, at, gone)) = self.resting.pop_front() else { return };
-            self.free(at, gone);
-        }
-    }
-
-    fn free(&mut self, at: u32, gone: Option<Box<Tenant>>) {
-        if let Some(gone) = gone {
-            self.part(at, *gone);
-        }
-        self.slots.forget(at, FREE);
-        // No search goes on behind the last slot that is used: those before it end there too.
-        let mask = self.slots.count() - 1;
-        let mut last = at;
-        while self.slots.version(last) == FREE && self.slots.version((last + 1) & mask) == VIRGIN {
-            self.slots.forget(last, VIRGIN);
-            last = last.wrapping_sub(1) & mask;
-        }
-    }
-
-    /// Forgets all flows of frames that come in or leave by this port.
-    pub fn remove_port(&mut self, port: PortId) {
-        self.remove_if(|tenant| match tenant {
-            Tenant::Deeper { outer, .. } => outer.rx == port,
-            Tenant::Decided(decided) => {
-                decided.entry.outer.rx == port || decided.entry.action.copies().any(|(to, _)| to == port)
-            }
-        });
-    }
-
-    /// Forgets everything.
-    pub fn flush(&mut self) {
-        self.remove_if(|_| true);
-    }
-
-    fn remove_if(&mut self, which: impl Fn(&Tenant) -> bool) {
-        let gone: Vec<u32> = self.tenants.iter().filter(|(_, tenant)| which(tenant)).map(|(at, _)| at).collect();
-        self.remove_all(&gone, UNKNOWN);
-    }
-
-    /// Those that are still there: one may have gone with another.
-    fn remove_all(&mut self, gone: &[u32], now: u64) {
-        for at in gone {
-            if self.tenants.contains(*at) {
-                self.remove(*at, now);
             }
         }
     }

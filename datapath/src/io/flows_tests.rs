@@ -1,3 +1,4 @@
+use super::leaving::REST;
 use super::*;
 use mona_wire::{Mac, VlanId};
 use proptest::prelude::*;

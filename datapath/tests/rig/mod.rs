@@ -153,9 +153,13 @@ impl Rig {
         fate
     }
 
-    /// Sends a frame, whatever becomes of it.
+    /// Sends a frame, whatever becomes of it; when this returns the program has had it.
     pub fn throw(&mut self, line: &Line) {
         self.hosts[usize::from(line.rx.0) - 1].send_with(&line.bytes, &Offload::default()).expect("sent");
+        let end = Instant::now() + PATIENCE;
+        while backlog() > 0 {
+            assert!(Instant::now() < end, "the kernel does not get on");
+        }
     }
 
     /// Sends a frame from the host behind a port: what becomes of it?
@@ -200,6 +204,14 @@ impl Rig {
         self.table.insert(&flow, self.now()).expect("room");
         flow
     }
+}
+
+/// Frames that the kernel has queued for its programs (`/proc/net/softnet_stat`: a line for each CPU, the twelfth word).
+fn backlog() -> u64 {
+    let text = std::fs::read_to_string("/proc/net/softnet_stat").expect("it tells");
+    let queued =
+        |line: &str| line.split_whitespace().nth(11).map_or(0, |word| u64::from_str_radix(word, 16).unwrap_or(0));
+    text.lines().map(queued).sum()
 }
 
 /// Ends a{port} and b{port} of a tunnel whose driver has no native XDP; the other end's socket is in a namespace of its own.
