@@ -46,9 +46,10 @@ impl Switch {
         let six = |net: ipnet::Ipv6Net| Address { ip: net.addr(), length: net.prefix_len() };
         let millis = |ms: Option<u32>, default| ms.map_or(default, |ms| Duration::from_millis(ms.into()));
         let usual = Interface::default();
-        let statics4 = self.config.routing.arp.iter().map(|(ip, mac)| (IpAddr::V4(*ip), *mac));
-        // Here are its own subnets, and those that a route without a gateway says are here.
-        let routes = self.config.routing.routes.keys();
+        let arp = &self.config.routing.arp;
+        let statics4 = arp.iter().map(|(ip, mac)| (IpAddr::V4(*ip), *mac));
+        // Here are its own subnets, and those that a route without a gateway says are here. (There may be a million.)
+        let routes = self.config.routing.routes.keys().take_while(|_| !arp.is_empty());
         let on_link = routes.filter(|route| route.interface == Some(name) && route.gateway.is_none());
         let here = interface.l3.ips().chain(on_link.map(|route| route.prefix)).collect::<Vec<_>>();
         let statics4 =

@@ -247,6 +247,9 @@ impl Rim {
                 self.feed_all(inputs);
                 let wrong = self.netlink.tend();
                 self.complain(wrong);
+                if self.datapath.devices_changed() {
+                    self.datapath.look_at_devices();
+                }
             }
             self.datapath.remember(FLOWS);
             self.take_reports();
@@ -322,6 +325,7 @@ impl Rim {
             PollFd::new(self.saver.fd(), PollFlags::POLLIN),
             PollFd::new(self.prober.fd(), PollFlags::POLLIN),
         ];
+        fds.extend(self.datapath.device_changes().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         fds.extend(self.server.fds().map(|(fd, flags)| PollFd::new(fd, flags)));
         let due = self.netlink.due();
         let left = due.map(|at| at.saturating_duration_since(std::time::Instant::now()));

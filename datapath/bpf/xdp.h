@@ -165,17 +165,22 @@ static __always_inline int to_socket(struct xdp_md *ctx, struct flow *waiting)
 {
 	__u32 ifindex = ctx->ingress_ifindex, queue = ctx->rx_queue_index;
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct port *port = bpf_map_lookup_elem(&ports, &ifindex);
-	if (!port || queue >= port->queues || data + ETH_HLEN > end)
+	if (data + ETH_HLEN > end)
 		return XDP_DROP;
-	if (!port->native && bpf_xdp_get_buff_len(ctx) > LONGEST)
+	// All that the frame says is asked before the first call: the compiler would keep its pointers on the stack and later write
+	// half a word over one, which the verifier refuses without CAP_PERFMON.
+	bool reserved = is_reserved(data), large = bpf_xdp_get_buff_len(ctx) > LONGEST;
+	struct port *port = bpf_map_lookup_elem(&ports, &ifindex);
+	if (!port || queue >= port->queues)
+		return XDP_DROP;
+	if (!port->native && large)
 		return XDP_PASS;
 	__u32 index = count_of(port, queue), lane = lane_of(queue), number = port->number;
 	__u64 *in = 0;
 	__s64 flying = in_flight(index, &in);
 	if (!in)
 		return XDP_DROP;
-	if (is_reserved(data)) {
+	if (reserved) {
 		waiting = 0;
 	} else if (flying >= DEPTH || (waiting && waiting->waited >= PATIENCE)) {
 		if (waiting) {

@@ -241,9 +241,9 @@ fn run(io: &str, flows: Flows) {
         }
         let toggler = (flows == Flows::Toggled).then(|| Toggler::start(&switch.socket));
         for (at, (line, port, bytes, expect)) in case.frames.iter().enumerate() {
+            // From nobody who is known yet: to be decided by the worker, behind the frame.
             let mark = |port: u16, time: usize| {
-                let mut mark =
-                    vec![2, 0, 0, 0, 0, 0xee, 2, 0, 0, 0, 0xee, port as u8, 0x88, 0xb5, at as u8, time as u8];
+                let mut mark = vec![2, 0, 0, 0, 0, 0xee, 2, 0xee, 0, at as u8, time as u8, port as u8, 0x88, 0xb5];
                 mark.resize(60, at as u8);
                 mark
             };

@@ -8,7 +8,7 @@
 
 use super::attached::{Attached, GENERIC_IN, PORT_IN, PORT_OUT};
 use super::backplane::Promiscuous;
-use super::features;
+use super::features::{self, Changes};
 use super::flows::Way;
 use super::found::Records;
 use super::link::{Link, Links};
@@ -23,7 +23,7 @@ use crate::switching::{OpenError, Opened, Refused};
 use mona_wire::PortId;
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -63,6 +63,8 @@ pub struct XdpPorts {
     open: BTreeMap<PortId, Open>,
     /// Ports stay attached when this process ends.
     holding: bool,
+    /// None where the kernel does not tell.
+    changes: Option<Changes>,
 }
 
 impl XdpPorts {
@@ -75,6 +77,7 @@ impl XdpPorts {
             umems: BTreeMap::new(),
             open: BTreeMap::new(),
             holding: false,
+            changes: Changes::open().ok(),
         })
     }
 
@@ -201,6 +204,16 @@ impl XdpPorts {
             programs.forget(index);
         }
         self.umems.retain(|_, shared| shared.living().next().is_some());
+    }
+
+    /// Readable when features of devices have changed.
+    pub(crate) fn changes(&self) -> Option<BorrowedFd<'_>> {
+        self.changes.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Have features of any devices changed since the last time?
+    pub(crate) fn heard(&self) -> bool {
+        self.changes.as_ref().is_some_and(Changes::any)
     }
 
     /// Ports whose devices take frames from XDP since the last time, or no longer do.

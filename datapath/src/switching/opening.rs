@@ -132,6 +132,16 @@ impl Datapath {
         mended.into_iter().map(say).collect()
     }
 
+    /// Readable when what devices can do has changed; none where the kernel does not tell.
+    pub fn device_changes(&self) -> Option<BorrowedFd<'_>> {
+        self.xdp.as_ref().and_then(XdpPorts::changes)
+    }
+
+    /// Has it changed since the last time?
+    pub fn devices_changed(&self) -> bool {
+        self.xdp.as_ref().is_some_and(XdpPorts::heard)
+    }
+
     /// Looks by which ports' devices XDP can send now: flows by others are made anew.
     pub fn look_at_devices(&mut self) {
         if self.forgetful().is_none() {
