@@ -55,6 +55,8 @@ fn ports_stay_attached_and_are_adopted() {
     // Ended as it is asked to, too.
     world.stop(&switch);
     assert_eq!([links(&world, &switch, "p1"), links(&world, &switch, "p2")], before);
+    // Somebody new: what he sends is of no flow that is known.
+    world.exec(&one, "ip link set eth0 address 02:00:00:00:00:77");
     assert!(!world.pings(&one, "10.0.0.2"), "nobody decides any more");
     assert_eq!(world.exec(&switch.namespace, "ip -br link | grep -c ^s- || true"), "0\n");
     // The next one has no use for p2.
