@@ -13,9 +13,9 @@ use mona_wire::{Eth, PortId};
 
 /// How long a worker waits before it asks again, in milliseconds: some turns of control.
 const AGAIN_MS: u64 = 10;
-/// Flows that are known to have been seen (512 KiB): those of an eighth of a second at half a million frames a second, none of
-/// which comes twice.
-const SLOTS: usize = 1 << 16;
+/// Flows that are known to have been seen (2 MiB): as many as may be remembered, or those who take turns would never be asked
+/// about twice; half a second of half a million frames a second, none of which comes twice.
+const SLOTS: usize = 1 << 18;
 /// Questions per tick of the coarse clock (1 to 10 ms): what a port that invents addresses may cost of the worker's time.
 const PER_TICK: u32 = 2048;
 
