@@ -65,6 +65,18 @@ impl World {
         self.exec(b, &format!("ip link set {b_device} up"));
     }
 
+    /// Hosts `h1`, `h2`, … in namespaces of their own, their `eth0` on cables to the ports `p1`, `p2`, … of `switch`; each runs
+    /// the line of shell that `line` says for its number.
+    pub fn hosts<const N: usize>(&mut self, switch: &str, line: impl Fn(usize) -> String) -> [String; N] {
+        std::array::from_fn(|index| {
+            let number = index + 1;
+            let name = self.namespace(&format!("h{number}"));
+            self.cable((switch, &format!("p{number}")), (&name, "eth0"));
+            self.exec(&name, &line(number));
+            name
+        })
+    }
+
     /// Runs a line of shell in a namespace; it must succeed. Returns what it printed.
     pub fn exec(&self, namespace: &str, line: &str) -> String {
         let output = self.attempt(namespace, line);
@@ -237,6 +249,23 @@ impl World {
     /// What the switch wrote to stderr.
     pub fn messages(&self, switch: &Switch) -> String {
         self.log(switch.index)
+    }
+
+    /// The ids of the links of tcx programs at a device, in and out.
+    pub fn links(&self, switch: &Switch, device: &str) -> Vec<String> {
+        // BPF_PROG_QUERY of BPF_TCX_INGRESS and BPF_TCX_EGRESS.
+        let ask = r#"
+import ctypes, socket, struct, sys
+for side in (46, 47):
+    ids, links = (ctypes.c_uint32 * 8)(), (ctypes.c_uint32 * 8)()
+    ask = struct.pack("IIIIQIIQQQQ", socket.if_nametoindex(sys.argv[1]), side, 0, 0, ctypes.addressof(ids), 8, 0, 0,
+                      ctypes.addressof(links), 0, 0)
+    ask = ctypes.create_string_buffer(ask, len(ask))
+    assert ctypes.CDLL(None, use_errno=True).syscall(321, 16, ask, len(ask)) == 0, ctypes.get_errno()
+    print(*[link for link in links if link])
+"#;
+        let shown = self.exec(&switch.namespace, &format!("python3 -c '{ask}' {device}"));
+        shown.split_whitespace().map(str::to_string).collect()
     }
 
     /// The switch's process.

@@ -101,22 +101,6 @@ impl Bed {
         assert!(matches!(numbers[..], [kept, all] if kept == all && kept >= least), "{said}");
     }
 
-    /// The ids of the programs' links at a device.
-    fn links(&self, device: &str) -> Vec<String> {
-        let ask = r#"
-import ctypes, socket, struct, sys
-for side in (46, 47):
-    ids, links = (ctypes.c_uint32 * 8)(), (ctypes.c_uint32 * 8)()
-    ask = struct.pack("IIIIQIIQQQQ", socket.if_nametoindex(sys.argv[1]), side, 0, 0, ctypes.addressof(ids), 8, 0, 0,
-                      ctypes.addressof(links), 0, 0)
-    ask = ctypes.create_string_buffer(ask, len(ask))
-    assert ctypes.CDLL(None, use_errno=True).syscall(321, 16, ask, len(ask)) == 0, ctypes.get_errno()
-    print(*[link for link in links if link])
-"#;
-        let shown = self.world.exec(&self.switch.namespace, &format!("python3 -c '{ask}' {device}"));
-        shown.split_whitespace().map(str::to_string).collect()
-    }
-
     fn pins(&self) -> std::path::PathBuf {
         self.switch.config.with_file_name("s.bpf")
     }
@@ -275,7 +259,7 @@ fn what_another_build_left_is_taken_off() {
     bed.announce(&[(1, None), (2, None)]);
     let stream = bed.stream(1, 2, bare(1, 2, None), GAP);
     bed.replayed(1);
-    let before = bed.links("p1");
+    let before = bed.world.links(&bed.switch, "p1");
     bed.world.kill_switch(&bed.switch);
     // The name tells the build.
     let pins = bed.pins();
@@ -293,7 +277,7 @@ fn what_another_build_left_is_taken_off() {
     let said = bed.world.messages(&bed.switch);
     assert!(said.contains("what another build of switchd had left was taken off"), "{said}");
     assert_eq!(builds(), [was]);
-    let after = bed.links("p1");
+    let after = bed.world.links(&bed.switch, "p1");
     assert!(
         after.len() == 2 && before.len() == 2 && after.iter().all(|link| !before.contains(link)),
         "{before:?} {after:?}"
@@ -318,7 +302,7 @@ fn a_device_may_be_renamed() {
     // While the switch runs: a device of this name is gone, and one that nobody asked for is there.
     bed.sw("ip link set p1 name q1");
     bed.connected(3);
-    assert!(bed.links("q1").is_empty(), "it is given back: {}", bed.world.messages(&bed.switch));
+    assert!(bed.world.links(&bed.switch, "q1").is_empty(), "it is given back: {}", bed.world.messages(&bed.switch));
     assert!(stream.stops() && others.goes_on(100));
     bed.sw("ip link set q1 name p1");
     bed.connected(4);
@@ -341,7 +325,7 @@ fn a_device_may_be_renamed() {
     bed.restart();
     bed.connected(3);
     assert!(stream.stops() && others.goes_on(100));
-    assert!(bed.links("r1").is_empty(), "{}", bed.world.messages(&bed.switch));
+    assert!(bed.world.links(&bed.switch, "r1").is_empty(), "{}", bed.world.messages(&bed.switch));
     stream.end();
     others.end().whole().expect("who was not renamed");
 }
@@ -367,7 +351,7 @@ fn a_device_may_come_back_as_another() {
     let stream = bed.stream(1, 2, bare(1, 2, None), GAP);
     assert!(stream.goes_on(100), "{}", bed.world.messages(&bed.switch));
     bed.replayed(2);
-    assert_eq!(bed.links("p1").len(), 2);
+    assert_eq!(bed.world.links(&bed.switch, "p1").len(), 2);
     let pinned = bed.world.exec(&bed.switch.namespace, &format!("ls {}/*", bed.pins().display()));
     let has = |index: &str| pinned.lines().any(|line| line == format!("in-{index}"));
     assert!(has(&now) && !has(&was), "{pinned}");
@@ -405,7 +389,7 @@ fn when_the_time_is_over_nobody_gets_anything() {
     assert!(stream.stops());
     // But it does once the programs are gone.
     Mount::flush(&bed.pins()).expect("root may");
-    assert!(wait(|| bed.links("p1").is_empty()));
+    assert!(wait(|| bed.world.links(&bed.switch, "p1").is_empty()));
     send();
     assert!(wait(|| received(&bed) >= before + 200), "{} of 200", received(&bed) - before);
     bed.restart();

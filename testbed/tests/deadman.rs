@@ -8,35 +8,12 @@ use std::time::Duration;
 fn world(label: &str, config: &str) -> (World, Switch, [String; 2]) {
     let mut world = World::new(&format!("hold-{label}"));
     let space = world.namespace("s");
-    let hosts = [1, 2].map(|host| {
-        let name = world.namespace(&format!("h{host}"));
-        world.cable((&space, &format!("p{host}")), (&name, "eth0"));
-        world.exec(&name, &format!("ip addr add 10.0.0.{host}/24 dev eth0"));
-        name
-    });
+    let hosts = world.hosts(&space, |host| format!("ip addr add 10.0.0.{host}/24 dev eth0"));
     let switch = world.holding(&space, config, &["--workers", "1"]);
     (world, switch, hosts)
 }
 
 const TWO: &str = "interface GigabitEthernet0/1\n device p1\ninterface GigabitEthernet0/2\n device p2\n";
-
-/// Prints the ids of the tcx links at a device, in and out (BPF_PROG_QUERY).
-const LINKS: &str = r#"
-import ctypes, socket, struct, sys
-for side in (46, 47):
-    ids, links = (ctypes.c_uint32 * 8)(), (ctypes.c_uint32 * 8)()
-    ask = struct.pack("IIIIQIIQQQQ", socket.if_nametoindex(sys.argv[1]), side, 0, 0, ctypes.addressof(ids), 8, 0, 0,
-                      ctypes.addressof(links), 0, 0)
-    ask = ctypes.create_string_buffer(ask, len(ask))
-    assert ctypes.CDLL(None, use_errno=True).syscall(321, 16, ask, len(ask)) == 0, ctypes.get_errno()
-    print(*[link for link in links if link])
-"#;
-
-/// The ids of the links at a device.
-fn links(world: &World, switch: &Switch, device: &str) -> Vec<String> {
-    let shown = world.exec(&switch.namespace, &format!("python3 -c '{LINKS}' {device}"));
-    shown.split_whitespace().map(str::to_string).collect()
-}
 
 fn mounts(world: &World) -> usize {
     let all = std::fs::read_to_string("/proc/self/mounts").expect("there are mounts");
@@ -47,14 +24,14 @@ fn mounts(world: &World) -> usize {
 fn ports_stay_attached_and_are_adopted() {
     let (mut world, mut switch, [one, _]) = world("adopt", TWO);
     assert!(world.pings(&one, "10.0.0.2"), "{}", world.messages(&switch));
-    let before = [links(&world, &switch, "p1"), links(&world, &switch, "p2")];
+    let before = [world.links(&switch, "p1"), world.links(&switch, "p2")];
     assert!(before.iter().all(|links| links.len() == 2), "{before:?}\n{}", world.messages(&switch));
     world.crash(&mut switch);
-    assert_eq!([links(&world, &switch, "p1"), links(&world, &switch, "p2")], before, "{}", world.messages(&switch));
+    assert_eq!([world.links(&switch, "p1"), world.links(&switch, "p2")], before, "{}", world.messages(&switch));
     assert!(world.pings(&one, "10.0.0.2"), "{}", world.messages(&switch));
     // Ended as it is asked to, too.
     world.stop(&switch);
-    assert_eq!([links(&world, &switch, "p1"), links(&world, &switch, "p2")], before);
+    assert_eq!([world.links(&switch, "p1"), world.links(&switch, "p2")], before);
     // Somebody new: what he sends is of no flow that is known.
     world.exec(&one, "ip link set eth0 address 02:00:00:00:00:77");
     assert!(!world.pings(&one, "10.0.0.2"), "nobody decides any more");
@@ -62,12 +39,12 @@ fn ports_stay_attached_and_are_adopted() {
     // The next one has no use for p2.
     std::fs::write(&switch.config, "interface GigabitEthernet0/1\n device p1\n").expect("ours");
     world.restart(&mut switch, &["--workers", "1"]);
-    assert_eq!([links(&world, &switch, "p1"), links(&world, &switch, "p2")], [before[0].clone(), Vec::new()]);
+    assert_eq!([world.links(&switch, "p1"), world.links(&switch, "p2")], [before[0].clone(), Vec::new()]);
     world.stop(&switch);
     // Another build, here: other workers. What was left goes.
     std::fs::write(&switch.config, TWO).expect("ours");
     world.restart(&mut switch, &["--workers", "2"]);
-    let after = [links(&world, &switch, "p1"), links(&world, &switch, "p2")];
+    let after = [world.links(&switch, "p1"), world.links(&switch, "p2")];
     assert!(after.iter().all(|links| links.len() == 2) && after[0] != before[0], "{after:?}");
     assert!(world.pings(&one, "10.0.0.2"), "{}", world.messages(&switch));
     world.stop(&switch);
@@ -77,7 +54,7 @@ fn ports_stay_attached_and_are_adopted() {
     assert_eq!(mounts(&world), 0);
     assert!(world.pings(&one, "10.0.0.2"), "{}", world.messages(&switch));
     world.stop(&switch);
-    assert!(links(&world, &switch, "p1").is_empty() && links(&world, &switch, "p2").is_empty());
+    assert!(world.links(&switch, "p1").is_empty() && world.links(&switch, "p2").is_empty());
     let left = std::fs::read_dir(switch.config.with_file_name("s.devices")).expect("a directory").count();
     assert_eq!(left, 0, "devices are given back");
 }
@@ -85,11 +62,11 @@ fn ports_stay_attached_and_are_adopted() {
 #[test]
 fn a_program_that_somebody_takes_off_is_put_back() {
     let (world, switch, [one, _]) = world("mend", TWO);
-    let all = links(&world, &switch, "p1");
+    let all = world.links(&switch, "p1");
     assert_eq!(all.len(), 2);
     for (at, link) in all.iter().enumerate() {
         world.exec(&switch.namespace, &format!("bpftool link detach id {link}"));
-        assert!(wait(|| links(&world, &switch, "p1").len() == 2), "{}", world.messages(&switch));
+        assert!(wait(|| world.links(&switch, "p1").len() == 2), "{}", world.messages(&switch));
         let said = "p1: somebody took the switch's program off; it is attached again";
         assert!(wait(|| world.messages(&switch).matches(said).count() == at + 1), "{}", world.messages(&switch));
     }
@@ -112,7 +89,7 @@ fn an_xdp_program_that_somebody_takes_off_is_put_back_too() {
     world.stop(&switch);
     let left = world.exec(&switch.namespace, "ip link show p1");
     assert!(left.contains("name xdp_in"), "{left}");
-    assert_eq!(links(&world, &switch, "p1").len(), 2);
+    assert_eq!(world.links(&switch, "p1").len(), 2);
 }
 
 #[test]
@@ -127,9 +104,9 @@ fn without_a_bpffs_it_forwards_all_the_same() {
     let switch = world.holding(&space, "interface GigabitEthernet0/1\n device p1\n", &[]);
     let said = world.messages(&switch);
     assert!(said.contains("no bpffs") && said.contains("when this process ends forwarding stops at once"), "{said}");
-    assert_eq!(links(&world, &switch, "p1").len(), 2);
+    assert_eq!(world.links(&switch, "p1").len(), 2);
     world.stop(&switch);
-    assert!(links(&world, &switch, "p1").is_empty());
+    assert!(world.links(&switch, "p1").is_empty());
 }
 
 const GAP: Duration = Duration::from_micros(300);
@@ -303,12 +280,8 @@ fn without_the_switch_it_goes_on_for_so_long_and_no_longer() {
 fn routed_flows_lose_nothing_either() {
     let mut world = World::new("hold-route");
     let space = world.namespace("s");
-    let hosts = [1, 2].map(|host| {
-        let name = world.namespace(&format!("h{host}"));
-        world.cable((&space, &format!("p{host}")), (&name, "eth0"));
-        world.exec(&name, &format!("ip addr add 10.0.{host}.9/24 dev eth0; ip route add default via 10.0.{host}.1"));
-        name
-    });
+    let hosts = world
+        .hosts(&space, |host| format!("ip addr add 10.0.{host}.9/24 dev eth0; ip route add default via 10.0.{host}.1"));
     let config = "vlan 11\nvlan 12\ninterface GigabitEthernet0/1\n device p1\n switchport access vlan 11\n\
                   interface GigabitEthernet0/2\n device p2\n switchport access vlan 12\n\
                   interface vlan 11\n ip address 10.0.1.1 255.255.255.0\n no shutdown\n\

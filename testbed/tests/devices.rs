@@ -141,12 +141,7 @@ fn a_busy_queue_is_waited_for_and_nobody_waits_with_it() {
 #[test]
 fn a_device_that_vanishes_under_load_takes_its_port_along_and_nothing_else() {
     let (mut world, space, _) = world("gone", 0);
-    let hosts = [1, 2, 3].map(|host| {
-        let name = world.namespace(&format!("h{host}"));
-        world.cable((&space, &format!("p{host}")), (&name, "eth0"));
-        world.exec(&name, &format!("ip addr add 10.0.0.{host}/24 dev eth0"));
-        name
-    });
+    let hosts = world.hosts(&space, |host| format!("ip addr add 10.0.0.{host}/24 dev eth0"));
     for io in ["packet", "xdp"] {
         let config: String =
             (1..=3).map(|port| format!("interface GigabitEthernet0/{port}\n device p{port}\n io {io}\n")).collect();

@@ -217,12 +217,8 @@ end
 fn one(label: &str) -> (World, String, [String; 2]) {
     let mut world = World::new(&format!("paths-{label}"));
     let router = world.namespace("r");
-    let hosts = [1, 2].map(|n| {
-        let host = world.namespace(&format!("h{n}"));
-        world.cable((&router, &format!("p{n}")), (&host, "eth0"));
-        world.exec(&host, &format!("ip addr add 10.0.{n}.2/24 dev eth0; ip route add default via 10.0.{n}.1"));
-        host
-    });
+    let hosts =
+        world.hosts(&router, |n| format!("ip addr add 10.0.{n}.2/24 dev eth0; ip route add default via 10.0.{n}.1"));
     (world, router, hosts)
 }
 

@@ -6,12 +6,7 @@ use mona_testbed::netns::{Switch, World, wait};
 fn world(label: &str, launcher: &[&str]) -> (World, Switch, String) {
     let mut world = World::new(&format!("refused-{label}"));
     let space = world.namespace("s");
-    let hosts = [1, 2].map(|host| {
-        let name = world.namespace(&format!("h{host}"));
-        world.cable((&space, &format!("p{host}")), (&name, "eth0"));
-        world.exec(&name, &format!("ip addr add 10.0.0.{host}/24 dev eth0"));
-        name
-    });
+    let hosts = world.hosts(&space, |host| format!("ip addr add 10.0.0.{host}/24 dev eth0"));
     let config = "interface gi0/1\n device p1\ninterface gi0/2\n device p2\nend\n";
     let switch = world.launched(&space, config, launcher, &["--workers", "1"]);
     let [one, _] = hosts;
