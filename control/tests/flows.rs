@@ -201,15 +201,7 @@ impl Rig {
                 match output {
                     Output::Raise(changes) => self.raised.append(changes),
                     Output::Open { port, device, .. } => {
-                        let opened = Opened {
-                            io: "packet".into(),
-                            attach: "tcx".into(),
-                            memory: "ring".into(),
-                            queues: 1,
-                            workers: vec![0],
-                            why: String::new(),
-                            home: Some(Home::Backplane),
-                        };
+                        let opened = Opened { io: "packet".into(), home: Some(Home::Backplane), ..Opened::default() };
                         inputs.push(Input::Opened { port, device, result: Ok(opened) });
                     }
                     Output::Host(plan) => {

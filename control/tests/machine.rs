@@ -47,15 +47,7 @@ impl Bench {
             for output in self.switch.step(self.now, input) {
                 match output {
                     Output::Open { port, device, .. } => {
-                        let opened = Opened {
-                            io: "packet".into(),
-                            attach: "tcx".into(),
-                            memory: "ring".into(),
-                            queues: 1,
-                            workers: vec![0],
-                            why: "it is a test".into(),
-                            home: Some(Home::Backplane),
-                        };
+                        let opened = Opened { io: "packet".into(), home: Some(Home::Backplane), ..Opened::default() };
                         inputs.push(Input::Opened { port, device, result: Ok(opened) });
                     }
                     Output::SetUp { device, up } => {

@@ -242,15 +242,7 @@ impl Rig {
             return;
         }
         let (port, device) = self.opening.remove(which % self.opening.len());
-        let opened = Opened {
-            io: "mem".into(),
-            attach: "-".into(),
-            memory: "-".into(),
-            queues: 1,
-            workers: vec![0],
-            why: String::new(),
-            home: None,
-        };
+        let opened = Opened { io: "mem".into(), ..Opened::default() };
         if !good {
             self.open.remove(&port);
         }

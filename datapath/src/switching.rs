@@ -73,7 +73,7 @@ pub enum IoChoice {
 }
 
 /// What was opened, for `show platform ports`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     /// `packet`, `xdp` or `mem`.
     pub io: String,

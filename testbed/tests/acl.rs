@@ -142,15 +142,7 @@ fn as_decided() {
             for output in switch.step(Instant::default(), inputs.remove(0)) {
                 match output {
                     Output::Open { port, device, .. } => {
-                        let opened = Opened {
-                            io: "mem".into(),
-                            attach: "-".into(),
-                            memory: "-".into(),
-                            queues: 1,
-                            workers: vec![0],
-                            why: String::new(),
-                            home: None,
-                        };
+                        let opened = Opened { io: "mem".into(), ..Opened::default() };
                         inputs.push(Input::Opened { port, device, result: Ok(opened) });
                     }
                     Output::Log(line) => log.push(line),

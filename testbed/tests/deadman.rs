@@ -280,7 +280,7 @@ fn without_the_switch_it_goes_on_for_so_long_and_no_longer() {
 fn routed_flows_lose_nothing_either() {
     let mut world = World::new("hold-route");
     let space = world.namespace("s");
-    let hosts = world
+    let hosts: [_; 2] = world
         .hosts(&space, |host| format!("ip addr add 10.0.{host}.9/24 dev eth0; ip route add default via 10.0.{host}.1"));
     let config = "vlan 11\nvlan 12\ninterface GigabitEthernet0/1\n device p1\n switchport access vlan 11\n\
                   interface GigabitEthernet0/2\n device p2\n switchport access vlan 12\n\

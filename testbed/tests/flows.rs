@@ -362,7 +362,7 @@ fn tcp_over_xdp_arrives_with_all_offloads_on() {
     for napi in ["off", "on"] {
         let mut world = World::new(&format!("flows-tcp{napi}"));
         let space = world.namespace("s");
-        let hosts =
+        let hosts: [_; 2] =
             world.hosts(&space, |host| format!("ip addr add 10.0.0.{host}/24 dev eth0; ethtool -K eth0 gro {napi}"));
         let config = "interface gi0/1\n device p1\ninterface gi0/2\n device p2\n";
         let switch = world.switch(&space, config, &["--workers", "1", "--io", "xdp"]);

@@ -1,7 +1,7 @@
 //! A stream of 10,000 numbered packets a second to 10,000 prefixes that FRR taught the switch: FRR is restarted under it, and
 //! then the switch is.
 
-use mona_testbed::frr::Frr;
+use mona_testbed::frr::{Frr, ROUTER};
 use mona_testbed::netns::{Switch, World, wait};
 use mona_testbed::stream::Stream;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -29,21 +29,6 @@ const DECIDED: [&str; 9] = [
 ];
 /// FRR is restarted again, at most so often, if a worker had too little CPU: a stream without any loss at all is worth more.
 const ROUNDS: usize = 3;
-
-const CONFIG: &str = "\
-hostname r1
-vlan 10,20
-interface gi0/1
- device p1
- switchport access vlan 10
-interface gi0/2
- device p2
- switchport access vlan 20
-interface vlan 10
- ip address 10.0.10.1 255.255.255.0
-interface vlan 20
- ip address 10.0.20.1 255.255.255.0
-";
 
 #[test]
 fn bgp_by_xdp() {
@@ -105,7 +90,7 @@ fn restarts(label: &str, io: &str, [daemon, learned]: [&str; 2], [own, theirs]: 
         ),
     );
     world.exec(&host, "ip addr add 10.0.20.2/24 dev eth0; ip route add default via 10.0.20.1");
-    let mut switch = world.holding(&router, CONFIG, &["--io", io]);
+    let mut switch = world.holding(&router, ROUTER, &["--io", io]);
     assert!(wait(|| world.pings(&router, "10.0.10.2")), "{}", world.messages(&switch));
     let their_frr = Frr::start(&mut world, &neighbour, "", daemon, &theirs);
     let own_frr = Frr::start(&mut world, &router, "", daemon, &own);
