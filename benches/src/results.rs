@@ -83,6 +83,15 @@ impl Results {
         (rows, columns)
     }
 
+    /// As JSON, a line a cell.
+    fn lines(&self) -> String {
+        let list = |lines: Vec<String>| format!("[\n{}\n]", lines.join(",\n"));
+        let line = |value: serde_json::Result<String>| value.expect("plain data");
+        let cells = list(self.cells.iter().map(|cell| line(serde_json::to_string(cell))).collect());
+        let notes = list(self.notes.iter().map(|note| line(serde_json::to_string(note))).collect());
+        format!("{{\"cells\": {cells},\n\"notes\": {notes}}}\n")
+    }
+
     /// Puts these beside those of the file: a part that was measured now replaces the one there.
     pub fn join(self, path: &Path) -> Result<Results, String> {
         let mut all: Results = match std::fs::read_to_string(path) {
@@ -94,8 +103,7 @@ impl Results {
         all.notes.retain(|note| !is_new(&note.part));
         all.cells.extend(self.cells);
         all.notes.extend(self.notes);
-        let text = serde_json::to_string_pretty(&all).expect("plain data");
-        std::fs::write(path, text + "\n").map_err(|e| format!("{}: {e}", path.display()))?;
+        std::fs::write(path, all.lines()).map_err(|e| format!("{}: {e}", path.display()))?;
         Ok(all)
     }
 }
