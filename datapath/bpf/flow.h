@@ -287,8 +287,7 @@ static __always_inline bool routable(const struct frame *frame, __u8 routed, boo
 	if (ip + (routed == 4 ? 20 : 40) > frame->end)
 		return false;
 	__u32 total = routed == 4 ? bpf_ntohs(*(__be16 *)(ip + 2)) : 40 + bpf_ntohs(*(__be16 *)(ip + 4));
-	__u32 shortest = ETH_ZLEN - ETH_HLEN - (frame->tag ? 4 : 0);
-	if (!super && frame->len > total && frame->len > shortest)
+	if (!super && frame->len > total && frame->len > ETH_ZLEN - ETH_HLEN)
 		return false;
 	if (routed == 6)
 		return ip[7] > 1;

@@ -15,7 +15,7 @@ pub struct Rewrite {
     pub ip: u8,
     /// Is it IPv6?
     pub six: bool,
-    /// Bytes of the frame that are left, without padding beyond the shortest frame.
+    /// Bytes of the frame that are left, without padding beyond the shortest frame's.
     pub len: u32,
     /// An IPv4 packet larger than this leaves in fragments; 0: whole.
     pub fragment: u16,

@@ -15,7 +15,7 @@ use crate::packet::{Packet, four, six};
 use crate::rewrite::Rewrite;
 use crate::routing::{RouterInterface, Urpf};
 use crate::snapshot::{Snapshot, Vlan};
-use mona_wire::eth::{IPV4, IPV6};
+use mona_wire::eth::{HEADER, IPV4, IPV6};
 use mona_wire::{Eth, Mac, VlanId};
 use std::net::IpAddr;
 
@@ -148,8 +148,10 @@ fn leave(
     out: &mut impl Out,
 ) -> Result<(), Drop> {
     let Eth { tag, ethertype, .. } = way.frame.eth;
-    let len = packet.end.map_or(u32::MAX, |end| end.max(MIN_FRAME as u32));
-    let ip = way.frame.eth.len() as u8;
+    let ip = way.frame.eth.len();
+    // A tag does not count: what the shortest frame was padded to stays when one is taken off, or comes beside it.
+    let len = packet.end.map_or(u32::MAX, |end| end.max((ip + MIN_FRAME - HEADER) as u32));
+    let ip = ip as u8;
     out.rewrite(id, Rewrite { dst, src: leaving.mac, ip, six: packet.six, len, fragment });
     let payload = if fragment > 0 {
         out.note(Note::Fragmented(fragment));

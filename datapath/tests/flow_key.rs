@@ -7,6 +7,7 @@ mod world;
 use mona_datapath::flow::{Depth, Flow, Inner};
 use mona_datapath::io::{Offload, RxFrame};
 use mona_datapath::program::program;
+use mona_datapath::rewrite::Rewrite;
 use mona_datapath::{Batch, Frame};
 use mona_wire::checksum::Sum;
 use mona_wire::{PortId, Tci};
@@ -24,12 +25,14 @@ fn is_of(flow: &Flow, rx: PortId, bytes: &[u8]) -> bool {
         && (flow.looked.depth == Depth::L2
             || inner.map(|inner| inner.at(flow.looked)) == Some(flow.inner.at(flow.looked)));
     let packet = &bytes[frame.eth.len()..];
+    // Padding of the shortest frame goes along.
+    let is_whole = |total: usize| total <= packet.len() && packet.len() <= total.max(46);
     let routable = match frame.eth.ethertype {
         0x0800 => {
             let total = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
-            packet[8] > 1 && Sum::default().bytes(&packet[..20]).finish() == 0 && total == packet.len()
+            packet[8] > 1 && Sum::default().bytes(&packet[..20]).finish() == 0 && is_whole(total)
         }
-        0x86dd => packet[7] > 1 && 40 + usize::from(u16::from_be_bytes([packet[4], packet[5]])) == packet.len(),
+        0x86dd => packet[7] > 1 && is_whole(40 + usize::from(u16::from_be_bytes([packet[4], packet[5]]))),
         _ => false,
     };
     same && (flow.action.route.is_none() || routable)
@@ -40,7 +43,9 @@ fn done(world: &World, rx: PortId, bytes: &[u8]) -> String {
     let mut batch = Batch::default();
     let frame = RxFrame::fixed(rx, bytes.to_vec().leak(), Offload::default());
     assert_eq!(batch.decide(&world.snapshot, &[frame]), 1);
-    let routed: Vec<_> = batch.routed.iter().map(|r| (r.from, r.to, r.rewrite)).collect();
+    // What would be cut off beyond its end is not there.
+    let rewrite = |rewrite: Rewrite| Rewrite { len: rewrite.len.min(bytes.len() as u32), ..rewrite };
+    let routed: Vec<_> = batch.routed.iter().map(|r| (r.from, r.to, rewrite(r.rewrite))).collect();
     let lines: Vec<_> = batch.matched.iter().map(|matched| matched.1).collect();
     format!(
         "sends {:?} admitted {:?} routed {routed:?} lines {lines:?} told {:?} seen {:?} dropped {:?}",
@@ -62,7 +67,7 @@ fn replayed(flow: &Flow, bytes: &[u8]) -> String {
         .action
         .route
         .map(|(dst, src)| {
-            let rewrite = mona_datapath::rewrite::Rewrite {
+            let rewrite = Rewrite {
                 dst,
                 src,
                 ip: frame.eth.len() as u8,

@@ -54,12 +54,12 @@ pub fn packet() -> impl Strategy<Value = Packet> {
     );
     let rest = (
         prop_oneof![6 => Just(64u8), 1 => 0u8..3],
-        prop::sample::select(vec![60usize, 100, 100, 201, 1500, 1501]),
+        prop::sample::select(vec![40usize, 60, 100, 100, 201, 1500, 1501]),
         often(0, vec![0x4000, 0x2000, 1, 0x8000]),
         any::<u16>(),
         prop::bool::weighted(0.05),
         prop::bool::weighted(0.05),
-        prop_oneof![4 => Just(0usize), 1 => Just(9)],
+        prop_oneof![4 => Just(0usize), 2 => Just(6), 1 => prop::sample::select(vec![2, 7, 9])],
     );
     (outer, inner, rest).prop_map(|((rx, tag, src, dst, ethertype), inner, rest)| {
         // Mostly from where the station is.
