@@ -185,12 +185,13 @@ impl Kind {
     }
 
     /// The words it takes.
-    pub fn words(&self) -> Vec<&'static str> {
-        match self {
-            Kind::Choice(words) => words.clone(),
-            Kind::Named(names) => names.all().map(|(word, ..)| *word).collect(),
-            _ => Vec::new(),
-        }
+    pub fn words(&self) -> impl Iterator<Item = &'static str> + use<'_> {
+        let (choice, names) = match self {
+            Kind::Choice(words) => (&words[..], None),
+            Kind::Named(names) => (&[][..], Some(*names)),
+            _ => (&[][..], None),
+        };
+        choice.iter().copied().chain(names.into_iter().flat_map(|names| names.all().map(|(word, ..)| *word)))
     }
 
     /// The value of one of [`Kind::words`].

@@ -4,7 +4,7 @@ use crate::api::LineError;
 use crate::args::Args;
 use crate::config::Config;
 use crate::modes::{Mode, Place};
-use crate::rows::{Action, Does, Rejected, Row, rows_of};
+use crate::rows::{Action, Does, Rejected, Row};
 use crate::walk::{Match, Stop, Walk};
 
 /// A line that was understood.
@@ -145,8 +145,7 @@ impl From<Trouble> for LineError {
 }
 
 fn find(config: &Config, mode: Mode, privilege: u8, line: &str, at: usize, no: bool) -> Result<Match, Trouble> {
-    let mut walk = Walk::new(&rows_of(mode, privilege), no);
-    walk.follow(line, at, Some(config)).map_err(|stop| match stop {
+    let walk = Walk::follow((mode, privilege, no), line, at, Some(config)).map_err(|stop| match stop {
         Stop::Ambiguous => Trouble::Error(LineError::Ambiguous { line: line.trim().into() }),
         stop => Trouble::Stop(stop),
     })?;
@@ -233,9 +232,8 @@ fn look(context: &[String], privilege: u8, line: &str) -> Result<(Vec<Walk<'stat
     let mut error = None;
     let mut next = Some(mode);
     while let Some(mode) = next {
-        let mut walk = Walk::new(&rows_of(mode, privilege), no);
-        match walk.follow(before, begin.min(before.len()), None) {
-            Ok(()) => {
+        match Walk::follow((mode, privilege, no), before, begin.min(before.len()), None) {
+            Ok(walk) => {
                 walks.push(walk);
                 // Once a word is said, the first mode that knows it has it.
                 if before.len() > begin {

@@ -22,6 +22,7 @@ pub mod rows;
 pub mod shown;
 pub mod shown_ip;
 pub mod sources;
+mod stem;
 mod syntax;
 pub mod vlans;
 mod walk;

@@ -57,6 +57,23 @@ pub enum Place {
 }
 
 impl Mode {
+    /// All there are.
+    pub const ALL: [Mode; 13] = [
+        Mode::Exec,
+        Mode::Config,
+        Mode::Interface,
+        Mode::Subinterface,
+        Mode::Svi,
+        Mode::Loopback,
+        Mode::Vlan,
+        Mode::Profile,
+        Mode::StandardList,
+        Mode::ExtendedList,
+        Mode::Ip6List,
+        Mode::MacList,
+        Mode::Line,
+    ];
+
     /// The mode in which an interface is configured.
     pub fn of(name: &InterfaceName) -> Mode {
         match name.kind {

@@ -4,58 +4,109 @@
 use crate::api::LineError;
 use crate::args::{Args, Kind, Value, starts};
 use crate::config::Config;
+use crate::modes::Mode;
 use crate::names::InterfaceKind;
 use crate::rows::{No, Row};
+use crate::stem::{Start, Stem};
 use crate::syntax::{OLD_TABLE, Prepared, Token};
 use crate::words;
+use std::cell::Cell;
 
 /// A row that still fits, and how far.
-#[derive(Clone)]
 struct Thread<'a> {
     prepared: &'a Prepared,
-    /// The place that comes next; behind the last one: the line is said in full.
-    at: usize,
+    /// The places that may come next; behind the last one: the line is said in full.
+    next: &'a [usize],
     /// The kind of interface that was said, its number not yet: `interface gi`.
     half: Option<InterfaceKind>,
     args: Args,
 }
 
 impl<'a> Thread<'a> {
-    fn complete(&self, no: bool) -> bool {
-        let is_next = |place: &str| match self.next() {
-            Some(Token::Word(word)) => *word == place,
-            Some(Token::Arg(name, _)) => *name == place,
-            None => false,
+    /// Is the line said in full?
+    fn full(&self) -> bool {
+        self.half.is_none() && self.next.contains(&self.prepared.tokens.len())
+    }
+
+    /// May it end here after `no`?
+    fn early(&self) -> bool {
+        let is_next = |place: &str| {
+            self.tokens().any(|token| match token {
+                Token::Word(word) => *word == place,
+                Token::Arg(name, _) => *name == place,
+            })
         };
         let early = match self.row().no {
-            No::Words => !self.args.0.is_empty() || matches!(self.next(), Some(Token::Arg(..))),
+            No::Words => !self.args.0.is_empty() || self.tokens().any(|token| matches!(token, Token::Arg(..))),
             No::Before(place) => is_next(place),
             No::After(place) => self.args.0.last().is_some_and(|(name, _)| *name == place),
             No::Never | No::Full => false,
         };
-        self.half.is_none() && (self.next().is_none() || no && early)
+        self.half.is_none() && early
     }
 
     fn row(&self) -> &'static Row {
         self.prepared.row()
     }
 
-    fn next(&self) -> Option<&'a Token> {
-        self.prepared.tokens.get(self.at)
+    /// What may come next.
+    fn tokens(&self) -> impl Iterator<Item = &'a Token> + use<'a> {
+        let tokens = &self.prepared.tokens;
+        self.next.iter().filter_map(|at| tokens.get(*at))
+    }
+
+    /// The words that may come next, hidden ones too.
+    fn words(&self) -> impl Iterator<Item = &'static str> + use<'a> {
+        self.tokens().flat_map(|token| {
+            let (word, kind) = match token {
+                Token::Word(word) => (Some(*word), None),
+                Token::Arg(_, kind) => (None, Some(kind)),
+            };
+            word.into_iter().chain(kind.into_iter().flat_map(Kind::words))
+        })
     }
 
     fn hides(&self, word: &str) -> bool {
         self.row().hidden || word == OLD_TABLE
     }
 
-    /// Goes on behind the next place, by every way there is.
-    fn go_on(mut self, value: Option<Value>) -> impl Iterator<Item = Thread<'a>> {
-        if let (Some(Token::Arg(name, _)), Some(value)) = (self.next(), value) {
-            self.args.0.push((*name, value));
+    /// Goes on behind those of the next places that take something, by every way there is.
+    fn go_on(mut self, take: impl Fn(&Token) -> Option<Taken>, on: &mut Vec<Thread<'a>>) {
+        let mut found = None;
+        for (nth, at) in self.next.iter().enumerate() {
+            let Some(taken) = self.prepared.tokens.get(*at).and_then(&take) else { continue };
+            // Seldom does a second place of a row take it: for one nothing is copied.
+            if let Some(before) = found.replace((nth, taken)) {
+                on.push(self.behind(before, self.args.clone()));
+            }
         }
-        let follow = &self.prepared.follow[self.at];
-        follow.iter().map(move |at| Thread { at: *at, ..self.clone() })
+        if let Some(last) = found {
+            let args = std::mem::take(&mut self.args);
+            on.push(self.behind(last, args));
+        }
     }
+
+    fn behind(&self, (nth, taken): (usize, Taken), mut args: Args) -> Thread<'a> {
+        let (prepared, at) = (self.prepared, self.next[nth]);
+        let (next, half) = match taken {
+            Taken::Half(kind) => (&self.next[nth..=nth], Some(kind)),
+            Taken::Word | Taken::Value(_) => (&prepared.follow[at][..], None),
+        };
+        if let (Token::Arg(name, _), Taken::Value(value)) = (&prepared.tokens[at], taken) {
+            args.0.push((*name, value));
+        }
+        Thread { prepared, next, half, args }
+    }
+}
+
+/// What a place makes of a word.
+enum Taken {
+    /// It is the word.
+    Word,
+    /// It is an argument.
+    Value(Value),
+    /// It is the first half of an interface's name, which the place still waits for.
+    Half(InterfaceKind),
 }
 
 /// A line that fits a row.
@@ -105,24 +156,25 @@ impl Stop {
 }
 
 impl<'a> Walk<'a> {
-    /// A walk from the beginning through these rows.
-    pub fn new(rows: &[&'a Prepared], no: bool) -> Walk<'a> {
-        let rows = rows.iter().filter(|prepared| !no || prepared.row().no != No::Never);
-        let start = |prepared, at: &usize| Thread { prepared, at: *at, half: None, args: Args::default() };
-        let threads = rows.flat_map(|prepared| prepared.first.iter().map(|at| start(*prepared, at))).collect();
-        Walk { threads, no }
-    }
-
-    /// Follows the words of `line` from `start` on. Without a configuration any netdev may be bound to an interface.
-    pub fn follow(&mut self, line: &str, start: usize, config: Option<&Config>) -> Result<(), Stop> {
-        let mut at = start;
-        let mut first = true;
+    /// Follows the words of `line` from `start` on, as the rows go on that may be said so. Without a configuration any netdev
+    /// may be bound to an interface.
+    pub fn follow(
+        (mode, privilege, no): (Mode, u8, bool),
+        line: &str,
+        start: usize,
+        config: Option<&Config>,
+    ) -> Result<Walk<'a>, Stop> {
+        let begin = |&(prepared, next): &Start| Thread { prepared, next, half: None, args: Args::default() };
+        let begin = |starts: &[Start], at| (starts.iter().map(begin).collect(), at);
+        let (threads, mut at) = Stem::follow((mode, privilege, no), line, start, begin);
+        let mut walk = Walk { threads, no };
+        let mut first = at == start;
         loop {
             at += line[at..].len() - line[at..].trim_start().len();
             if at >= line.len() {
-                return Ok(());
+                return Ok(walk);
             }
-            at = self.step(line, at, config).map_err(|stop| match stop {
+            at = walk.step(line, at, config).map_err(|stop| match stop {
                 Stop::Later(place) if first => Stop::First(place),
                 other => other,
             })?;
@@ -134,79 +186,79 @@ impl<'a> Walk<'a> {
     fn step(&mut self, line: &str, at: usize, config: Option<&Config>) -> Result<usize, Stop> {
         let word_end = at + line[at..].find(char::is_whitespace).unwrap_or(line.len() - at);
         let word = &line[at..word_end];
-        let typed = word.to_ascii_lowercase();
-        let words = self.keywords(false);
-        let chosen = match self.keywords(true).into_iter().find(|w| w.eq_ignore_ascii_case(word)) {
-            Some(exact) => Some(exact),
-            // A hidden word is said in full or not at all: it makes no other ambiguous.
-            None => {
-                let fits: Vec<_> = words.iter().filter(|w| starts(w, word)).collect();
-                if fits.len() > 1 {
-                    return Err(Stop::Ambiguous);
-                }
-                fits.first().map(|w| **w)
-            }
-        };
-        if let Some(chosen) = chosen {
-            let fitting = self.threads.drain(..).filter_map(|thread| match thread.next()? {
-                Token::Word(word) => (*word == chosen).then_some((thread, None)),
-                Token::Arg(_, kind) => kind.value_of(chosen).map(|value| (thread, Some(value))),
-            });
-            self.threads = fitting.flat_map(|(thread, value)| thread.go_on(value)).collect();
+        if let Some(chosen) = self.keyword(word)? {
+            let take = |token: &Token| match token {
+                Token::Word(word) => (*word == chosen).then_some(Taken::Word),
+                Token::Arg(_, kind) => kind.value_of(chosen).map(Taken::Value),
+            };
+            self.go_on(&take);
             return Ok(word_end);
         }
         // `gi 0/1` is one name in two words.
         let joined_end = joined(line, at, word_end);
-        let mut end = word_end;
-        let mut kept = Vec::new();
-        for thread in self.threads.drain(..) {
-            let Some(Token::Arg(_, kind)) = thread.next() else { continue };
-            let text = match kind {
-                kind if kind.takes_rest() => &line[at..],
-                Kind::Interface => &line[at..joined_end],
-                _ => word,
-            };
+        let text_of = |kind: &Kind| match kind {
+            kind if kind.takes_rest() => &line[at..],
+            Kind::Interface => &line[at..joined_end],
+            _ => word,
+        };
+        let end = Cell::new(word_end);
+        let take = |token: &Token| {
+            let Token::Arg(_, kind) = token else { return None };
+            let text = text_of(kind);
             let any_netdev =
                 || (config.is_none() && *kind == Kind::Interface && is_netdev(word)).then(|| Value::Word(word.into()));
-            let half = InterfaceKind::of(word)
-                .filter(|_| matches!(kind, Kind::Interface | Kind::Range) && line[word_end..].trim().is_empty());
-            if half.is_some() {
-                kept.push(Thread { half, ..thread });
-            } else if let Some(value) = kind.value(text, config).or_else(any_netdev) {
-                end = end.max(at + text.len());
-                kept.extend(thread.go_on(Some(value)));
+            if matches!(kind, Kind::Interface | Kind::Range)
+                && line[word_end..].trim().is_empty()
+                && let Some(half) = InterfaceKind::of(word)
+            {
+                return Some(Taken::Half(half));
             }
-        }
-        if kept.is_empty() {
-            let common = |w: &&str| w.bytes().zip(typed.bytes()).take_while(|(a, b)| a == b).count();
-            return Err(Stop::Later(at + words.iter().map(common).max().unwrap_or(0)));
-        }
-        self.threads = kept;
-        Ok(end)
+            let value = kind.value(text, config).or_else(any_netdev)?;
+            end.set(end.get().max(at + text.len()));
+            Some(Taken::Value(value))
+        };
+        let common = self.common(word);
+        self.go_on(&take);
+        if self.threads.is_empty() { Err(Stop::Later(at + common)) } else { Ok(end.get()) }
     }
 
-    /// The words that may come next, with the hidden ones or without.
-    fn keywords(&self, hidden: bool) -> Vec<&'static str> {
-        let mut words: Vec<&'static str> = Vec::new();
+    fn go_on(&mut self, take: &dyn Fn(&Token) -> Option<Taken>) {
+        let mut on = Vec::with_capacity(4);
+        self.threads.drain(..).for_each(|thread| thread.go_on(take, &mut on));
+        self.threads = on;
+    }
+
+    /// The word that is meant, if one may come next: the one that is typed in full, or the only one that begins so.
+    fn keyword(&self, typed: &str) -> Result<Option<&'static str>, Stop> {
+        let (mut fit, mut ambiguous) = (None, false);
         for thread in &self.threads {
-            let next = match thread.next() {
-                Some(Token::Word(word)) => vec![*word],
-                Some(Token::Arg(_, kind)) => kind.words(),
-                None => Vec::new(),
-            };
-            words.extend(next.into_iter().filter(|word| hidden || !thread.hides(word)));
+            for word in thread.words().filter(|word| starts(word, typed)) {
+                if word.len() == typed.len() {
+                    return Ok(Some(word));
+                }
+                // A hidden word is said in full or not at all: it makes no other ambiguous.
+                if !thread.hides(word) {
+                    ambiguous |= fit.replace(word).is_some_and(|other| other != word);
+                }
+            }
         }
-        words.sort_unstable();
-        words.dedup();
-        words
+        if ambiguous { Err(Stop::Ambiguous) } else { Ok(fit) }
+    }
+
+    /// How far the word is one that may come next.
+    fn common(&self, typed: &str) -> usize {
+        let words = self.threads.iter().flat_map(|thread| thread.words().filter(|word| !thread.hides(word)));
+        let common =
+            |word: &str| word.bytes().zip(typed.bytes()).take_while(|(a, b)| *a == b.to_ascii_lowercase()).count();
+        words.map(common).max().unwrap_or(0)
     }
 
     /// The row that the line is, now that it has ended.
     pub fn finish(mut self) -> Result<Match, LineError> {
-        let no = self.no;
+        let early = || self.threads.iter().position(|thread| self.no && thread.early());
         // A row said in full before one that `no` lets stop early.
-        self.threads.sort_by_key(|thread| thread.next().is_some());
-        let thread = self.threads.into_iter().find(|t| t.complete(no)).ok_or(LineError::Incomplete)?;
+        let found = self.threads.iter().position(Thread::full).or_else(early).ok_or(LineError::Incomplete)?;
+        let thread = self.threads.swap_remove(found);
         Ok(Match { row: thread.row(), args: thread.args })
     }
 
@@ -218,18 +270,19 @@ impl<'a> Walk<'a> {
                 found.push(Next { word, help, is_word });
             }
         };
-        for thread in &self.threads {
+        for (thread, token) in self.threads.iter().flat_map(|thread| thread.tokens().map(move |token| (thread, token)))
+        {
             let mut word = |word: &str, help| {
                 if starts(word, typed) && !thread.hides(word) {
                     push(word.to_string(), help, true);
                 }
             };
-            match thread.next() {
-                Some(Token::Word(w)) => word(w, words::word(thread.row(), w)),
-                Some(Token::Arg(_, Kind::Choice(all))) => {
+            match token {
+                Token::Word(w) => word(w, words::word(thread.row(), w)),
+                Token::Arg(_, Kind::Choice(all)) => {
                     all.iter().for_each(|w| word(w, words::word(thread.row(), w)));
                 }
-                Some(Token::Arg(name, kind)) if !thread.row().hidden => {
+                Token::Arg(name, kind) if !thread.row().hidden => {
                     let help = words::argument(thread.row(), name);
                     if let Kind::Named(names) = kind {
                         names.all().for_each(|(name, _, help)| word(name, help));
@@ -249,11 +302,11 @@ impl<'a> Walk<'a> {
                         _ => {}
                     }
                 }
-                _ => {}
+                Token::Arg(..) => {}
             }
         }
         found.sort();
-        if typed.is_empty() && self.threads.iter().any(|t| t.complete(self.no)) {
+        if typed.is_empty() && self.threads.iter().any(|thread| thread.full() || self.no && thread.early()) {
             found.push(Next { word: "<cr>".into(), help: "", is_word: false });
         }
         found

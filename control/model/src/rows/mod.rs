@@ -33,6 +33,7 @@ use crate::shown_ip::{Probe, Wanted};
 use crate::syntax::Prepared;
 use mona_wire::{Mac, VlanId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
@@ -229,14 +230,24 @@ static FILES: &[&[Row]] = &[
 static PREPARED: LazyLock<Vec<Prepared>> =
     LazyLock::new(|| FILES.iter().copied().flatten().map(Prepared::new).collect());
 
+/// Asked for each line of a configuration, of which there may be a million.
+static BY_MODE: LazyLock<BTreeMap<Mode, Vec<&'static Prepared>>> = LazyLock::new(|| {
+    let mut rows: BTreeMap<Mode, Vec<&'static Prepared>> = BTreeMap::new();
+    for prepared in PREPARED.iter() {
+        prepared.row().modes.iter().for_each(|mode| rows.entry(*mode).or_default().push(prepared));
+    }
+    rows
+});
+
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static Row> {
     FILES.iter().copied().flatten()
 }
 
 /// The rows of a mode that a privilege may say.
-pub(crate) fn rows_of(mode: Mode, privilege: u8) -> Vec<&'static Prepared> {
-    PREPARED.iter().filter(|p| p.row().modes.contains(&mode) && p.row().privilege <= privilege).collect()
+pub(crate) fn rows_of(mode: Mode, privilege: u8) -> impl Iterator<Item = &'static Prepared> {
+    let rows = BY_MODE.get(&mode).into_iter().flatten().copied();
+    rows.filter(move |prepared| prepared.row().privilege <= privilege)
 }
 
 /// What an exec row asks control to do. Closed: control matches it without a wildcard.
