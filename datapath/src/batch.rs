@@ -102,21 +102,26 @@ impl Batch {
             // Nothing takes its address before it is whole: halves written and read as a word at once cost 8 ns a frame.
             let Ok(mut frame) = Frame::parse(rx.bytes(), rx.len() as u32, &rx.offload) else { continue };
             if let Some(vlan) = meant_for(snapshot, rx.rx, &frame.eth) {
-                let (src, dst) =
-                    (snapshot.fdb.prefetch(vlan, frame.eth.src), snapshot.fdb.prefetch(vlan, frame.eth.dst));
-                frame.foreseen = Some(Foreseen { vlan, src, dst });
+                let foreseen = Foreseen::of(snapshot, vlan, &frame.eth);
+                snapshot.fdb.prefetch(foreseen.src);
+                snapshot.fdb.prefetch(foreseen.dst);
+                frame.foreseen = Some(foreseen);
                 if let Some(router) = snapshot.vlan(vlan).and_then(|vlan| vlan.router.as_deref())
                     && router.mac.to_u64() == frame.eth.dst.to_u64()
                 {
                     to_router |= 1 << number;
-                    route::prefetch(snapshot, rx.bytes(), false);
+                    route::prefetch(snapshot, &frame);
                 }
             }
             *parsed = Some(frame);
         }
         // A route is two reads away: the first words have come meanwhile.
         while to_router != 0 {
-            route::prefetch(snapshot, frames[to_router.trailing_zeros() as usize].bytes(), true);
+            let frame = &mut parsed[to_router.trailing_zeros() as usize];
+            let cell = frame.as_ref().and_then(|frame| route::foresee(snapshot, frame));
+            if let Some(Frame { foreseen: Some(foreseen), .. }) = frame {
+                foreseen.cell = cell;
+            }
             to_router &= to_router - 1;
         }
         for (at, (rx, frame)) in frames.iter().zip(&parsed).enumerate() {

@@ -46,6 +46,14 @@ pub struct Station {
     pub epoch: u16,
 }
 
+/// Where a station is, if it is known: its key and the bucket that belongs to. To be asked about more than once, or later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    key: u64,
+    home: u32,
+    vlan: VlanId,
+}
+
 /// The table is full: the station was not entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -73,6 +81,20 @@ struct Slot {
     value: AtomicU64,
 }
 
+impl Place {
+    /// Is it a group's address, which no station has?
+    #[inline(always)]
+    pub fn is_group(self) -> bool {
+        self.key >> 40 & 1 != 0
+    }
+
+    /// Is it everybody's?
+    #[inline(always)]
+    pub fn is_broadcast(self) -> bool {
+        self.key << 16 == Mac::BROADCAST.to_u64() << 16
+    }
+}
+
 impl Fdb {
     /// A table for up to `stations` entries. Addresses are chosen by whoever sends frames: where they lie is not, it
     /// differs from process to process.
@@ -98,31 +120,35 @@ impl Fdb {
     /// Workers: where is it? (`None` = unknown.)
     #[inline(always)]
     pub fn lookup(&self, vlan: VlanId, mac: Mac) -> Option<Station> {
-        self.lookup_at(self.home(key_of(vlan, mac)) as u32, vlan, mac)
+        self.lookup_at(self.place(vlan, mac))
     }
 
-    /// The same for who knows by [`Fdb::prefetch`] where the station would be.
+    /// Workers: where it would be.
     #[inline(always)]
-    pub fn lookup_at(&self, home: u32, vlan: VlanId, mac: Mac) -> Option<Station> {
-        let (key, home) = (key_of(vlan, mac), home as usize);
-        let bucket = &self.buckets[home];
+    pub fn place(&self, vlan: VlanId, mac: Mac) -> Place {
+        let key = key_of(vlan, mac);
+        Place { key, home: self.home(key) as u32, vlan }
+    }
+
+    /// Workers: asks the cache for the line that [`Fdb::lookup_at`] will read.
+    #[inline(always)]
+    pub fn prefetch(&self, place: Place) {
+        prefetch(&self.buckets[place.home as usize]);
+    }
+
+    /// Workers: who is there? (`None` = unknown.)
+    #[inline(always)]
+    pub fn lookup_at(&self, Place { key, home, vlan }: Place) -> Option<Station> {
+        let bucket = &self.buckets[home as usize];
         let found = match bucket.likely(key).value_for(key) {
-            None if passed(bucket) > 0 => self.find_from(self.after(home), key).map(|(_, value)| value),
+            None if passed(bucket) > 0 => self.find_from(self.after(home as usize), key).map(|(_, value)| value),
             found => found,
         };
-        found.map(|value| station(vlan, mac, value))
-    }
-
-    /// Workers: asks the cache for the line a later lookup will read, and says which it is.
-    #[inline(always)]
-    pub fn prefetch(&self, vlan: VlanId, mac: Mac) -> u32 {
-        let home = self.home(key_of(vlan, mac));
-        prefetch(&self.buckets[home]);
-        home as u32
+        found.map(|value| station(vlan, key, value))
     }
 
     /// Workers: a frame from the station was seen in this epoch (one relaxed write per epoch and station).
-    #[inline]
+    #[inline(always)]
     pub fn touch(&self, station: &Station) {
         let epoch = self.epoch();
         if station.epoch != epoch {
@@ -356,14 +382,14 @@ fn version(value: u64) -> u64 {
 
 fn station_of(key: u64, value: u64) -> Station {
     // A key that is in the table was made of a VLAN.
-    station(VlanId::numbered((key >> 48) as u16).unwrap_or(VlanId::DEFAULT), Mac::from_u64(key), value)
+    station(VlanId::numbered((key >> 48) as u16).unwrap_or(VlanId::DEFAULT), key, value)
 }
 
 #[inline(always)]
-fn station(vlan: VlanId, mac: Mac, value: u64) -> Station {
+fn station(vlan: VlanId, key: u64, value: u64) -> Station {
     Station {
         vlan,
-        mac,
+        mac: Mac::from_u64(key),
         port: PortId((value >> 16) as u16),
         origin: if value >> 32 & 1 != 0 { Origin::Static } else { Origin::Dynamic },
         epoch: value as u16,

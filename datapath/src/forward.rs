@@ -5,8 +5,9 @@
 
 use crate::Drop;
 use crate::acl::{Stage, pass};
-use crate::fdb::{Origin, Station};
+use crate::fdb::{Origin, Place, Station};
 use crate::io::Offload;
+use crate::lpm::Cell;
 use crate::offload::header_len;
 use crate::out::{Classified, Flood, NotLearned, Note, Out, Seen, ToHost, Told};
 use crate::packet::six;
@@ -35,9 +36,18 @@ pub(crate) struct Foreseen {
     /// The VLAN it is meant for, by port and tag.
     pub(crate) vlan: VlanId,
     /// Where its source would be in the table of stations.
-    pub(crate) src: u32,
+    pub(crate) src: Place,
     /// Where its destination would be.
-    pub(crate) dst: u32,
+    pub(crate) dst: Place,
+    /// Where the route of a packet to the router is.
+    pub(crate) cell: Option<Cell>,
+}
+
+impl Foreseen {
+    #[inline(always)]
+    pub(crate) fn of(snapshot: &Snapshot, vlan: VlanId, eth: &Eth) -> Foreseen {
+        Foreseen { vlan, src: snapshot.fdb.place(vlan, eth.src), dst: snapshot.fdb.place(vlan, eth.dst), cell: None }
+    }
 }
 
 /// Decides what becomes of one frame.
@@ -50,13 +60,13 @@ pub fn forward<'a>(snapshot: &'a Snapshot, rx: PortId, frame: &'a Frame<'a>, out
         out.send(PortId::SELF, frame.eth.tag);
         return Ok(());
     }
-    let (id, vlan) = admit(snapshot, rx, port, frame, out)?;
+    let (Foreseen { vlan: id, src, dst, .. }, vlan) = admit(snapshot, rx, port, frame, out)?;
     pass(&port.acl_in, Stage::PortIn(rx), id, frame, out)?;
-    let way = Way { snapshot, rx, protected: port.protected, id, vlan, frame };
-    way.learn(port, out);
+    let way = Way { snapshot, rx, protected: port.protected, id, vlan, dst, payload: frame.payload, frame };
+    way.learn(port, src, out);
     // What the switch's own netdevs send, Linux has routed.
     if let Some(router) = vlan.router.as_deref().filter(|_| !port.host) {
-        if frame.eth.dst.to_u64() == router.mac.to_u64() {
+        if frame.eth.dst == router.mac {
             // Protected ports are protected from each other, not from the router.
             return route(Way { protected: false, ..way }, router, out);
         }
@@ -70,7 +80,7 @@ pub fn forward<'a>(snapshot: &'a Snapshot, rx: PortId, frame: &'a Frame<'a>, out
 /// Bridges a frame of the switch itself, untagged, into a VLAN. The netdev there gets no copy.
 pub fn forward_own(snapshot: &Snapshot, id: VlanId, frame: &Frame<'_>, out: &mut impl Out) -> Result<(), Drop> {
     let vlan = snapshot.vlan(id).ok_or(Drop::EgressVlanFilter)?;
-    Way::from_router(snapshot, id, vlan, frame).bridge(out)
+    Way::from_router(snapshot, id, vlan, frame.eth.dst, frame.payload, frame).bridge(out)
 }
 
 impl<'a> Frame<'a> {
@@ -88,10 +98,9 @@ impl<'a> Frame<'a> {
     /// What no port takes (802.1D-2004 7.8: only individual addresses are stations) and what this one is too small for.
     #[inline(always)]
     fn check(&self, port: &Port) -> Result<(), Drop> {
-        // As a number: bytes compared one by one would be kept one by one.
-        match self.eth.src.to_u64() {
-            0 => Err(Drop::SourceZero),
-            _ if self.eth.src.is_group() => Err(Drop::SourceMulticast),
+        match self.eth.src {
+            Mac::ZERO => Err(Drop::SourceZero),
+            src if src.is_group() => Err(Drop::SourceMulticast),
             _ if self.payload > u32::from(port.mtu) => Err(Drop::Oversize),
             _ => Ok(()),
         }
@@ -106,11 +115,12 @@ fn admit<'a>(
     port: &Port,
     frame: &Frame<'_>,
     out: &mut impl Out,
-) -> Result<(VlanId, &'a Vlan), Drop> {
-    let id = match frame.foreseen {
-        Some(foreseen) => foreseen.vlan,
-        None => port.vlan_of(frame.eth.tag)?,
+) -> Result<(Foreseen, &'a Vlan), Drop> {
+    let foreseen = match frame.foreseen {
+        Some(foreseen) => foreseen,
+        None => Foreseen::of(snapshot, port.vlan_of(frame.eth.tag)?, &frame.eth),
     };
+    let id = foreseen.vlan;
     let why = match frame.eth.tag.map(Tci::vid) {
         None => Classified::Untagged,
         Some(0) => Classified::PriorityTag,
@@ -119,10 +129,10 @@ fn admit<'a>(
     out.note(Note::Classified(id, why));
     let vlan = snapshot.vlan(id).filter(|vlan| vlan.forward.contains(rx)).ok_or(Drop::IngressVlanFilter)?;
     out.admitted(id);
-    Ok((id, vlan))
+    Ok((foreseen, vlan))
 }
 
-/// An admitted frame: where it came in, and the VLAN it is in.
+/// An admitted frame: where it came in, the VLAN it is in, and where it goes to there.
 #[derive(Clone, Copy)]
 pub(crate) struct Way<'a> {
     pub(crate) snapshot: &'a Snapshot,
@@ -130,29 +140,40 @@ pub(crate) struct Way<'a> {
     protected: bool,
     pub(crate) id: VlanId,
     vlan: &'a Vlan,
+    /// The station it is for.
+    dst: Place,
+    /// What an MTU limits.
+    payload: u32,
+    /// As it came in.
     pub(crate) frame: &'a Frame<'a>,
 }
 
 impl<'a> Way<'a> {
-    /// Of a frame that the router sends in the VLAN: as if it came from the router's own port there.
+    /// Of a frame that the router sends in the VLAN to this address: as if it came from the router's own port there.
     #[inline(always)]
-    pub(crate) fn from_router(snapshot: &'a Snapshot, id: VlanId, vlan: &'a Vlan, frame: &'a Frame<'a>) -> Way<'a> {
+    pub(crate) fn from_router(
+        snapshot: &'a Snapshot,
+        id: VlanId,
+        vlan: &'a Vlan,
+        dst: Mac,
+        payload: u32,
+        frame: &'a Frame<'a>,
+    ) -> Way<'a> {
         let rx = vlan.router.as_ref().and_then(|router| router.host).unwrap_or(PortId::SELF);
-        Way { snapshot, rx, protected: false, id, vlan, frame }
+        Way { snapshot, rx, protected: false, id, vlan, dst: snapshot.fdb.place(id, dst), payload, frame }
     }
 
     /// The source is known here, or control is told (802.1Q-2018 8.7).
     #[inline(always)]
-    fn learn(self, port: &Port, out: &mut impl Out) {
+    fn learn(self, port: &Port, src: Place, out: &mut impl Out) {
         let Way { snapshot, rx, id, .. } = self;
-        let mac = self.frame.eth.src;
         if !port.learning {
             return out.note(Note::NotLearned(NotLearned::Port));
         }
         if !self.vlan.learn.contains(rx) {
             return out.note(Note::NotLearned(NotLearned::Vlan));
         }
-        let from = match self.station(mac, |foreseen| foreseen.src) {
+        let from = match snapshot.fdb.lookup_at(src) {
             Some(known) if known.port == rx => {
                 out.known(&snapshot.fdb, &known);
                 return out.note(Note::Known);
@@ -162,17 +183,7 @@ impl<'a> Way<'a> {
             known => known.map(|station| station.port),
         };
         out.note(Note::Learn(from));
-        out.seen(Seen { vlan: id, mac, port: rx, snapshot: snapshot.number });
-    }
-
-    /// Who has this address here; `home` is which of the foreseen places is his.
-    #[inline(always)]
-    fn station(self, mac: Mac, home: impl Fn(Foreseen) -> u32) -> Option<Station> {
-        let fdb = &self.snapshot.fdb;
-        match self.frame.foreseen {
-            Some(foreseen) => fdb.lookup_at(home(foreseen), self.id, mac),
-            None => fdb.lookup(self.id, mac),
-        }
+        out.seen(Seen { vlan: id, mac: self.frame.eth.src, port: rx, snapshot: snapshot.number });
     }
 
     /// To the netdev of the router's interface.
@@ -191,14 +202,12 @@ impl<'a> Way<'a> {
     /// To where the destination is, or to everybody.
     #[inline(always)]
     pub(crate) fn bridge(self, out: &mut impl Out) -> Result<(), Drop> {
-        match self.frame.eth.dst {
-            group if group.is_group() => {
-                self.flood(if group == Mac::BROADCAST { Flood::Broadcast } else { Flood::Multicast }, out)
-            }
-            mac => match self.station(mac, |foreseen| foreseen.dst) {
-                Some(station) => self.to(station, out),
-                None => self.flood(Flood::UnknownUnicast, out),
-            },
+        if self.dst.is_group() {
+            return self.flood(if self.dst.is_broadcast() { Flood::Broadcast } else { Flood::Multicast }, out);
+        }
+        match self.snapshot.fdb.lookup_at(self.dst) {
+            Some(station) => self.to(station, out),
+            None => self.flood(Flood::UnknownUnicast, out),
         }
     }
 
@@ -254,7 +263,7 @@ impl<'a> Way<'a> {
             Some(Flood::Multicast) if port.block_multicast => return Err(Drop::UnknownMulticastBlocked),
             _ => {}
         }
-        if self.frame.payload > u32::from(port.mtu) {
+        if self.payload > u32::from(port.mtu) {
             return Err(Drop::Oversize);
         }
         if port.host && flood.is_some() {

@@ -168,9 +168,16 @@ impl Hops {
         }
     }
 
+    /// Workers: the neighbour it goes to, if it goes to one alone, as nearly all do. `None` says nothing: see
+    /// [`Hops::follow`].
+    #[inline(always)]
+    pub fn only(&self, leaf: Leaf) -> Option<(VlanId, Option<u128>)> {
+        let word = self.leaves.get(leaf.index())?.load(Acquire);
+        if word & 0xff == TO { self.read((word >> ARGUMENT) as Name) } else { None }
+    }
+
     /// Workers: where does it go? `flow` is asked for the flow's hash if there are several paths. `None`: the leaf was
     /// given up.
-    #[inline(always)]
     pub fn follow(&self, leaf: Leaf, mut flow: impl FnMut() -> u32) -> Option<Step> {
         let word = self.leaves.get(leaf.index())?;
         for _ in 0..TRIES {
@@ -184,8 +191,8 @@ impl Hops {
                 GROUP => self.bucket(argument as Name, flow() as usize >> (32 - BUCKETS.ilog2())),
                 _ => return None,
             };
-            if let Some(step) = name.and_then(|name| self.read(name)) {
-                return Some(step);
+            if let Some((vlan, gateway)) = name.and_then(|name| self.read(name)) {
+                return Some(Step::To(vlan, gateway));
             }
         }
         None
@@ -197,8 +204,8 @@ impl Hops {
         let Some(word) = self.leaves.get(leaf.index()) else { return (false, false) };
         let word = word.load(Acquire);
         let there = |name: Option<Name>| match name.and_then(|name| self.read(name)) {
-            Some(Step::To(to, _)) => vlan.is_none_or(|vlan| vlan == to),
-            _ => false,
+            Some((to, _)) => vlan.is_none_or(|vlan| vlan == to),
+            None => false,
         };
         let argument = (word >> ARGUMENT) as Name;
         let reaches = match word & 0xff {
@@ -230,7 +237,7 @@ impl Hops {
     }
 
     #[inline(always)]
-    fn read(&self, name: Name) -> Option<Step> {
+    fn read(&self, name: Name) -> Option<(VlanId, Option<u128>)> {
         let slot = self.next_hops.get(name as usize & 0xffff)?;
         let place = slot.place.load(Acquire);
         let address = slot.address.each_ref().map(|word| word.load(Acquire));
@@ -238,7 +245,7 @@ impl Hops {
             return None;
         }
         let gateway = u128::from(address[0]) << 64 | u128::from(address[1]);
-        Some(Step::To(VlanId::numbered(place as u16)?, (place & 1 << 16 != 0).then_some(gateway)))
+        Some((VlanId::numbered(place as u16)?, (place & 1 << 16 != 0).then_some(gateway)))
     }
 
     /// Control alone: the leaf of this way, for one more route. `default`: for a default route, which unicast reverse path

@@ -118,21 +118,21 @@ impl Neighbours {
     }
 
     /// Workers: a packet goes to him (one relaxed write per epoch and neighbour).
-    #[inline]
+    #[inline(always)]
     pub fn touch(&self, neighbour: &Neighbour) {
         let epoch = self.epoch();
         if neighbour.epoch != epoch {
-            self.stamp(neighbour, epoch);
+            let Neighbour { vlan, address, mac, epoch: saw } = *neighbour;
+            self.stamp((vlan, address), mac.to_u64() << 16 | u64::from(saw), epoch);
         }
     }
 
+    /// Only if he is still who a worker `saw`: control's change is never undone.
     #[cold]
-    fn stamp(&self, neighbour: &Neighbour, epoch: u16) {
-        let Some((slot, _)) = self.find(neighbour.vlan, neighbour.address) else { return };
-        let mac = neighbour.mac.to_u64() << 16;
-        // Only if he is still the same: control's change is never undone. Who is second has nothing to add.
-        let (old, new) = (mac | u64::from(neighbour.epoch), mac | u64::from(epoch));
-        let _ = slot.value.compare_exchange(old, new, Relaxed, Relaxed);
+    fn stamp(&self, (vlan, address): (VlanId, u128), saw: u64, epoch: u16) {
+        let Some((slot, _)) = self.find(vlan, address) else { return };
+        // Who is second has nothing to add.
+        let _ = slot.value.compare_exchange(saw, saw & !0xffff | u64::from(epoch), Relaxed, Relaxed);
     }
 
     /// Control: the epoch that workers stamp with.

@@ -50,12 +50,12 @@ pub trait Out {
     /// The source was not known there; a lost report is repeated by the next frame.
     fn seen(&mut self, seen: Seen);
     /// The source is this station, known where it was seen: it is alive. (An out that only explains leaves no trace.)
-    #[inline]
+    #[inline(always)]
     fn known(&mut self, fdb: &crate::Fdb, station: &crate::fdb::Station) {
         fdb.touch(station);
     }
     /// A packet goes to this neighbour: he is in use.
-    #[inline]
+    #[inline(always)]
     fn used(&mut self, neighbours: &Neighbours, neighbour: &Neighbour) {
         neighbours.touch(neighbour);
     }

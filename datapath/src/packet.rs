@@ -3,11 +3,11 @@
 use crate::Drop;
 use crate::forward::Frame;
 use crate::routing::{LoadSharing, Options, RouterInterface};
-use mona_wire::checksum::Sum;
+use mona_wire::checksum::{Sum, is_right};
 use mona_wire::ip::{DCCP, ICMP6, SCTP, TCP, UDP, UDP_LITE};
 use mona_wire::ip4;
 
-/// A packet, as far as routing is concerned.
+/// A packet, as far as routing is concerned; its addresses apart. Two words: so it is handed on in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// Is it IPv6?
@@ -23,19 +23,19 @@ pub struct Packet {
     /// The protocol, or the next header.
     protocol: u8,
     /// Where the header ends, counted from the frame's beginning.
-    behind: usize,
+    behind: u8,
     /// Bytes of the packet; of a super-frame, those of a segment.
     pub length: u32,
-    /// Where the packet ends, counted from the frame's beginning: behind that is padding. `None`: a super-frame.
-    pub end: Option<u32>,
-    /// Where it goes to, IPv4 mapped into IPv6.
-    pub destination: u128,
+    /// Where the packet ends, counted from the frame's beginning: behind that is padding. (Of a super-frame, nothing is.)
+    pub end: u32,
 }
+
+const _: () = assert!(size_of::<Packet>() == 16);
 
 impl Packet {
     /// The size of the fragments it leaves in; 0: it leaves whole.
-    #[inline]
-    pub fn fragment(&self, leaving: &RouterInterface) -> Result<u16, Drop> {
+    #[inline(always)]
+    pub fn fragment(self, leaving: &RouterInterface) -> Result<u16, Drop> {
         let mtu = if self.six { leaving.mtu6 } else { leaving.mtu4 };
         match self.length > u32::from(mtu) {
             false => Ok(0),
@@ -44,27 +44,42 @@ impl Packet {
         }
     }
 
+    /// May it leave its link at all?
+    #[inline(always)]
+    pub fn check_scope(self) -> Result<(), Drop> {
+        match self {
+            Packet { link_local: true, .. } => Err(Drop::SourceIpLinkLocal),
+            Packet { ttl: 0 | 1, .. } => Err(Drop::Ttl),
+            _ => Ok(()),
+        }
+    }
+
     /// May it pass with the options it has?
-    #[inline]
-    pub fn check_options(&self, frame: &Frame<'_>, wanted: Options) -> Result<(), Drop> {
+    #[inline(always)]
+    pub fn check_options(self, frame: &Frame<'_>, wanted: Options) -> Result<(), Drop> {
         let begin = frame.eth.len();
-        if self.six || self.behind == begin + ip4::HEADER {
+        if self.six || self.behind() == begin + ip4::HEADER {
             return Ok(());
         }
-        options(frame.bytes.get(begin..self.behind).unwrap_or_default(), wanted)
+        options(frame.bytes.get(begin..self.behind()).unwrap_or_default(), wanted)
+    }
+
+    #[inline(always)]
+    fn behind(self) -> usize {
+        self.behind.into()
     }
 
     /// Is it a message of neighbour discovery (RFC 4861 4)?
     #[inline]
-    pub fn is_discovery(&self, frame: &[u8]) -> bool {
+    pub fn is_discovery(self, frame: &[u8]) -> bool {
         const FIRST: u8 = 133;
         const LAST: u8 = 137;
-        self.six && self.protocol == ICMP6 && frame.get(self.behind).is_some_and(|kind| (FIRST..=LAST).contains(kind))
+        self.six && self.protocol == ICMP6 && frame.get(self.behind()).is_some_and(|kind| (FIRST..=LAST).contains(kind))
     }
 
     /// A number that all packets of a flow have in common, and that differs between flows in its high bits.
     #[inline(never)]
-    pub fn flow(&self, frame: &Frame<'_>, sharing: LoadSharing) -> u32 {
+    pub fn flow(self, frame: &Frame<'_>, sharing: LoadSharing) -> u32 {
         let ip = frame.eth.len();
         let (addresses, label) = match self.six {
             false => (frame.bytes.get(ip + 12..ip + 20), 0),
@@ -83,7 +98,7 @@ impl Packet {
         }
         if sharing.ports && !self.later {
             let has_ports = matches!(self.protocol, TCP | UDP | DCCP | SCTP | UDP_LITE);
-            let ports = frame.bytes.get(self.behind..).and_then(|rest| rest.first_chunk()).filter(|_| has_ports);
+            let ports = frame.bytes.get(self.behind()..).and_then(|rest| rest.first_chunk()).filter(|_| has_ports);
             hash.add(ports.map_or(0, |ports| u32::from_be_bytes(*ports)));
             hash.add(self.protocol.into());
         }
@@ -152,12 +167,12 @@ pub mod four {
         let half = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
         let (length, total) = (usize::from(header[0] & 0xf) * 4, usize::from(half(2)));
         let (fragment, protocol) = (half(6), header[9]);
-        let sum = match header[0] {
-            0x45 => Sum::default().words(header),
-            0x46..=0x4f => Sum::default().bytes(bytes.get(..length).ok_or(Drop::IpHeader)?),
-            _ => return Err(Drop::IpHeader),
+        let is_right = match header[0] {
+            0x45 => is_right(header),
+            0x46..=0x4f => bytes.get(..length).is_some_and(|header| Sum::default().bytes(header).finish() == 0),
+            _ => false,
         };
-        if sum.finish() != 0 || total < length || total > bytes.len() {
+        if !is_right || total < length || total > bytes.len() {
             return Err(Drop::IpHeader);
         }
         // RFC 1858 3: the flags of a TCP header would be in the second fragment, which filters do not look at.
@@ -173,21 +188,45 @@ pub mod four {
             later: fragment & (OFFSET | MF) != 0,
             link_local: false,
             protocol,
-            behind: ip + length,
+            behind: (ip + length) as u8,
             length: if is_super { frame.payload } else { total as u32 },
-            end: (!is_super).then_some((ip + total) as u32),
-            destination: 0xffff_0000_0000 | u128::from(destination),
+            end: if is_super { u32::MAX } else { (ip + total) as u32 },
         };
         Ok((packet, source, destination))
+    }
+
+    /// Where the packet goes to, whatever else is in its header.
+    #[inline(always)]
+    pub fn destination(frame: &Frame<'_>) -> Option<u32> {
+        frame.bytes.get(frame.eth.len() + 16..)?.first_chunk().map(|to| u32::from_be_bytes(*to))
     }
 
     /// Martians: 127/8, 0/8, multicast and broadcast as sources always; what Linux forwards too only with `strict`.
     #[inline(always)]
     pub fn check(source: u32, destination: u32, strict: bool) -> Result<Scope, Drop> {
-        const LINK_LOCAL: u32 = 0xa9fe;
-        let odd = |address: u32| matches!(address >> 24, 0 | 127 | 224..) || strict && address >> 16 == LINK_LOCAL;
-        if !odd(source) && !odd(destination) { Ok(Scope::Global) } else { odd_ones(source, destination, strict) }
+        let odd = |address: u32| ODD[(address >> 24) as usize];
+        match odd(source) | odd(destination) {
+            0 => Ok(Scope::Global),
+            STRICTLY if !strict => Ok(Scope::Global),
+            _ => odd_ones(source, destination, strict),
+        }
     }
+
+    const LINK_LOCAL: u32 = 0xa9fe;
+    /// Some addresses with such a first octet are odd if it is `strict`.
+    const STRICTLY: u8 = 1;
+    /// Which first octets are worth a second look: one load tells for nearly all packets that there is nothing to see.
+    static ODD: [u8; 256] = {
+        let mut odd = [0; 256];
+        odd[(LINK_LOCAL >> 8) as usize] = STRICTLY;
+        (odd[0], odd[127]) = (2, 2);
+        let mut octet = 224;
+        while octet < odd.len() {
+            odd[octet] = 2;
+            octet += 1;
+        }
+        odd
+    };
 
     #[cold]
     fn odd_ones(source: u32, destination: u32, strict: bool) -> Result<Scope, Drop> {
@@ -197,7 +236,7 @@ pub mod four {
             224..=239 => return Err(Drop::SourceIpMulticast),
             _ if source == u32::MAX => return Err(Drop::SourceIpBroadcast),
             240.. if strict => return Err(Drop::NonRoutable),
-            169 if strict && source >> 16 == 0xa9fe => return Err(Drop::NonRoutable),
+            169 if strict && source >> 16 == LINK_LOCAL => return Err(Drop::NonRoutable),
             _ => {}
         }
         match destination >> 24 {
@@ -205,7 +244,8 @@ pub mod four {
             // A group's packet comes to the group's MAC (RFC 1112 6.4).
             0 | 224..=239 => Err(Drop::NonRoutable),
             _ if destination == u32::MAX => Ok(Scope::Link),
-            240.. | 169 if strict => Err(Drop::NonRoutable),
+            240.. if strict => Err(Drop::NonRoutable),
+            169 if strict && destination >> 16 == LINK_LOCAL => Err(Drop::NonRoutable),
             _ => Ok(Scope::Global),
         }
     }
@@ -237,12 +277,17 @@ pub mod six {
             later: false,
             link_local: is_link_local(source),
             protocol: header[6],
-            behind: ip + HEADER,
+            behind: (ip + HEADER) as u8,
             length: if is_super { frame.payload } else { total as u32 },
-            end: (!is_super).then_some((ip + total) as u32),
-            destination,
+            end: if is_super { u32::MAX } else { (ip + total) as u32 },
         };
         Ok((packet, source, destination))
+    }
+
+    /// Where the packet goes to, whatever else is in its header.
+    #[inline(always)]
+    pub fn destination(frame: &Frame<'_>) -> Option<u128> {
+        frame.bytes.get(frame.eth.len() + 24..)?.first_chunk().map(|to| u128::from_be_bytes(*to))
     }
 
     const fn is_link_local(address: u128) -> bool {

@@ -9,91 +9,122 @@ use crate::acl::{Stage, pass};
 use crate::flow::{Depth, Looked};
 use crate::forward::{Frame, Way};
 use crate::hops::{Leaf, Step, address, word};
+use crate::lpm::Cell;
 use crate::offload::MIN_FRAME;
 use crate::out::{Note, Out, ToHost, Told};
 use crate::packet::{Packet, four, six};
 use crate::rewrite::Rewrite;
-use crate::routing::{RouterInterface, Urpf};
+use crate::routing::{RouterInterface, Routing, Urpf};
 use crate::snapshot::{Snapshot, Vlan};
 use mona_wire::eth::{HEADER, IPV4, IPV6};
-use mona_wire::{Eth, Mac, VlanId};
-use std::net::IpAddr;
+use mona_wire::{Mac, VlanId};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// What becomes of a frame to the router.
 #[inline(never)]
 pub(crate) fn route(way: Way<'_>, router: &RouterInterface, out: &mut impl Out) -> Result<(), Drop> {
-    let (tables, sharing) = (&way.snapshot.routing, way.snapshot.load_sharing);
     out.looked(Looked { depth: Depth::L3, flags: false });
     pass(&router.acl_in, Stage::RouterIn(way.id), way.id, way.frame, out)?;
-    let (packet, leaf, miss) = match way.frame.eth.ethertype {
-        IPV4 if router.routes4 => {
-            let (packet, source, destination) = four::read(way.frame)?;
-            out.note(Note::Routed);
-            if four::check(source, destination, router.strict)? == four::Scope::Link {
-                return way.to_host(router, ToHost::LinkScope, out);
-            }
-            packet.check_options(way.frame, router.options)?;
-            if let Some(urpf) = router.urpf4 {
-                // RFC 1812 5.3.8: silently.
-                verify(&way, tables.lpm4.lookup(source), urpf, out)?;
-            }
-            (packet, tables.lpm4.lookup(destination), Drop::LpmMiss4)
+    match way.frame.eth.ethertype {
+        IPV4 if router.routes4 => route4(way, router, out),
+        IPV6 if router.routes6 => route6(way, router, out),
+        IPV4 | IPV6 => way.to_host(router, ToHost::NotRouting, out),
+        _ => way.to_host(router, ToHost::NotIp, out),
+    }
+}
+
+/// Of an IPv4 packet.
+#[inline(always)]
+fn route4(way: Way<'_>, router: &RouterInterface, out: &mut impl Out) -> Result<(), Drop> {
+    let lpm = &*way.snapshot.routing.lpm4;
+    let (packet, source, destination) = four::read(way.frame)?;
+    out.note(Note::Routed);
+    if four::check(source, destination, router.strict)? == four::Scope::Link {
+        return way.to_host(router, ToHost::LinkScope, out);
+    }
+    packet.check_options(way.frame, router.options)?;
+    if let Some(urpf) = router.urpf4 {
+        // RFC 1812 5.3.8: silently.
+        verify(way, lpm.lookup(source), urpf, out)?;
+    }
+    let cell = way.frame.foreseen.and_then(|foreseen| foreseen.cell).unwrap_or_else(|| lpm.cell(destination));
+    follow(way, router, packet, word(Ipv4Addr::from(destination).into()), lpm.lookup_at(cell, destination), out)
+}
+
+/// Of an IPv6 packet.
+#[inline(always)]
+fn route6(way: Way<'_>, router: &RouterInterface, out: &mut impl Out) -> Result<(), Drop> {
+    let lpm = &*way.snapshot.routing.lpm6;
+    let (packet, source, destination) = six::read(way.frame)?;
+    out.note(Note::Routed);
+    if six::check(source, destination)? == six::Scope::Link {
+        if packet.is_discovery(way.frame.bytes) {
+            out.tell(way.id, Told::Neighbour);
         }
-        IPV6 if router.routes6 => {
-            let (packet, source, destination) = six::read(way.frame)?;
-            out.note(Note::Routed);
-            if six::check(source, destination)? == six::Scope::Link {
-                if packet.is_discovery(way.frame.bytes) {
-                    out.tell(way.id, Told::Neighbour);
-                }
-                return way.to_host(router, ToHost::LinkScope, out);
-            }
-            if let Some(urpf) = router.urpf6.filter(|_| !packet.link_local) {
-                verify(&way, tables.lpm6.lookup(source), urpf, out).inspect_err(|why| {
-                    // RFC 4443 3.1: code 5.
-                    out.tell(way.id, Told::Dropped(*why));
-                })?;
-            }
-            (packet, tables.lpm6.lookup(destination), Drop::LpmMiss6)
-        }
-        IPV4 | IPV6 => return way.to_host(router, ToHost::NotRouting, out),
-        _ => return way.to_host(router, ToHost::NotIp, out),
-    };
+        return way.to_host(router, ToHost::LinkScope, out);
+    }
+    if let Some(urpf) = router.urpf6.filter(|_| !packet.link_local) {
+        verify(way, lpm.lookup(source), urpf, out).inspect_err(|why| {
+            // RFC 4443 3.1: code 5.
+            out.tell(way.id, Told::Dropped(*why));
+        })?;
+    }
+    let cell = way.frame.foreseen.and_then(|foreseen| foreseen.cell).unwrap_or_else(|| lpm.cell(destination));
+    follow(way, router, packet, destination, lpm.lookup_at(cell, destination), out)
+}
+
+/// Where its route leads: nearly always to one neighbour. (A packet is handed on as a value, so that nothing of it is
+/// written down that few look at.)
+#[inline(always)]
+fn follow(
+    way: Way<'_>,
+    router: &RouterInterface,
+    packet: Packet,
+    destination: u128,
+    leaf: Option<Leaf>,
+    out: &mut impl Out,
+) -> Result<(), Drop> {
     if let Some(leaf) = leaf {
         out.note(Note::Leaf(leaf));
     }
-    let step = match leaf {
-        Some(leaf) => tables.hops.follow(leaf, || {
+    match leaf.and_then(|leaf| way.snapshot.routing.hops.only(leaf)) {
+        Some((vlan, gateway)) => onward(way, router, packet, vlan, gateway.unwrap_or(destination), out),
+        None => elsewhere(way, router, packet, destination, leaf, out),
+    }
+}
+
+/// To one of several neighbours, or to none.
+#[inline(never)]
+fn elsewhere(
+    way: Way<'_>,
+    router: &RouterInterface,
+    packet: Packet,
+    destination: u128,
+    leaf: Option<Leaf>,
+    out: &mut impl Out,
+) -> Result<(), Drop> {
+    let Snapshot { routing, load_sharing: sharing, .. } = way.snapshot;
+    let step = leaf.and_then(|leaf| {
+        routing.hops.follow(leaf, || {
             if sharing.flow_label && packet.six {
                 out.beyond();
             }
             out.looked(Looked { depth: if sharing.ports { Depth::L4 } else { Depth::L3 }, flags: false });
-            packet.flow(way.frame, sharing)
-        }),
-        None => None,
-    };
-    if step == Some(Step::Local) {
-        if packet.is_discovery(way.frame.bytes) {
-            out.tell(way.id, Told::Neighbour);
+            packet.flow(way.frame, *sharing)
+        })
+    });
+    match step {
+        Some(Step::To(vlan, gateway)) => onward(way, router, packet, vlan, gateway.unwrap_or(destination), out),
+        Some(Step::Local) => {
+            if packet.is_discovery(way.frame.bytes) {
+                out.tell(way.id, Told::Neighbour);
+            }
+            way.to_host(router, ToHost::Address, out)
         }
-        return way.to_host(router, ToHost::Address, out);
-    }
-    if let Some(Step::Broadcast(vlan)) = step
-        && vlan == way.id
-    {
-        return way.to_host(router, ToHost::Address, out);
-    }
-    if packet.link_local {
-        return Err(Drop::SourceIpLinkLocal);
-    }
-    if packet.ttl <= 1 {
-        return Err(Drop::Ttl);
-    }
-    match step.ok_or(miss)? {
-        Step::To(vlan, gateway) => onward(way, router, &packet, vlan, gateway, out),
-        Step::Drop(why) => Err(why),
-        Step::Broadcast(vlan) => broadcast(way, &packet, vlan, out),
-        Step::Local => Err(miss),
+        Some(Step::Broadcast(vlan)) if vlan == way.id => way.to_host(router, ToHost::Address, out),
+        Some(Step::Broadcast(vlan)) => broadcast(way, packet, vlan, out),
+        Some(Step::Drop(why)) => packet.check_scope().and(Err(why)),
+        None => packet.check_scope().and(Err(if packet.six { Drop::LpmMiss6 } else { Drop::LpmMiss4 })),
     }
 }
 
@@ -102,14 +133,14 @@ pub(crate) fn route(way: Way<'_>, router: &RouterInterface, out: &mut impl Out) 
 fn onward(
     way: Way<'_>,
     router: &RouterInterface,
-    packet: &Packet,
+    packet: Packet,
     id: VlanId,
-    gateway: Option<u128>,
+    next: u128,
     out: &mut impl Out,
 ) -> Result<(), Drop> {
+    packet.check_scope()?;
     let (vlan, leaving) = interface(way.snapshot, id, packet.six)?;
     pass(&leaving.acl_out, Stage::RouterOut(id), way.id, way.frame, out)?;
-    let next = gateway.unwrap_or(packet.destination);
     out.note(Note::NextHop(id, address(next)));
     let fragment = packet.fragment(leaving)?;
     let neighbours = &way.snapshot.routing.neighbours;
@@ -124,7 +155,8 @@ fn onward(
 
 /// To all of a connected subnet (RFC 2644).
 #[cold]
-fn broadcast(way: Way<'_>, packet: &Packet, id: VlanId, out: &mut impl Out) -> Result<(), Drop> {
+fn broadcast(way: Way<'_>, packet: Packet, id: VlanId, out: &mut impl Out) -> Result<(), Drop> {
+    packet.check_scope()?;
     let (vlan, leaving) = interface(way.snapshot, id, packet.six)?;
     if !leaving.directed_broadcast {
         return Err(Drop::DirectedBroadcast);
@@ -139,7 +171,7 @@ fn broadcast(way: Way<'_>, packet: &Packet, id: VlanId, out: &mut impl Out) -> R
 #[expect(clippy::too_many_arguments, reason = "two callers, one of them the fast path")]
 fn leave(
     way: Way<'_>,
-    packet: &Packet,
+    packet: Packet,
     id: VlanId,
     vlan: &Vlan,
     leaving: &RouterInterface,
@@ -147,10 +179,9 @@ fn leave(
     fragment: u16,
     out: &mut impl Out,
 ) -> Result<(), Drop> {
-    let Eth { tag, ethertype, .. } = way.frame.eth;
     let ip = way.frame.eth.len();
     // A tag does not count: what the shortest frame was padded to stays when one is taken off, or comes beside it.
-    let len = packet.end.map_or(u32::MAX, |end| end.max((ip + MIN_FRAME - HEADER) as u32));
+    let len = packet.end.max((ip + MIN_FRAME - HEADER) as u32);
     let ip = ip as u8;
     out.rewrite(id, Rewrite { dst, src: leaving.mac, ip, six: packet.six, len, fragment });
     let payload = if fragment > 0 {
@@ -159,9 +190,8 @@ fn leave(
     } else {
         packet.length
     };
-    let eth = Eth { dst, src: leaving.mac, tag, ethertype };
-    let frame = Frame { bytes: way.frame.bytes, eth, payload, foreseen: None };
-    Way::from_router(way.snapshot, id, vlan, &frame).bridge(out)
+    // Access lists look at nothing of it that was rewritten.
+    Way::from_router(way.snapshot, id, vlan, dst, payload, way.frame).bridge(out)
 }
 
 /// The interface that a packet would leave by, if it routes.
@@ -174,7 +204,7 @@ fn interface(snapshot: &Snapshot, id: VlanId, six: bool) -> Result<(&Vlan, &Rout
 
 /// Unicast reverse path forwarding (RFC 3704 2.2, 2.4).
 #[cold]
-fn verify(way: &Way<'_>, source: Option<Leaf>, urpf: Urpf, out: &mut impl Out) -> Result<(), Drop> {
+fn verify(way: Way<'_>, source: Option<Leaf>, urpf: Urpf, out: &mut impl Out) -> Result<(), Drop> {
     let back = source.map(|leaf| way.snapshot.routing.hops.reaches(leaf, urpf.strict.then_some(way.id)));
     match back {
         Some((true, default)) if !default || urpf.allow_default => {
@@ -185,24 +215,24 @@ fn verify(way: &Way<'_>, source: Option<Leaf>, urpf: Urpf, out: &mut impl Out) -
     }
 }
 
-/// Workers: asks the cache for what routing the frame will read first, or then (once that has come) for what it reads next.
-#[inline(never)]
-pub(crate) fn prefetch(snapshot: &Snapshot, bytes: &[u8], then: bool) {
-    let Some(eth) = Eth::parse(bytes) else { return };
-    let header = &bytes[eth.len()..];
-    let routing = &snapshot.routing;
-    match eth.ethertype {
-        IPV4 => {
-            let Some(to) = header.get(16..).and_then(|rest| rest.first_chunk()) else { return };
-            let to = u32::from_be_bytes(*to);
-            if then { routing.lpm4.prefetch_next(to) } else { routing.lpm4.prefetch(to) }
-        }
-        IPV6 => {
-            let Some(to) = header.get(24..).and_then(|rest| rest.first_chunk()) else { return };
-            let to = u128::from_be_bytes(*to);
-            if then { routing.lpm6.prefetch_next(to) } else { routing.lpm6.prefetch(to) }
-        }
+/// Workers: asks the cache for what routing the frame will read first.
+#[inline(always)]
+pub(crate) fn prefetch(snapshot: &Snapshot, frame: &Frame<'_>) {
+    match frame.eth.ethertype {
+        IPV4 => four::destination(frame).into_iter().for_each(|to| snapshot.routing.lpm4.prefetch(to)),
+        IPV6 => six::destination(frame).into_iter().for_each(|to| snapshot.routing.lpm6.prefetch(to)),
         _ => {}
+    }
+}
+
+/// Workers: asks it, once that has come, for what is read next, and says where.
+#[inline(always)]
+pub(crate) fn foresee(snapshot: &Snapshot, frame: &Frame<'_>) -> Option<Cell> {
+    let Routing { lpm4, lpm6, .. } = &*snapshot.routing;
+    match frame.eth.ethertype {
+        IPV4 => four::destination(frame).map(|to| lpm4.cell(to)).inspect(|cell| lpm4.prefetch_cell(*cell)),
+        IPV6 => six::destination(frame).map(|to| lpm6.cell(to)).inspect(|cell| lpm6.prefetch_cell(*cell)),
+        _ => None,
     }
 }
 

@@ -20,7 +20,7 @@ use std::num::NonZeroU32;
 
 pub use address::{Address, Prefix};
 pub use routes::Routes;
-pub use table::{Lpm, Lpm4, Lpm6};
+pub use table::{Cell, Lpm, Lpm4, Lpm6};
 pub use writer::{Lpm4Writer, Lpm6Writer, Mark, TableFull, Writer};
 
 /// What a prefix leads to: an index into the table of next hops. Less than [`Leaf::COUNT`]. Kept as one more than that, so

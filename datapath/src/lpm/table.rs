@@ -62,6 +62,10 @@ pub struct Lpm<A> {
     family: PhantomData<A>,
 }
 
+/// The slot of a cell of the root. Good for as long as its finder holds off [`super::Writer::reclaim`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell(u32);
+
 /// The table of IPv4.
 pub type Lpm4 = Lpm<u32>;
 /// The table of IPv6.
@@ -90,7 +94,13 @@ impl<A: Address> Lpm<A> {
     /// Workers: where to? (`None` = no route.)
     #[inline(always)]
     pub fn lookup(&self, address: A) -> Option<Leaf> {
-        let mut value = self.value_at(self.slot(address));
+        self.lookup_at(self.cell(address), address)
+    }
+
+    /// Workers: the same for who has found the address's cell in this round.
+    #[inline(always)]
+    pub fn lookup_at(&self, Cell(slot): Cell, address: A) -> Option<Leaf> {
+        let mut value = self.value_at(slot);
         let mut length = ROOT + ENTRY;
         while value & GROUP != 0 {
             let byte = address.bits(length, GROUP_BITS);
@@ -171,22 +181,23 @@ impl<A: Address> Lpm<A> {
         prefetch(self.root(address));
     }
 
-    /// Workers: asks for what it will read next; the first word must have come by now, or this waits for it.
+    /// Workers: the cell of the root that the address is in. Its entry must have come by now, or this waits for it.
     #[inline(always)]
-    pub fn prefetch_next(&self, address: A) {
-        prefetch(&self.slots[self.slot(address) as usize]);
+    pub fn cell(&self, address: A) -> Cell {
+        let word = self.root(address).load(Acquire);
+        Cell(Entry::from(word).slot(address.bits(0, ROOT + ENTRY)))
+    }
+
+    /// Workers: asks the cache for the word that [`Lpm::lookup_at`] will read first.
+    #[inline(always)]
+    pub fn prefetch_cell(&self, Cell(slot): Cell) {
+        prefetch(&self.slots[slot as usize]);
     }
 
     /// The entry of the root that the address is in.
     #[inline(always)]
     fn root(&self, address: A) -> &AtomicU64 {
         &self.entries[address.bits(0, ROOT) as usize]
-    }
-
-    /// The slot of its cell there.
-    #[inline(always)]
-    fn slot(&self, address: A) -> u32 {
-        Entry::from(self.root(address).load(Acquire)).slot(address.bits(0, ROOT + ENTRY))
     }
 
     /// What is in a slot.

@@ -20,13 +20,6 @@ impl Sum {
         Sum(self.0 + fold(sum) as u64)
     }
 
-    /// Adds the bytes of a header without options: as [`Sum::bytes`], of known length.
-    #[inline(always)]
-    pub fn words(self, header: &[u8; 20]) -> Sum {
-        let (words, _) = header.as_chunks::<4>();
-        Sum(self.0 + words.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum::<u64>())
-    }
-
     /// Adds one 16-bit word.
     #[inline]
     pub const fn word(self, word: u16) -> Sum {
@@ -52,6 +45,15 @@ impl Sum {
     pub const fn finish(self) -> u16 {
         !fold(self.0)
     }
+}
+
+/// Is the checksum of an IPv4 header without options right? The header must not be all zeros, which none of version 4 is.
+#[inline(always)]
+pub fn is_right(header: &[u8; 20]) -> bool {
+    // One's complement addition is addition modulo 0xffff, in any byte order and word size (RFC 1071 2(B), 2(C)), so nothing
+    // has to be folded or swapped. A sum other than 0 that is 0 there is 0xffff when folded: its complement is 0.
+    let (words, _) = header.as_chunks::<4>();
+    words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum::<u64>().is_multiple_of(0xffff)
 }
 
 #[inline]
@@ -85,6 +87,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_right_header_is_found_right(mut header: [u8; 20], by in 0usize..40, flip: u8) {
+            header[0] = 0x45;
+            header[10..12].copy_from_slice(&[0; 2]);
+            let sum = !naive(&header);
+            header[10..12].copy_from_slice(&sum.to_be_bytes());
+            prop_assert!(is_right(&header));
+            // Perhaps one byte is wrong. 0 and 0xffff are the same number.
+            if let Some(byte) = header.get_mut(by) {
+                *byte ^= flip;
+            }
+            prop_assert_eq!(is_right(&header), naive(&header) == 0xffff);
+        }
+
         #[test]
         fn as_the_naive_sum(bytes in proptest::collection::vec(any::<u8>(), 0..300), cut in 0usize..150) {
             let cut = (cut * 2).min(bytes.len() & !1);

@@ -33,13 +33,13 @@ impl Mac {
     /// Is the group bit set? Broadcast is a group address too.
     #[inline]
     pub const fn is_group(self) -> bool {
-        self.to_u64() >> 40 & 1 != 0
+        self.0[0] & 1 != 0
     }
 
     /// Is it one of 01-80-C2-00-00-00..0F, which no bridge relays (802.1Q-2018 table 8-1)?
     #[inline]
     pub const fn is_reserved(self) -> bool {
-        self.to_u64() & !0xf == 0x0180_c200_0000
+        matches!(self.0, [0x01, 0x80, 0xc2, 0, 0, 0..=0xf])
     }
 }
 
