@@ -58,7 +58,7 @@ impl Switch {
                 hostname: self.config.hostname.clone(),
                 uptime_secs: now.as_secs(),
                 restarted: clock(self.log.wall, false),
-                interfaces: self.config.interfaces.len(),
+                interfaces: self.config.interfaces.keys().filter(|name| name.is_port()).count(),
                 ..view.version.clone()
             })],
             Action::ShowRunning { interface, all } => vec![Shown::Text(self.running(*interface, *all)?)],

@@ -113,7 +113,7 @@ pub struct Version {
     pub memory_kib: u64,
     /// Worker threads.
     pub workers: usize,
-    /// Number of interfaces.
+    /// Number of ports: interfaces that frames come in by.
     pub interfaces: usize,
     /// The switch's own MAC.
     pub mac: Mac,

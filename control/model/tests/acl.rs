@@ -214,4 +214,6 @@ fn question_marks() {
     assert!(shown("permit tcp any any ").contains("eq established fin fragments gt log"));
     assert_eq!(shown("permit icmp any any echo"), "echo echo-reply");
     assert!(shown("permit ").starts_with("<0-255> ahp eigrp esp gre icmp igmp ip"));
+    let means = |line: &str| help(&[], 15, line).expect(line).into_iter().map(|(_, means)| means).collect::<Vec<_>>();
+    assert_eq!(means("show ipv6 acc"), ["List IPv6 access lists"]);
 }

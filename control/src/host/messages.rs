@@ -62,8 +62,10 @@ pub(super) fn route_message((prefix, metric): Key, hops: &[Hop]) -> RouteMessage
     message.header.destination_prefix_length = prefix.prefix_len();
     message.header.table = RouteHeader::RT_TABLE_MAIN;
     message.header.protocol = RouteProtocol::from(PROTOCOL);
-    message.header.scope =
-        if hops.iter().any(|hop| hop.gateway.is_none()) && four { RouteScope::Link } else { RouteScope::Universe };
+    // What goes straight to its destination is of the link, unless another of its ways has a gateway: the kernel takes none in
+    // a route of the link.
+    let direct = !hops.is_empty() && hops.iter().all(|hop| hop.gateway.is_none());
+    message.header.scope = if direct && four { RouteScope::Link } else { RouteScope::Universe };
     message.header.kind = if hops.is_empty() { RouteType::BlackHole } else { RouteType::Unicast };
     message.attributes = vec![RouteAttribute::Destination(prefix.network().into()), RouteAttribute::Priority(metric)];
     match hops {

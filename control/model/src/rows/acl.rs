@@ -217,7 +217,7 @@ pub(super) static ROWS: &[Row] = &[
         "show ipv6 access-list [<list:word>]",
         Does::Exec(|args| Ok(Action::ShowAccessLists { only: Some(true), list: args.word("list") })),
     )
-    .help(&[("<list>", "Access list name")]),
+    .help(&[("access-list", "List IPv6 access lists"), ("<list>", "Access list name")]),
     Row::exec(
         "clear access-list counters [<list:word>]",
         Does::Exec(|args| Ok(Action::ClearAccessLists { list: args.word("list") })),

@@ -8,6 +8,7 @@ use crate::l3::{IpOptions, RouteOptions, Routing, StaticRoute};
 use crate::modes::Mode;
 use crate::names::{InterfaceKind, InterfaceName};
 use ipnet::{Ipv4Net, Ipv6Net};
+use mona_wire::Mac;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -107,9 +108,10 @@ pub(super) static ROWS: &[Row] = &[
         Does::Set {
             set: |config, _, args, no| {
                 let (Some(ip), mac) = (args.ip("address"), args.mac("mac")) else { return DONE };
-                if let Some(mac) = mac.filter(|mac| mac.is_group()) {
-                    return Err(format!("{mac} is no station's address: it has the group bit set"));
+                if ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified() || ip.is_loopback() {
+                    return Err(format!("Not a valid host address - {ip}"));
                 }
+                station(mac)?;
                 edit(config, |routing| match mac.filter(|_| !no) {
                     Some(mac) => drop(routing.arp.insert(ip, mac)),
                     None => drop(routing.arp.remove(&ip)),
@@ -131,9 +133,10 @@ pub(super) static ROWS: &[Row] = &[
             set: |config, _, args, no| {
                 let (Some(ip), Some(name)) = (args.ip6("address"), args.interface("interface")) else { return DONE };
                 let mac = args.mac("mac");
-                if let Some(mac) = mac.filter(|mac| mac.is_group()) {
-                    return Err(format!("{mac} is no station's address: it has the group bit set"));
+                if ip.is_multicast() || ip.is_unspecified() || ip.is_loopback() {
+                    return Err(format!("Not a valid host address - {ip}"));
                 }
+                station(mac)?;
                 edit(config, |routing| match mac.filter(|_| !no) {
                     Some(mac) => drop(routing.neighbors.insert((name, ip), mac)),
                     None => drop(routing.neighbors.remove(&(name, ip))),
@@ -186,6 +189,15 @@ pub(super) static ROWS: &[Row] = &[
 ];
 
 /// What the words of a static route mean.
+/// A neighbour is a station: no group, nor nobody.
+fn station(mac: Option<Mac>) -> Result<(), Rejected> {
+    match mac {
+        Some(mac) if mac.is_group() => Err(format!("{mac} is no station's address: it has the group bit set")),
+        Some(Mac::ZERO) => Err(format!("{} is no station's address", Mac::ZERO)),
+        _ => Ok(()),
+    }
+}
+
 const ROUTE: &[(&str, &str)] = &[
     ("route", "Establish static routes"),
     ("<prefix>", "Destination prefix"),
