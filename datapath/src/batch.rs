@@ -4,7 +4,7 @@
 //! the memory of one frame's stations arrives while the other headers are read. What the first has found out, the second
 //! does not find out again.
 
-use crate::forward::{Foreseen, Frame, forward};
+use crate::forward::{Dst, Foreseen, Frame, forward};
 use crate::io::RxFrame;
 use crate::out::{Out, Seen, Told};
 use crate::rewrite::Rewrite;
@@ -104,14 +104,14 @@ impl Batch {
             if let Some(vlan) = meant_for(snapshot, rx.rx, &frame.eth) {
                 let foreseen = Foreseen::of(snapshot, vlan, &frame.eth);
                 snapshot.fdb.prefetch(foreseen.src);
-                snapshot.fdb.prefetch(foreseen.dst);
-                frame.foreseen = Some(foreseen);
-                if let Some(router) = snapshot.vlan(vlan).and_then(|vlan| vlan.router.as_deref())
-                    && router.mac.to_u64() == frame.eth.dst.to_u64()
-                {
-                    to_router |= 1 << number;
-                    route::prefetch(snapshot, &frame);
+                match foreseen.dst {
+                    Dst::Station(place) => snapshot.fdb.prefetch(place),
+                    Dst::Router(_) => {
+                        to_router |= 1 << number;
+                        route::prefetch(snapshot, &frame);
+                    }
                 }
+                frame.foreseen = Some(foreseen);
             }
             *parsed = Some(frame);
         }
@@ -120,7 +120,7 @@ impl Batch {
             let frame = &mut parsed[to_router.trailing_zeros() as usize];
             let cell = frame.as_ref().and_then(|frame| route::foresee(snapshot, frame));
             if let Some(Frame { foreseen: Some(foreseen), .. }) = frame {
-                foreseen.cell = cell;
+                foreseen.dst = Dst::Router(cell);
             }
             to_router &= to_router - 1;
         }

@@ -328,8 +328,11 @@ impl Bucket {
     /// a branch on it would be guessed wrong every other time.
     #[inline(always)]
     fn likely(&self, key: u64) -> &Slot {
-        let equal = |at: usize| usize::from(self.0[at].key.load(Relaxed) & KEY == key) * at;
-        &self.0[(equal(1) | equal(2) | equal(3)) % SLOTS]
+        let equal = |at: usize| self.0[at].key.load(Relaxed) & KEY == key;
+        let mut at = if equal(1) { 1 } else { 0 };
+        at = if equal(2) { 2 } else { at };
+        at = if equal(3) { 3 } else { at };
+        &self.0[at]
     }
 }
 

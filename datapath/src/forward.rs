@@ -27,26 +27,41 @@ pub struct Frame<'a> {
     /// Bytes behind the Ethernet header and the tag, what an MTU limits; of a super-frame, those of a segment.
     pub payload: u32,
     /// What a batch found out beforehand, where it was made for one.
-    pub(crate) foreseen: Option<Foreseen>,
+    pub(crate) foreseen: Option<Foreseen<'a>>,
 }
 
 /// What a batch knows of a frame before it decides, by the same snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Foreseen {
-    /// The VLAN it is meant for, by port and tag.
-    pub(crate) vlan: VlanId,
+pub(crate) struct Foreseen<'a> {
+    /// The VLAN it is meant for, by port and tag,
+    id: VlanId,
+    /// and what that is, if it exists.
+    vlan: Option<&'a Vlan>,
     /// Where its source would be in the table of stations.
     pub(crate) src: Place,
-    /// Where its destination would be.
-    pub(crate) dst: Place,
-    /// Where the route of a packet to the router is.
-    pub(crate) cell: Option<Cell>,
+    /// Who it is for.
+    pub(crate) dst: Dst,
 }
 
-impl Foreseen {
+/// Who a frame is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dst {
+    /// The station that would be here in the table of stations.
+    Station(Place),
+    /// The router, and where the packet's route is, if that was asked for.
+    Router(Option<Cell>),
+}
+
+impl<'a> Foreseen<'a> {
+    /// What is known of a frame of this VLAN.
     #[inline(always)]
-    pub(crate) fn of(snapshot: &Snapshot, vlan: VlanId, eth: &Eth) -> Foreseen {
-        Foreseen { vlan, src: snapshot.fdb.place(vlan, eth.src), dst: snapshot.fdb.place(vlan, eth.dst), cell: None }
+    pub(crate) fn of(snapshot: &'a Snapshot, id: VlanId, eth: &Eth) -> Foreseen<'a> {
+        let (fdb, vlan) = (&snapshot.fdb, snapshot.vlan(id));
+        let dst = match vlan.and_then(|vlan| vlan.router.as_deref()) {
+            Some(router) if eth.dst == router.mac => Dst::Router(None),
+            _ => Dst::Station(fdb.place(id, eth.dst)),
+        };
+        Foreseen { id, vlan, src: fdb.place(id, eth.src), dst }
     }
 }
 
@@ -60,27 +75,31 @@ pub fn forward<'a>(snapshot: &'a Snapshot, rx: PortId, frame: &'a Frame<'a>, out
         out.send(PortId::SELF, frame.eth.tag);
         return Ok(());
     }
-    let (Foreseen { vlan: id, src, dst, .. }, vlan) = admit(snapshot, rx, port, frame, out)?;
+    let (Foreseen { id, src, dst, .. }, vlan) = admit(snapshot, rx, port, frame, out)?;
     pass(&port.acl_in, Stage::PortIn(rx), id, frame, out)?;
-    let way = Way { snapshot, rx, protected: port.protected, id, vlan, dst, payload: frame.payload, frame };
+    // Protected ports are protected from each other, not from the router.
+    let protected = port.protected && matches!(dst, Dst::Station(_));
+    let way = Way { snapshot, rx, protected, id, vlan, payload: frame.payload, frame };
     way.learn(port, src, out);
     // What the switch's own netdevs send, Linux has routed.
     if let Some(router) = vlan.router.as_deref().filter(|_| !port.host) {
-        if frame.eth.dst == router.mac {
-            // Protected ports are protected from each other, not from the router.
-            return route(Way { protected: false, ..way }, router, out);
+        if let Dst::Router(cell) = dst {
+            return route(way, router, cell, out);
         }
         if frame.eth.dst.is_group() && matches!(frame.eth.ethertype, ARP | IPV6) {
             hear(id, frame, out);
         }
     }
-    way.bridge(out)
+    match dst {
+        Dst::Station(place) => way.bridge(place, out),
+        Dst::Router(_) => way.bridge(snapshot.fdb.place(id, frame.eth.dst), out),
+    }
 }
 
 /// Bridges a frame of the switch itself, untagged, into a VLAN. The netdev there gets no copy.
 pub fn forward_own(snapshot: &Snapshot, id: VlanId, frame: &Frame<'_>, out: &mut impl Out) -> Result<(), Drop> {
     let vlan = snapshot.vlan(id).ok_or(Drop::EgressVlanFilter)?;
-    Way::from_router(snapshot, id, vlan, frame.eth.dst, frame.payload, frame).bridge(out)
+    Way::from_router(snapshot, id, vlan, frame.payload, frame).bridge(snapshot.fdb.place(id, frame.eth.dst), out)
 }
 
 impl<'a> Frame<'a> {
@@ -113,26 +132,25 @@ fn admit<'a>(
     snapshot: &'a Snapshot,
     rx: PortId,
     port: &Port,
-    frame: &Frame<'_>,
+    frame: &Frame<'a>,
     out: &mut impl Out,
-) -> Result<(Foreseen, &'a Vlan), Drop> {
+) -> Result<(Foreseen<'a>, &'a Vlan), Drop> {
     let foreseen = match frame.foreseen {
         Some(foreseen) => foreseen,
         None => Foreseen::of(snapshot, port.vlan_of(frame.eth.tag)?, &frame.eth),
     };
-    let id = foreseen.vlan;
     let why = match frame.eth.tag.map(Tci::vid) {
         None => Classified::Untagged,
         Some(0) => Classified::PriorityTag,
         Some(_) => Classified::Tag,
     };
-    out.note(Note::Classified(id, why));
-    let vlan = snapshot.vlan(id).filter(|vlan| vlan.forward.contains(rx)).ok_or(Drop::IngressVlanFilter)?;
-    out.admitted(id);
+    out.note(Note::Classified(foreseen.id, why));
+    let vlan = foreseen.vlan.filter(|vlan| vlan.forward.contains(rx)).ok_or(Drop::IngressVlanFilter)?;
+    out.admitted(foreseen.id);
     Ok((foreseen, vlan))
 }
 
-/// An admitted frame: where it came in, the VLAN it is in, and where it goes to there.
+/// An admitted frame: where it came in, and the VLAN it is in.
 #[derive(Clone, Copy)]
 pub(crate) struct Way<'a> {
     pub(crate) snapshot: &'a Snapshot,
@@ -140,8 +158,6 @@ pub(crate) struct Way<'a> {
     protected: bool,
     pub(crate) id: VlanId,
     vlan: &'a Vlan,
-    /// The station it is for.
-    dst: Place,
     /// What an MTU limits.
     payload: u32,
     /// As it came in.
@@ -149,18 +165,17 @@ pub(crate) struct Way<'a> {
 }
 
 impl<'a> Way<'a> {
-    /// Of a frame that the router sends in the VLAN to this address: as if it came from the router's own port there.
+    /// Of a frame that the router sends in the VLAN: as if it came from the router's own port there.
     #[inline(always)]
     pub(crate) fn from_router(
         snapshot: &'a Snapshot,
         id: VlanId,
         vlan: &'a Vlan,
-        dst: Mac,
         payload: u32,
         frame: &'a Frame<'a>,
     ) -> Way<'a> {
         let rx = vlan.router.as_ref().and_then(|router| router.host).unwrap_or(PortId::SELF);
-        Way { snapshot, rx, protected: false, id, vlan, dst: snapshot.fdb.place(id, dst), payload, frame }
+        Way { snapshot, rx, protected: false, id, vlan, payload, frame }
     }
 
     /// The source is known here, or control is told (802.1Q-2018 8.7).
@@ -201,11 +216,11 @@ impl<'a> Way<'a> {
 
     /// To where the destination is, or to everybody.
     #[inline(always)]
-    pub(crate) fn bridge(self, out: &mut impl Out) -> Result<(), Drop> {
-        if self.dst.is_group() {
-            return self.flood(if self.dst.is_broadcast() { Flood::Broadcast } else { Flood::Multicast }, out);
+    pub(crate) fn bridge(self, dst: Place, out: &mut impl Out) -> Result<(), Drop> {
+        if dst.is_group() {
+            return self.flood(if dst.is_broadcast() { Flood::Broadcast } else { Flood::Multicast }, out);
         }
-        match self.snapshot.fdb.lookup_at(self.dst) {
+        match self.snapshot.fdb.lookup_at(dst) {
             Some(station) => self.to(station, out),
             None => self.flood(Flood::UnknownUnicast, out),
         }
@@ -280,7 +295,7 @@ impl<'a> Way<'a> {
 /// Control hears ARP and neighbour discovery that everybody gets, to answer for and to learn from.
 #[inline(never)]
 fn hear(id: VlanId, frame: &Frame<'_>, out: &mut impl Out) {
-    if frame.eth.ethertype == ARP || six::read(frame).is_ok_and(|(packet, ..)| packet.is_discovery(frame.bytes)) {
+    if frame.eth.ethertype == ARP || six::read(frame).is_ok() && six::is_discovery(frame) {
         out.tell(id, Told::Neighbour);
     }
 }

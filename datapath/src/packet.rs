@@ -7,39 +7,29 @@ use mona_wire::checksum::{Sum, is_right};
 use mona_wire::ip::{DCCP, ICMP6, SCTP, TCP, UDP, UDP_LITE};
 use mona_wire::ip4;
 
-/// A packet, as far as routing is concerned; its addresses apart. Two words: so it is handed on in registers.
+/// What every packet is asked for, but for its addresses. What few are, is read when it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// Is it IPv6?
     pub six: bool,
     /// Time to live, or hop limit.
-    pub ttl: u8,
-    /// Must it stay whole? Every IPv6 packet must.
-    whole: bool,
-    /// Is it a fragment other than the first?
-    later: bool,
+    ttl: u8,
     /// Is its source of link scope?
     pub link_local: bool,
-    /// The protocol, or the next header.
-    protocol: u8,
-    /// Where the header ends, counted from the frame's beginning.
-    behind: u8,
     /// Bytes of the packet; of a super-frame, those of a segment.
     pub length: u32,
     /// Where the packet ends, counted from the frame's beginning: behind that is padding. (Of a super-frame, nothing is.)
     pub end: u32,
 }
 
-const _: () = assert!(size_of::<Packet>() == 16);
-
 impl Packet {
-    /// The size of the fragments it leaves in; 0: it leaves whole.
+    /// The size of the fragments it leaves in; 0: it leaves whole. Every IPv6 packet must.
     #[inline(always)]
-    pub fn fragment(self, leaving: &RouterInterface) -> Result<u16, Drop> {
+    pub fn fragment(self, frame: &Frame<'_>, leaving: &RouterInterface) -> Result<u16, Drop> {
         let mtu = if self.six { leaving.mtu6 } else { leaving.mtu4 };
         match self.length > u32::from(mtu) {
             false => Ok(0),
-            true if self.whole => Err(Drop::Mtu),
+            true if self.six || four::must_stay_whole(frame) => Err(Drop::Mtu),
             true => Ok(mtu),
         }
     }
@@ -54,75 +44,35 @@ impl Packet {
         }
     }
 
-    /// May it pass with the options it has?
-    #[inline(always)]
-    pub fn check_options(self, frame: &Frame<'_>, wanted: Options) -> Result<(), Drop> {
-        let begin = frame.eth.len();
-        if self.six || self.behind() == begin + ip4::HEADER {
-            return Ok(());
-        }
-        options(frame.bytes.get(begin..self.behind()).unwrap_or_default(), wanted)
-    }
-
-    #[inline(always)]
-    fn behind(self) -> usize {
-        self.behind.into()
-    }
-
     /// Is it a message of neighbour discovery (RFC 4861 4)?
     #[inline]
-    pub fn is_discovery(self, frame: &[u8]) -> bool {
-        const FIRST: u8 = 133;
-        const LAST: u8 = 137;
-        self.six && self.protocol == ICMP6 && frame.get(self.behind()).is_some_and(|kind| (FIRST..=LAST).contains(kind))
+    pub fn is_discovery(self, frame: &Frame<'_>) -> bool {
+        self.six && six::is_discovery(frame)
     }
 
     /// A number that all packets of a flow have in common, and that differs between flows in its high bits.
     #[inline(never)]
     pub fn flow(self, frame: &Frame<'_>, sharing: LoadSharing) -> u32 {
-        let ip = frame.eth.len();
-        let (addresses, label) = match self.six {
-            false => (frame.bytes.get(ip + 12..ip + 20), 0),
-            true => {
-                let word =
-                    frame.bytes.get(ip..).and_then(|rest| rest.first_chunk()).map_or(0, |w| u32::from_be_bytes(*w));
-                (frame.bytes.get(ip + 8..ip + 40), word & 0x000f_ffff)
+        let header = frame.bytes.get(frame.eth.len()..).unwrap_or_default();
+        let word =
+            |at: usize| header.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |w| u32::from_be_bytes(*w));
+        let (addresses, label, protocol, behind, later) = match self.six {
+            false => {
+                (12..20, 0, word(8) >> 16 & 0xff, (word(0) >> 24 & 0xf) as usize * 4, word(4) & four::FRAGMENT != 0)
             }
+            true => (8..40, word(0) & 0x000f_ffff, word(4) >> 8 & 0xff, six::HEADER, false),
         };
         let mut hash = Mix(u64::from(sharing.seed));
-        for chunk in addresses.unwrap_or_default().chunks(4) {
-            hash.add(chunk.first_chunk().map_or(0, |word| u32::from_be_bytes(*word)));
-        }
+        addresses.step_by(4).for_each(|at| hash.add(word(at)));
         if sharing.flow_label {
             hash.add(label);
         }
-        if sharing.ports && !self.later {
-            let has_ports = matches!(self.protocol, TCP | UDP | DCCP | SCTP | UDP_LITE);
-            let ports = frame.bytes.get(self.behind()..).and_then(|rest| rest.first_chunk()).filter(|_| has_ports);
-            hash.add(ports.map_or(0, |ports| u32::from_be_bytes(*ports)));
-            hash.add(self.protocol.into());
+        if sharing.ports && !later {
+            hash.add(if matches!(protocol as u8, TCP | UDP | DCCP | SCTP | UDP_LITE) { word(behind) } else { 0 });
+            hash.add(protocol);
         }
         hash.end()
     }
-}
-
-#[cold]
-fn options(header: &[u8], wanted: Options) -> Result<(), Drop> {
-    match wanted {
-        Options::Drop => return Err(Drop::Options),
-        Options::Ignore => return Ok(()),
-        Options::NoSourceRoute | Options::Readable => {}
-    }
-    for kind in ip4::options(header) {
-        match kind {
-            Err(_) => return Err(Drop::OptionMalformed),
-            Ok(ip4::LOOSE_SOURCE_ROUTE | ip4::STRICT_SOURCE_ROUTE) if wanted == Options::NoSourceRoute => {
-                return Err(Drop::SourceRouted);
-            }
-            Ok(_) => {}
-        }
-    }
-    Ok(())
 }
 
 /// A multiplication and a fold for each word.
@@ -154,19 +104,20 @@ pub mod four {
         Global,
     }
 
+    const DF: u32 = 0x4000;
+    const OFFSET: u32 = 0x1fff;
+    /// More fragments, or an offset: it is one.
+    pub(super) const FRAGMENT: u32 = 0x3fff;
+
     /// Reads the header of a frame's packet: what it is, from whom, to whom.
     #[inline(always)]
     pub fn read(frame: &Frame<'_>) -> Result<(Packet, u32, u32), Drop> {
-        const DF: u16 = 0x4000;
-        const MF: u16 = 0x2000;
-        const OFFSET: u16 = 0x1fff;
         let ip = frame.eth.len();
         let bytes = frame.bytes.get(ip..).ok_or(Drop::IpHeader)?;
         let header: &[u8; 20] = bytes.first_chunk().ok_or(Drop::IpHeader)?;
         let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         let half = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
         let (length, total) = (usize::from(header[0] & 0xf) * 4, usize::from(half(2)));
-        let (fragment, protocol) = (half(6), header[9]);
         let is_right = match header[0] {
             0x45 => is_right(header),
             0x46..=0x4f => bytes.get(..length).is_some_and(|header| Sum::default().bytes(header).finish() == 0),
@@ -176,7 +127,7 @@ pub mod four {
             return Err(Drop::IpHeader);
         }
         // RFC 1858 3: the flags of a TCP header would be in the second fragment, which filters do not look at.
-        if fragment & OFFSET == 1 && protocol == TCP {
+        if u32::from(half(6)) & OFFSET == 1 && header[9] == TCP {
             return Err(Drop::TinyFragment);
         }
         let is_super = bytes.len() > frame.payload as usize;
@@ -184,11 +135,7 @@ pub mod four {
         let packet = Packet {
             six: false,
             ttl: header[8],
-            whole: fragment & DF != 0,
-            later: fragment & (OFFSET | MF) != 0,
             link_local: false,
-            protocol,
-            behind: (ip + length) as u8,
             length: if is_super { frame.payload } else { total as u32 },
             end: if is_super { u32::MAX } else { (ip + total) as u32 },
         };
@@ -199,6 +146,42 @@ pub mod four {
     #[inline(always)]
     pub fn destination(frame: &Frame<'_>) -> Option<u32> {
         frame.bytes.get(frame.eth.len() + 16..)?.first_chunk().map(|to| u32::from_be_bytes(*to))
+    }
+
+    /// May the packet pass with the options it has?
+    #[inline(always)]
+    pub fn check_options(frame: &Frame<'_>, wanted: Options) -> Result<(), Drop> {
+        match frame.bytes.get(frame.eth.len()) {
+            None | Some(0x45) => Ok(()),
+            Some(first) => options(frame, usize::from(first & 0xf) * 4, wanted),
+        }
+    }
+
+    #[cold]
+    fn options(frame: &Frame<'_>, length: usize, wanted: Options) -> Result<(), Drop> {
+        match wanted {
+            Options::Drop => return Err(Drop::Options),
+            Options::Ignore => return Ok(()),
+            Options::NoSourceRoute | Options::Readable => {}
+        }
+        let ip = frame.eth.len();
+        for kind in ip4::options(frame.bytes.get(ip..ip + length).unwrap_or_default()) {
+            match kind {
+                Err(_) => return Err(Drop::OptionMalformed),
+                Ok(ip4::LOOSE_SOURCE_ROUTE | ip4::STRICT_SOURCE_ROUTE) if wanted == Options::NoSourceRoute => {
+                    return Err(Drop::SourceRouted);
+                }
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Does it say that it may not be cut?
+    #[cold]
+    pub(super) fn must_stay_whole(frame: &Frame<'_>) -> bool {
+        let half = frame.bytes.get(frame.eth.len() + 6..).and_then(|rest| rest.first_chunk());
+        half.is_none_or(|half| u32::from(u16::from_be_bytes(*half)) & DF != 0)
     }
 
     /// Martians: 127/8, 0/8, multicast and broadcast as sources always; what Linux forwards too only with `strict`.
@@ -256,10 +239,12 @@ pub mod six {
     pub use super::four::Scope;
     use super::*;
 
+    /// Bytes of the header.
+    pub(super) const HEADER: usize = 40;
+
     /// Reads the header of a frame's packet: what it is, from whom, to whom.
     #[inline(always)]
     pub fn read(frame: &Frame<'_>) -> Result<(Packet, u128, u128), Drop> {
-        const HEADER: usize = 40;
         let ip = frame.eth.len();
         let bytes = frame.bytes.get(ip..).ok_or(Drop::IpHeader)?;
         let header: &[u8; HEADER] = bytes.first_chunk().ok_or(Drop::IpHeader)?;
@@ -273,11 +258,7 @@ pub mod six {
         let packet = Packet {
             six: true,
             ttl: header[7],
-            whole: true,
-            later: false,
             link_local: is_link_local(source),
-            protocol: header[6],
-            behind: (ip + HEADER) as u8,
             length: if is_super { frame.payload } else { total as u32 },
             end: if is_super { u32::MAX } else { (ip + total) as u32 },
         };
@@ -288,6 +269,15 @@ pub mod six {
     #[inline(always)]
     pub fn destination(frame: &Frame<'_>) -> Option<u128> {
         frame.bytes.get(frame.eth.len() + 24..)?.first_chunk().map(|to| u128::from_be_bytes(*to))
+    }
+
+    /// Is it a message of neighbour discovery (RFC 4861 4)?
+    #[inline]
+    pub fn is_discovery(frame: &Frame<'_>) -> bool {
+        const FIRST: u8 = 133;
+        const LAST: u8 = 137;
+        let packet = frame.bytes.get(frame.eth.len()..).unwrap_or_default();
+        packet.get(6) == Some(&ICMP6) && packet.get(HEADER).is_some_and(|kind| (FIRST..=LAST).contains(kind))
     }
 
     const fn is_link_local(address: u128) -> bool {
@@ -322,3 +312,7 @@ pub mod six {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "packet_tests.rs"]
+mod tests;

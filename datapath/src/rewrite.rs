@@ -37,10 +37,10 @@ impl Rewrite {
             return;
         }
         header[8] = header[8].wrapping_sub(1);
-        // RFC 1624 equation 3, for the word of TTL and protocol: HC' = ~(~HC + ~m + m'), and m' = m - 0x0100.
-        let sum = u32::from(!u16::from_be_bytes([header[10], header[11]])) + 0xfeff;
-        let sum = (sum & 0xffff) + (sum >> 16);
-        let checksum = !(((sum & 0xffff) + (sum >> 16)) as u16);
+        // RFC 1624 equation 3, HC' = ~(~HC + ~m + m'), for the word of TTL and protocol, whose m' = m - 0x0100: HC + 0x0100
+        // with the carry brought round, also that of 0xffff, which is 0.
+        let checksum = u16::from_be_bytes([header[10], header[11]]);
+        let checksum = checksum.wrapping_add(0x0100 + u16::from(checksum >= 0xfeff));
         header[10..].copy_from_slice(&checksum.to_be_bytes());
     }
 }

@@ -21,13 +21,18 @@ use mona_wire::{Mac, VlanId};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What becomes of a frame to the router.
-#[inline(never)]
-pub(crate) fn route(way: Way<'_>, router: &RouterInterface, out: &mut impl Out) -> Result<(), Drop> {
+#[inline(always)]
+pub(crate) fn route(
+    way: Way<'_>,
+    router: &RouterInterface,
+    cell: Option<Cell>,
+    out: &mut impl Out,
+) -> Result<(), Drop> {
     out.looked(Looked { depth: Depth::L3, flags: false });
     pass(&router.acl_in, Stage::RouterIn(way.id), way.id, way.frame, out)?;
     match way.frame.eth.ethertype {
-        IPV4 if router.routes4 => route4(way, router, out),
-        IPV6 if router.routes6 => route6(way, router, out),
+        IPV4 if router.routes4 => route4(way, router, cell, out),
+        IPV6 if router.routes6 => route6(way, router, cell, out),
         IPV4 | IPV6 => way.to_host(router, ToHost::NotRouting, out),
         _ => way.to_host(router, ToHost::NotIp, out),
     }
@@ -35,30 +40,30 @@ pub(crate) fn route(way: Way<'_>, router: &RouterInterface, out: &mut impl Out) 
 
 /// Of an IPv4 packet.
 #[inline(always)]
-fn route4(way: Way<'_>, router: &RouterInterface, out: &mut impl Out) -> Result<(), Drop> {
+fn route4(way: Way<'_>, router: &RouterInterface, cell: Option<Cell>, out: &mut impl Out) -> Result<(), Drop> {
     let lpm = &*way.snapshot.routing.lpm4;
     let (packet, source, destination) = four::read(way.frame)?;
     out.note(Note::Routed);
     if four::check(source, destination, router.strict)? == four::Scope::Link {
         return way.to_host(router, ToHost::LinkScope, out);
     }
-    packet.check_options(way.frame, router.options)?;
+    four::check_options(way.frame, router.options)?;
     if let Some(urpf) = router.urpf4 {
         // RFC 1812 5.3.8: silently.
         verify(way, lpm.lookup(source), urpf, out)?;
     }
-    let cell = way.frame.foreseen.and_then(|foreseen| foreseen.cell).unwrap_or_else(|| lpm.cell(destination));
+    let cell = cell.unwrap_or_else(|| lpm.cell(destination));
     follow(way, router, packet, word(Ipv4Addr::from(destination).into()), lpm.lookup_at(cell, destination), out)
 }
 
 /// Of an IPv6 packet.
 #[inline(always)]
-fn route6(way: Way<'_>, router: &RouterInterface, out: &mut impl Out) -> Result<(), Drop> {
+fn route6(way: Way<'_>, router: &RouterInterface, cell: Option<Cell>, out: &mut impl Out) -> Result<(), Drop> {
     let lpm = &*way.snapshot.routing.lpm6;
     let (packet, source, destination) = six::read(way.frame)?;
     out.note(Note::Routed);
     if six::check(source, destination)? == six::Scope::Link {
-        if packet.is_discovery(way.frame.bytes) {
+        if packet.is_discovery(way.frame) {
             out.tell(way.id, Told::Neighbour);
         }
         return way.to_host(router, ToHost::LinkScope, out);
@@ -69,7 +74,7 @@ fn route6(way: Way<'_>, router: &RouterInterface, out: &mut impl Out) -> Result<
             out.tell(way.id, Told::Dropped(*why));
         })?;
     }
-    let cell = way.frame.foreseen.and_then(|foreseen| foreseen.cell).unwrap_or_else(|| lpm.cell(destination));
+    let cell = cell.unwrap_or_else(|| lpm.cell(destination));
     follow(way, router, packet, destination, lpm.lookup_at(cell, destination), out)
 }
 
@@ -116,7 +121,7 @@ fn elsewhere(
     match step {
         Some(Step::To(vlan, gateway)) => onward(way, router, packet, vlan, gateway.unwrap_or(destination), out),
         Some(Step::Local) => {
-            if packet.is_discovery(way.frame.bytes) {
+            if packet.is_discovery(way.frame) {
                 out.tell(way.id, Told::Neighbour);
             }
             way.to_host(router, ToHost::Address, out)
@@ -142,7 +147,7 @@ fn onward(
     let (vlan, leaving) = interface(way.snapshot, id, packet.six)?;
     pass(&leaving.acl_out, Stage::RouterOut(id), way.id, way.frame, out)?;
     out.note(Note::NextHop(id, address(next)));
-    let fragment = packet.fragment(leaving)?;
+    let fragment = packet.fragment(way.frame, leaving)?;
     let neighbours = &way.snapshot.routing.neighbours;
     let neighbour = neighbours.lookup(id, next).ok_or(Drop::Unresolved)?;
     out.used(neighbours, &neighbour);
@@ -162,7 +167,7 @@ fn broadcast(way: Way<'_>, packet: Packet, id: VlanId, out: &mut impl Out) -> Re
         return Err(Drop::DirectedBroadcast);
     }
     pass(&leaving.acl_out, Stage::RouterOut(id), way.id, way.frame, out)?;
-    let fragment = packet.fragment(leaving)?;
+    let fragment = packet.fragment(way.frame, leaving)?;
     leave(way, packet, id, vlan, leaving, Mac::BROADCAST, fragment, out)
 }
 
@@ -191,7 +196,8 @@ fn leave(
         packet.length
     };
     // Access lists look at nothing of it that was rewritten.
-    Way::from_router(way.snapshot, id, vlan, dst, payload, way.frame).bridge(out)
+    let place = way.snapshot.fdb.place(id, dst);
+    Way::from_router(way.snapshot, id, vlan, payload, way.frame).bridge(place, out)
 }
 
 /// The interface that a packet would leave by, if it routes.

@@ -56,7 +56,7 @@ impl VlanId {
     /// The VLAN of that number, internal or not.
     #[inline]
     pub const fn numbered(number: u16) -> Option<VlanId> {
-        if number >= 4096 { VlanId::internal(number - 4096) } else { VlanId::new(number) }
+        if number == 0 || number == 4095 || number as usize >= VlanId::COUNT { None } else { Some(VlanId(number)) }
     }
 
     /// Is it internal?
