@@ -7,6 +7,7 @@ use bed::{Bed, KINDS, Ports};
 use mona_model::shown::Shown;
 use mona_swcli::client::Client;
 use mona_testbed::netns::{World, wait};
+use mona_testbed::numbered::Numbered;
 use mona_wire::checksum::Sum;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -408,4 +409,23 @@ fn a_device_that_takes_no_frames_from_xdp_any_more_gets_them_by_tc() {
         });
         assert!(seen && bed.hits(1) > hits, "GRO {napi}: {:?}", bed.summary());
     }
+}
+
+#[test]
+fn nothing_is_overtaken_when_a_device_begins_or_ceases_to_take_frames_from_xdp() {
+    let mut bed = Bed::over("overtake", KINDS[1]);
+    let to_b = |bed: &mut Bed| bed.frame(B, 1, None);
+    bed.warm(1, 2, to_b);
+    let socket = |bed: &Bed, port: u16| bed.world.raw(&bed.hosts, &format!("h{port}"));
+    let head = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0xb5];
+    // As fast as they arrive: many at a time, so that the kernel has several in its hands when the way changes.
+    let stream = Numbered::start(socket(&bed, 1), vec![socket(&bed, 2)], head, 1, Duration::ZERO);
+    for napi in ["off", "on", "off", "on", "off", "on"] {
+        bed.world.exec(&bed.hosts, &format!("ethtool -K h2 gro {napi}"));
+        // Until it is seen the device loses what XDP sends it.
+        assert!(stream.goes_on(2000), "GRO {napi}: {:?}\n{}", bed.summary(), bed.world.messages(&bed.switch));
+    }
+    let arrived = stream.end();
+    let overtaken: Vec<_> = arrived.at[0].windows(2).filter(|pair| pair[0] >= pair[1]).take(8).collect();
+    assert!(overtaken.is_empty(), "of {}: {overtaken:?}", arrived.sent);
 }

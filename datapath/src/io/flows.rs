@@ -23,6 +23,8 @@ pub const SLOTS: u32 = 1 << 18;
 const UNKNOWN: u64 = u64::MAX;
 /// So many flows before one is looked at, its memory is asked for.
 const AHEAD: usize = 8;
+/// A flow of which no frame came for so long has none on its way (nanoseconds).
+const PAUSE: u64 = 1_000_000_000;
 /// A flow that is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -171,9 +173,11 @@ impl FlowTable {
         self.slots.view()
     }
 
-    /// Flows between these ports are remembered from now on.
+    /// Flows between these ports are remembered from now on. Those there are go on if the device has only begun to take frames
+    /// from XDP: until they pause they are TC's as before, or their next frames would overtake what the kernel has just passed to TC.
     pub fn set_port(&mut self, port: PortId, way: Way) {
-        if self.ports.get(&port).is_some_and(|share| share.way.is_some_and(|old| old != way)) {
+        let old = self.ports.get(&port).and_then(|share| share.way);
+        if old.is_some_and(|old| old != way && Way { takes_xdp: true, ..old } != way) {
             self.remove_port(port);
         }
         self.ports.entry(port).or_default().way = Some(way);
@@ -264,14 +268,19 @@ impl FlowTable {
         self.ports.get(&port).and_then(|share| share.way).ok_or(Refused::Device)
     }
 
+    /// May XDP send what goes from one to the other?
+    fn by_xdp(&self, from: PortId, to: PortId) -> bool {
+        self.way(from).is_ok_and(|from| from.gives_xdp) && self.way(to).is_ok_and(|to| to.takes_xdp)
+    }
+
     /// What is to be done, by devices.
     fn content(&self, flow: &Flow) -> Result<Content, Refused> {
-        let (way, first) = (self.way(flow.outer.rx)?, self.way(flow.action.to)?);
+        let (way, xdp) = (self.way(flow.outer.rx)?, self.by_xdp(flow.outer.rx, flow.action.to));
         let mut ifindexes = [0; COPIES];
         for (ifindex, (to, _)) in ifindexes.iter_mut().zip(flow.action.copies()) {
             *ifindex = self.way(to)?.ifindex;
         }
-        Ok(Content::of(flow, way.credit, way.gives_xdp && first.takes_xdp, &ifindexes))
+        Ok(Content::of(flow, way.credit, xdp, &ifindexes))
     }
 
     /// A decision goes into the slot of its key.
@@ -402,7 +411,10 @@ impl FlowTable {
                     share.stats.hits += frames;
                 }
             }
-            if orphan || now.saturating_sub(decided.entry.used) > idle || !self.slots.is_fresh(at) {
+            let (entry, paused) = (&decided.entry, now.saturating_sub(decided.entry.used));
+            let (from, to, alone) = (entry.outer.rx, entry.action.to, entry.action.also == Action::ALONE);
+            let is_slow = || alone && !self.slots.is_by_xdp(at) && self.by_xdp(from, to);
+            if orphan || paused > idle || !self.slots.is_fresh(at) || (paused > PAUSE && is_slow()) {
                 gone.push(at);
             }
         }

@@ -98,6 +98,36 @@ fn flows_lie_between_ports_that_are_known() {
 }
 
 #[test]
+fn flows_take_xdp_when_they_pause() {
+    const SECOND: u64 = 1_000_000_000;
+    let mut table = table(64);
+    let way = |port: u16, takes_xdp| Way { takes_xdp, gives_xdp: true, ..Way::tc(10 + u32::from(port), port.into()) };
+    table.set_port(PortId(1), way(1, true));
+    table.set_port(PortId(2), way(2, false));
+    let (busy, lone) = (flow(1, 1, table.epoch()), flow(1, 2, table.epoch()));
+    let by_xdp = |table: &FlowTable, flow: &Flow| {
+        let at = table.slots.find(&Key::outer(&flow.outer, 11))?;
+        Some(table.slots.is_by_xdp(at))
+    };
+    for flow in [busy, lone] {
+        table.insert(&flow, 0).unwrap();
+    }
+    assert_eq!([busy, lone].map(|flow| by_xdp(&table, &flow)), [Some(false); 2]);
+    table.set_port(PortId(2), way(2, true));
+    for now in 1..4 {
+        table.slots.count_up(table.slots.find(&Key::outer(&busy.outer, 11)).unwrap(), 1, 60);
+        table.fold(now * SECOND, u64::MAX, |_, _, _| ());
+        table.fold(now * SECOND, u64::MAX, |_, _, _| ());
+        assert_eq!(by_xdp(&table, &busy), Some(false), "the next frame would overtake the last");
+        assert_eq!(by_xdp(&table, &lone), (now == 1).then_some(false));
+    }
+    table.insert(&lone, 4 * SECOND).unwrap();
+    assert_eq!(by_xdp(&table, &lone), Some(true));
+    table.set_port(PortId(2), way(2, false));
+    assert_eq!([busy, lone].map(|flow| by_xdp(&table, &flow)), [None; 2]);
+}
+
+#[test]
 fn flows_that_spray_evict_their_own() {
     const MILLISECOND: u64 = 1_000_000;
     let mut table = table(1024);

@@ -268,6 +268,12 @@ impl Slots {
         self.slot(at).bytes.fetch_add(bytes, Relaxed);
     }
 
+    /// Is a decision one that XDP carries out?
+    pub(super) fn is_by_xdp(&self, at: u32) -> bool {
+        let [.., xdp, _, _, _] = self.slot(at).kind.load(Relaxed).to_ne_bytes();
+        xdp != 0
+    }
+
     /// What a predecessor wrote, unless nothing has gone by it yet.
     pub(super) fn left(&self, at: u32) -> Option<(Key, Content)> {
         let slot = self.slot(at);
