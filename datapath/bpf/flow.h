@@ -117,29 +117,32 @@ static __always_inline __u64 mix(__u64 hash, __u64 word)
 	return hash ^ hash >> 32;
 }
 
+// Of a key that found no room where it belongs, it is where else it may be.
 static __always_inline bool find(__u64 seed, __u32 from, const __u64 *key, bool inner, struct hit *hit)
 {
 	__u64 hash = mix(mix(seed ^ from, key[0]), key[1]);
 	if (inner)
 		for (int i = 2; i < 6; i++)
 			hash = mix(hash, key[i]);
-	for (int i = 0; i < WINDOW; i++) {
-		__u32 at = ((__u32)hash + i) & flow_mask;
-		struct flow *flow = bpf_map_lookup_elem(&flows, &at);
-		if (!flow)
-			return false;
-		__u32 version = once(flow->version);
-		if (version == VIRGIN)
-			return false;
-		if (flow->key0 != key[0] || flow->key1 != key[1] || flow->from != from || version & 1)
-			continue;
-		if (inner && (flow->rest[0] != key[2] || flow->rest[1] != key[3] || flow->rest[2] != key[4] ||
-			      flow->rest[3] != key[5]))
-			continue;
-		hit->flow = flow, hit->at = at, hit->version = version;
-		((__u64 *)&hit->action)[0] = once(((__u64 *)&flow->action)[0]);
-		((__u64 *)&hit->action)[1] = once(((__u64 *)&flow->action)[1]);
-		return true;
+	for (int home = 0; home < 2; home++) {
+		for (int i = 0; i < WINDOW; i++) {
+			__u32 at = ((__u32)(home ? hash >> 32 : hash) + i) & flow_mask;
+			struct flow *flow = bpf_map_lookup_elem(&flows, &at);
+			if (!flow)
+				return false;
+			__u32 version = once(flow->version);
+			if (version == VIRGIN)
+				break;
+			if (flow->key0 != key[0] || flow->key1 != key[1] || flow->from != from || version & 1)
+				continue;
+			if (inner && (flow->rest[0] != key[2] || flow->rest[1] != key[3] || flow->rest[2] != key[4] ||
+				      flow->rest[3] != key[5]))
+				continue;
+			hit->flow = flow, hit->at = at, hit->version = version;
+			((__u64 *)&hit->action)[0] = once(((__u64 *)&flow->action)[0]);
+			((__u64 *)&hit->action)[1] = once(((__u64 *)&flow->action)[1]);
+			return true;
+		}
 	}
 	return false;
 }

@@ -21,7 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
-/// A flow lies in one of so many slots from where its key belongs.
+/// A flow lies in one of so many slots from where its key belongs; or, if those are taken, from where else it may be: with one
+/// window of twice as many there would be no room for some even if half of all slots were free.
 pub(super) const WINDOW: u32 = 8;
 /// Slots of a window that are likely to be looked at before the search ends.
 const LIKELY: usize = 4;
@@ -207,15 +208,17 @@ impl Slots {
         fresh
     }
 
-    /// The slots where the key may be.
-    pub(super) fn window(&self, key: &Key) -> impl Iterator<Item = u32> + use<> {
-        let (home, mask) = (key.home(self.cache().seed.load(Relaxed)), self.count - 1);
-        (0..WINDOW.min(self.count)).map(move |step| home.wrapping_add(step) & mask)
+    /// The slots where the key may be: first those where it belongs.
+    pub(super) fn windows(&self, key: &Key) -> [impl Iterator<Item = u32> + use<>; 2] {
+        let (mask, steps) = (self.count - 1, WINDOW.min(self.count));
+        let window = |home: u32| (0..steps).map(move |step| home.wrapping_add(step) & mask);
+        key.homes(self.cache().seed.load(Relaxed)).map(window)
     }
 
     /// Where it is.
     pub(super) fn find(&self, key: &Key) -> Option<u32> {
-        self.window(key).take_while(|at| self.version(*at) != VIRGIN).find(|at| self.key(*at) == Some(*key))
+        let used = |window| Iterator::take_while(window, |at| self.version(*at) != VIRGIN);
+        self.windows(key).into_iter().flat_map(used).find(|at| self.key(*at) == Some(*key))
     }
 
     /// What stands there; of an inner key, as it was written.
@@ -246,7 +249,8 @@ impl Slots {
 
     /// …and those where a key may be, the first of them to be written.
     pub(super) fn prefetch_for(&self, key: &Key) {
-        for (step, at) in self.window(key).take(LIKELY).enumerate() {
+        let [window, _] = self.windows(key);
+        for (step, at) in window.take(LIKELY).enumerate() {
             prefetch(self.slot(at));
             if step < LIKELY / 2 {
                 prefetch(&self.slot(at).mark);

@@ -23,8 +23,8 @@ impl FlowTable {
         if self.ports.get(&port).is_some_and(|share| self.is_full(share)) {
             self.evict(port, now);
         }
-        let mut window = self.slots.window(key);
-        window.find(|at| matches!(self.slots.version(*at), VIRGIN | FREE)).ok_or(Refused::Full)
+        let mut windows = self.slots.windows(key).into_iter().flatten();
+        windows.find(|at| matches!(self.slots.version(*at), VIRGIN | FREE)).ok_or(Refused::Full)
     }
 
     /// The port gives up the first of its flows that was not used since it was looked at last.
