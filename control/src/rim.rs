@@ -275,7 +275,10 @@ impl Rim {
                 self.hold(LOOK * 3);
                 let mended = self.datapath.mend();
                 self.complain(mended);
-                self.datapath.look_at_devices();
+                // Who asks waits for whoever changes devices just then, and flows for him.
+                if self.datapath.device_changes().is_none() {
+                    self.datapath.look_at_devices();
+                }
             }
             if now >= self.next_sample {
                 self.next_sample = now + SAMPLE;

@@ -13,6 +13,7 @@ use crate::io::flows::{FlowTable, SLOTS};
 use crate::io::packet::PacketPorts;
 use crate::io::pins::Mount;
 use crate::io::set::Own;
+use crate::io::watch::Watch;
 use crate::io::xdp::XdpPorts;
 use crate::ring::{Bell, Label};
 use crate::snapshot::{Home, Snapshot};
@@ -145,6 +146,7 @@ pub struct Datapath {
     /// None in memory.
     packet: Option<PacketPorts>,
     xdp: Option<XdpPorts>,
+    watch: Watch,
     flows: FlowTable,
     remembered: Remembered,
     /// Frames of the switch itself that found the ring full or their port gone.
@@ -204,6 +206,7 @@ impl Datapath {
             ports: BTreeMap::new(),
             packet,
             xdp,
+            watch: Watch::default(),
             flows,
             remembered: Remembered::default(),
             inject_lost: 0,

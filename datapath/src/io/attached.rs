@@ -96,6 +96,11 @@ impl Attached {
         self.pin = None;
     }
 
+    /// Where its link is pinned, and the index of the device it is to be at.
+    pub(super) fn pinned(&self) -> Option<(u32, PathBuf)> {
+        self.pin.clone()
+    }
+
     /// Has nobody taken it off?
     pub(super) fn is_there(&self) -> bool {
         self.pin.as_ref().is_none_or(|(index, pin)| attached_to(pin).is_ok_and(|at| at == *index))

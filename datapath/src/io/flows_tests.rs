@@ -140,7 +140,7 @@ fn flows_that_spray_evict_their_own() {
     assert_eq!(found(&table, &quiet), Some(quiet.action));
     let stats: BTreeMap<PortId, FlowStats> = table.stats().collect();
     assert!((400..=448).contains(&stats[&PortId(2)].flows), "half of seven eighths: {stats:?}");
-    assert!(refused < 1_000, "{refused}");
+    assert!(refused < 100, "{refused}: windows that are full are the exception");
     assert_eq!(stats[&PortId(2)].refused, refused as u64);
     assert_eq!(stats[&PortId(2)].evictions, 20_000 - refused as u64 - stats[&PortId(2)].flows as u64);
 }

@@ -26,6 +26,7 @@ pub mod tap;
 mod txring;
 mod umem;
 mod vnet;
+pub(crate) mod watch;
 pub mod xdp;
 pub mod xsk;
 pub mod xskset;

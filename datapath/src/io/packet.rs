@@ -20,11 +20,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Ports whose programs are looked at at a time: some microseconds each.
-const MENDED: usize = 64;
+/// Ports whose programs are looked at at a time: more would wait for each other.
+const LOOKED_AT: usize = 64;
 /// What the pairs are marked with, so that those a killed switch left are known.
 pub(super) const MARK: &str = "mona backplane";
 /// Above any port's.
@@ -224,19 +225,18 @@ impl PacketPorts {
         self.programs.entered().filter(|(index, _)| !here(*index) && !is_open(*index)).collect()
     }
 
-    /// Puts programs back that somebody took off, and says at which devices. Looks at a few ports at a time.
-    pub(crate) fn mend(&mut self) -> Vec<Result<String, OpenError>> {
-        let mut mended = Vec::new();
-        let looked = self.open.range_mut(self.next..).take(MENDED);
-        let mut next = PortId::SELF;
-        for (at, (port, open)) in looked.enumerate() {
-            if at + 1 == MENDED {
-                next = PortId(port.0 + 1);
-            }
-            mended.extend(self.programs.mend(&self.links, open.taken.device.index, open.programs.iter_mut()));
-        }
-        self.next = next;
-        mended
+    /// The pinned links of a few ports at a time, and the devices they are to be at.
+    pub(crate) fn pinned(&mut self) -> Vec<(u32, PathBuf)> {
+        let these = || self.open.range(self.next..).take(LOOKED_AT);
+        let pinned = these().flat_map(|(_, open)| open.programs.iter().filter_map(Attached::pinned)).collect();
+        self.next = these().nth(LOOKED_AT - 1).map_or(PortId::SELF, |(port, _)| PortId(port.0 + 1));
+        pinned
+    }
+
+    /// Puts the programs of a device back that somebody took off, and says at which.
+    pub(crate) fn mend(&mut self, index: u32) -> Vec<Result<String, OpenError>> {
+        let open = self.open.values_mut().filter(|open| open.taken.device.index == index);
+        open.flat_map(|open| self.programs.mend(&self.links, index, open.programs.iter_mut())).collect()
     }
 
     /// The port of this device.

@@ -24,6 +24,7 @@ use mona_wire::PortId;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -231,10 +232,15 @@ impl XdpPorts {
         Some(taken.device.index)
     }
 
-    /// Puts programs back that somebody took off, and says at which devices.
-    pub(crate) fn mend(&mut self, programs: &mut Programs) -> Vec<Result<String, OpenError>> {
-        let open = self.open.values_mut();
-        open.flat_map(|open| programs.mend(&self.links, open.taken.device.index, open.programs.iter_mut())).collect()
+    /// The pinned links of all ports, and the devices they are to be at.
+    pub(crate) fn pinned(&self) -> Vec<(u32, PathBuf)> {
+        self.open.values().flat_map(|open| open.programs.iter().filter_map(Attached::pinned)).collect()
+    }
+
+    /// Puts the programs of a device back that somebody took off, and says at which.
+    pub(crate) fn mend(&mut self, programs: &mut Programs, index: u32) -> Vec<Result<String, OpenError>> {
+        let open = self.open.values_mut().filter(|open| open.taken.device.index == index);
+        open.flat_map(|open| programs.mend(&self.links, index, open.programs.iter_mut())).collect()
     }
 
     /// Keeps from now on what devices were like.

@@ -119,12 +119,18 @@ impl Datapath {
         self.packet.iter().flat_map(|packet| packet.left(is_open)).collect()
     }
 
-    /// Puts back what somebody took off the devices of ports; what came of it, as sentences.
+    /// Puts back what somebody took off the devices of ports, as was found since the last time; what came of it, as sentences.
     pub fn mend(&mut self) -> Vec<String> {
-        let mut mended = self.packet.as_mut().map_or(Vec::new(), PacketPorts::mend);
-        if let (Some(packet), Some(xdp)) = (&mut self.packet, &mut self.xdp) {
-            mended.extend(xdp.mend(packet.programs()));
+        let Some(packet) = &mut self.packet else { return Vec::new() };
+        let mut mended = Vec::new();
+        for index in self.watch.found() {
+            mended.extend(packet.mend(index));
+            mended.extend(self.xdp.iter_mut().flat_map(|xdp| xdp.mend(packet.programs(), index)));
         }
+        self.watch.look(|| {
+            let of_xdp = self.xdp.as_ref().map_or(Vec::new(), XdpPorts::pinned);
+            [packet.pinned(), of_xdp].concat()
+        });
         let say = |result: Result<String, OpenError>| match result {
             Ok(device) => format!("{device}: somebody took the switch's program off; it is attached again"),
             Err(why) => format!("{why}: somebody took the switch's program off, and it cannot be attached again"),
