@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   traffic    generator and sink (live XDP frames)        measure   rate, RFC 2544, round trips, TCP, learning, …
+//!   bgp        a neighbour that teaches a full table
 //!   rig        generator ─ device ─ sink                   teach     what a device must know before
 //!   device/    what is between, and how it is set up       router    routes and next hops; prefixes
 //!   compare/   all devices in one run, part by part        results   medians, JSON; table, plot
@@ -11,6 +12,7 @@
 //! ```
 
 mod acl;
+mod bgp;
 mod compare;
 mod cpu;
 mod device;

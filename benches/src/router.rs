@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 /// Next hops, all at the sink.
-const GATEWAYS: usize = 16;
+pub const GATEWAYS: usize = 16;
 
 /// The gateway of route number `n`.
 pub fn gateway(n: usize) -> Ipv4Addr {

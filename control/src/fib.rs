@@ -2,7 +2,7 @@
 
 use crate::rib::{Path, Refusal, Rib, Way};
 use crate::state::State;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use mona_datapath::Drop;
 use mona_datapath::changes::Changes;
 use mona_datapath::flow::Dep;
@@ -11,7 +11,11 @@ use mona_datapath::lpm::{Lpm4Writer, Lpm6Writer, Mark, Prefix, TableFull};
 use mona_datapath::routing::Routing;
 use mona_wire::Instant;
 use std::collections::BTreeSet;
+use std::collections::btree_set::Range;
 use std::sync::Arc;
+
+/// So many routes more than went are tried: some may wait for room of another kind.
+const TRIED: usize = 64;
 
 /// How much there is room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,16 +80,20 @@ impl Fib {
     /// was).
     pub fn follow(&mut self, prefixes: BTreeSet<IpNet>, rib: &Rib, state: &State, now: Instant) -> usize {
         let before = self.left_out.len();
-        let removed = prefixes.iter().any(|prefix| rib.get(prefix).is_none());
+        let gone = |four: bool| {
+            prefixes.iter().filter(|prefix| prefix.addr().is_ipv4() == four && rib.get(prefix).is_none()).count()
+        };
+        let gone = [true, false].map(gone);
         for prefix in prefixes {
             self.set(prefix, rib, state, now);
         }
-        // There may be room now for what had none.
-        if removed && !self.left_out.is_empty() {
-            for prefix in std::mem::take(&mut self.left_out) {
-                self.set(prefix, rib, state, now);
-            }
-        }
+        // There may be room now for as many as went. (All of them would be half a million at each change of a full table.)
+        let six = IpNet::from(Ipv6Net::default());
+        let waiting = |prefixes: Range<IpNet>, gone: usize| -> Vec<IpNet> {
+            prefixes.take(if gone > 0 { gone + TRIED } else { 0 }).copied().collect()
+        };
+        let some = [waiting(self.left_out.range(..six), gone[0]), waiting(self.left_out.range(six..), gone[1])];
+        some.into_iter().flatten().for_each(|prefix| self.set(prefix, rib, state, now));
         self.left_out.len().saturating_sub(before)
     }
 

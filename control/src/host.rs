@@ -5,6 +5,7 @@
 //! what its predecessor left and nobody notices. Netdevs are known as ours by their alias, addresses and routes by their
 //! protocol number; nothing else is touched.
 
+mod giving;
 mod messages;
 mod present;
 
@@ -13,9 +14,10 @@ use crate::input::{HostLink, HostPlan};
 use crate::request::Requests;
 use crate::rtmsg::Hop;
 use crate::sysctl::{self, Settings};
+use giving::Giving;
 use ipnet::IpNet;
-use messages::{address_message, pair, route_message};
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use messages::{address_message, pair};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage as Message;
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkMessage};
 use nix::errno::Errno;
@@ -39,8 +41,8 @@ pub struct Host {
     /// Netdevs that a predecessor left up and that were not planned up yet, and until when they stay so.
     left: Option<BTreeSet<u32>>,
     until: Instant,
-    /// Routes that were given to Linux.
-    given: BTreeSet<Key>,
+    /// The routes, on their way to Linux.
+    routes: Giving,
     /// What is wrong, and was said.
     wrong: BTreeSet<String>,
 }
@@ -71,7 +73,7 @@ impl Host {
             set: BTreeMap::new(),
             left: None,
             until: Instant::now() + GRACE,
-            given: BTreeSet::new(),
+            routes: Giving::default(),
             wrong: BTreeSet::new(),
         }
     }
@@ -107,12 +109,8 @@ impl Host {
         self.set.remove(&index);
     }
 
-    /// Makes it so. `own`: our routes, as they are.
-    pub fn follow<'a>(
-        &mut self,
-        requests: &mut Requests,
-        own: impl Iterator<Item = (&'a Key, &'a [Hop])>,
-    ) -> io::Result<Followed> {
+    /// Makes it so, but for the routes, which [`Host::give`] makes so little by little.
+    pub fn follow(&mut self, requests: &mut Requests) -> io::Result<Followed> {
         let mut followed = Followed::default();
         let mut wrong = Vec::new();
         let mut plan = self.plan.clone();
@@ -138,13 +136,35 @@ impl Host {
         }
         address(&plan, &netdevs, &addresses(requests)?, &mut batch, &mut wrong);
         let alone = !all.values().any(|is| self.is_of_another(is));
-        route(&plan, &netdevs, own, alone, &mut self.given, &mut batch, &mut wrong);
+        let is_up = |name: &str| plan.links.get(name).is_some_and(|link| link.up);
+        let netdevs_up = netdevs.iter().map(|(name, is)| (name.to_string(), (is.index, is_up(name)))).collect();
+        self.routes.plan(plan.routes.clone(), netdevs_up, alone);
         followed.changed |= !batch.is_empty();
         carry_out(requests, batch, &mut wrong)?;
         followed.netdevs = netdevs.into_iter().map(|(name, is)| (is.index, name.into())).collect();
         followed.wrong = wrong.iter().filter(|what| !self.wrong.contains(*what)).cloned().collect();
         self.wrong = wrong.into_iter().collect();
         Ok(followed)
+    }
+
+    /// Gives some of the routes to Linux, or takes some away. `own`: our routes, as they are. What cannot be, and was not said
+    /// yet; `None`: there is nothing to do.
+    pub fn give<'a>(
+        &mut self,
+        requests: &mut Requests,
+        own: impl Iterator<Item = (&'a Key, &'a [Hop])>,
+    ) -> io::Result<Option<Vec<String>>> {
+        self.routes.give(requests, own)
+    }
+
+    /// Are there routes that [`Host::give`] has to do with?
+    pub fn is_giving(&self) -> bool {
+        self.routes.is_due()
+    }
+
+    /// Our routes in Linux may not be what was planned.
+    pub fn doubt_routes(&mut self) {
+        self.routes.doubt();
     }
 
     /// Is there something to be done that could not be done at first?
@@ -298,67 +318,20 @@ fn address(
     }
 }
 
-/// The static routes by netdevs that are there and up. `own`: those of all switches of this network namespace, which have one
-/// protocol number; what neither was given by us nor leads by our netdevs is another's, unless we are `alone`.
-fn route<'a>(
-    plan: &HostPlan,
-    netdevs: &Netdevs,
-    own: impl Iterator<Item = (&'a Key, &'a [Hop])>,
-    alone: bool,
-    given: &mut BTreeSet<Key>,
-    batch: &mut Batch,
-    wrong: &mut Vec<String>,
-) {
-    let by_us = |hop: &Hop| netdevs.values().any(|is| is.index == hop.index);
-    let before = std::mem::take(given);
-    let is_ours = |key: &Key, hops: &[Hop]| alone || before.contains(key) || hops.iter().any(by_us);
-    let mut wanted: BTreeMap<Key, Vec<Hop>> = BTreeMap::new();
-    for (prefix, route) in &plan.routes {
-        // By this routing daemons know its distance: FRR takes it from the upper byte of the metric of others' routes.
-        let key = (prefix.trunc(), u32::from(route.distance) << 24);
-        let up = |name: &String| netdevs.get(&name[..]).filter(|_| plan.links[name].up).map(|is| is.index);
-        let hop = |gateway, name| Some(Hop { index: up(name)?, gateway, weight: 1 });
-        let mut hops: Vec<Hop> = route.hops.iter().filter_map(|way| hop(way.gateway, way.device.as_ref()?)).collect();
-        hops.sort_unstable();
-        hops.dedup();
-        if !hops.is_empty() || route.hops.iter().any(|way| way.device.is_none()) {
-            wanted.insert(key, hops);
-        }
-    }
-    given.extend(wanted.keys());
-    for (key, hops) in own {
-        match wanted.get(key) {
-            Some(new) if new == hops => drop(wanted.remove(key)),
-            Some(_) if !is_ours(key, hops) => {
-                wanted.remove(key);
-                given.remove(key);
-                wrong.push(format!("another switch of this host has a route to {} in Linux: ours is not there", key.0));
-            }
-            None if !is_ours(key, hops) => {}
-            // An IPv4 route is replaced whatever it was; an IPv6 one only by one of its kind.
-            Some(_) if key.0.addr().is_ipv4() => {}
-            _ => {
-                let what = format!("the route to {} cannot be removed", key.0);
-                batch.push((Message::DelRoute(route_message(*key, hops)), 0, what));
-            }
-        }
-    }
-    for (key, hops) in wanted {
-        let what = format!("the route to {} cannot be given to Linux", key.0);
-        batch.push((Message::NewRoute(route_message(key, &hops)), NLM_F_CREATE | NLM_F_REPLACE, what));
-    }
+/// What is to go may be gone: the kernel takes addresses and routes with a netdev that goes down.
+const GONE: [Errno; 3] = [Errno::ESRCH, Errno::ENODEV, Errno::EADDRNOTAVAIL];
+
+fn errno(e: &io::Error) -> Option<Errno> {
+    e.raw_os_error().map(Errno::from_raw)
 }
 
 fn carry_out(requests: &mut Requests, batch: Batch, wrong: &mut Vec<String>) -> io::Result<()> {
-    // What is to go may be gone: the kernel takes addresses and routes with a netdev that goes down.
-    const GONE: [i32; 3] = [Errno::ESRCH as i32, Errno::ENODEV as i32, Errno::EADDRNOTAVAIL as i32];
-    let is_removal =
-        |message: &Message| matches!(message, Message::DelLink(_) | Message::DelAddress(_) | Message::DelRoute(_));
+    let is_removal = |message: &Message| matches!(message, Message::DelLink(_) | Message::DelAddress(_));
     let whats: Vec<_> = batch.iter().map(|(message, _, what)| (is_removal(message), what.clone())).collect();
     let results = requests.ask(batch.into_iter().map(|(message, flags, _)| (message, flags)).collect())?;
     for ((removal, what), result) in whats.into_iter().zip(results) {
         if let Err(e) = result
-            && !(removal && e.raw_os_error().is_some_and(|code| GONE.contains(&code)))
+            && !(removal && errno(&e).is_some_and(|code| GONE.contains(&code)))
         {
             wrong.push(format!("{what}: {e}"));
         }

@@ -193,7 +193,7 @@ pub struct HostPlan {
     /// By name: `vlan10`, `gi0-1`, `gi0-1.100`, `lo0`.
     pub links: BTreeMap<String, HostLink>,
     /// Static routes, under a protocol number of the switch's own. (The kernel makes the connected ones itself.)
-    pub routes: BTreeMap<IpNet, HostRoute>,
+    pub routes: Arc<BTreeMap<IpNet, HostRoute>>,
 }
 
 /// One netdev of the [`HostPlan`].
@@ -220,8 +220,8 @@ pub struct HostLink {
 pub struct HostRoute {
     /// Its administrative distance, by which routing daemons on this host weigh it against their own.
     pub distance: u8,
-    /// Its ways.
-    pub hops: Vec<HostHop>,
+    /// Its ways; many routes have the same.
+    pub hops: Arc<[HostHop]>,
 }
 
 /// One way of a static route.

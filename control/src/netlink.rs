@@ -184,7 +184,8 @@ impl Netlink {
 
     /// Is there something to do without anything happening, and when?
     pub fn due(&self) -> Option<Instant> {
-        let now = (self.more || self.import.has_news()).then(Instant::now);
+        let giving = self.host.is_giving() && !self.import.is_busy();
+        let now = (self.more || self.import.has_news() || giving).then(Instant::now);
         let dump = self.import.is_due().then_some(self.next_dump);
         let repair = self.amiss.then_some(self.next_repair);
         [now, dump, repair].into_iter().flatten().min()
@@ -199,12 +200,27 @@ impl Netlink {
     /// Puts right what others changed at what was planned.
     pub fn tend(&mut self) -> Vec<String> {
         let amiss = self.amiss && self.next_repair <= Instant::now();
-        if amiss || self.host.is_due() { self.follow() } else { Vec::new() }
+        if amiss {
+            self.host.doubt_routes();
+        }
+        let mut wrong = if amiss || self.host.is_due() { self.follow() } else { Vec::new() };
+        // Compared with what there is, all of which must have been heard.
+        if self.host.is_giving() && !self.import.is_busy() && !self.more {
+            match self.host.give(&mut self.requests, self.import.own()) {
+                Ok(Some(more)) => {
+                    wrong.extend(more);
+                    self.next_repair = Instant::now() + PAUSE;
+                }
+                Ok(None) => {}
+                Err(e) => wrong.push(format!("netlink: {e}: the switch's own routes may not be in Linux")),
+            }
+        }
+        wrong
     }
 
     fn follow(&mut self) -> Vec<String> {
         self.amiss = false;
-        match self.host.follow(&mut self.requests, self.import.own()) {
+        match self.host.follow(&mut self.requests) {
             Ok(followed) => {
                 self.import.set_netdevs(followed.netdevs);
                 if followed.changed {

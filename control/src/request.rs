@@ -8,8 +8,8 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use std::io;
 
-/// As many as the receive buffer surely holds the answers of.
-const BATCH: usize = 64;
+/// As many as the receive buffer surely holds the answers of, should all be refused.
+const BATCH: usize = 128;
 /// `struct nlmsghdr`
 pub const HEADER: usize = 16;
 
@@ -54,24 +54,27 @@ impl Requests {
 
     /// Asks for all of these, in this order, each with what flags say; what came of each.
     pub fn ask(&mut self, requests: Vec<(RouteNetlinkMessage, u16)>) -> io::Result<Vec<io::Result<()>>> {
-        let mut results = Vec::with_capacity(requests.len());
+        let mut results: Vec<io::Result<()>> = Vec::with_capacity(requests.len());
         let mut requests = requests.into_iter().peekable();
         while requests.peek().is_some() {
-            let (first, mut bytes) = (self.sequence + 1, Vec::new());
-            for (what, flags) in requests.by_ref().take(BATCH) {
-                self.append(&mut bytes, what, NLM_F_REQUEST | NLM_F_ACK | flags);
+            let (first, begin, mut bytes) = (self.sequence + 1, results.len(), Vec::new());
+            let mut batch = requests.by_ref().take(BATCH).peekable();
+            while let Some((what, flags)) = batch.next() {
+                // What is refused is answered in any case, and what comes before the last is done before.
+                let last = if batch.peek().is_none() { NLM_F_ACK } else { 0 };
+                self.append(&mut bytes, what, NLM_F_REQUEST | last | flags);
+                results.push(Ok(()));
             }
             self.socket.send(&bytes, 0)?;
-            let (begin, count) = (results.len(), (self.sequence + 1 - first) as usize);
-            results.extend((0..count).map(|_| Ok(())));
-            let mut answered = 0;
-            while answered < count {
+            let mut answered = false;
+            while !answered {
                 let size = self.socket.recv(&mut &mut self.buffer[..], 0)?;
                 for message in messages(&self.buffer[..size]).filter_map(parse) {
                     let NetlinkPayload::Error(error) = message.payload else { continue };
-                    answered += 1;
+                    let number = message.header.sequence_number;
+                    answered |= number == self.sequence;
                     if let Some(code) = error.code
-                        && let Some(result) = results.get_mut(begin + (message.header.sequence_number - first) as usize)
+                        && let Some(result) = results.get_mut(begin + number.wrapping_sub(first) as usize)
                     {
                         *result = Err(io::Error::from_raw_os_error(-code.get()));
                     }

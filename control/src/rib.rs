@@ -130,6 +130,8 @@ impl Rib {
         }
         let first = routes.first().filter(|_| at != Some(0)).cloned().or(old);
         let place = routes.partition_point(|other| rank(other) <= rank(&route));
+        // Most prefixes have one: room for four would be most of what a million take.
+        routes.reserve_exact(1);
         routes.insert(place, route);
         if first.as_ref().map(|first| &first.way) != routes.first().map(|first| &first.way) {
             self.changed.insert(prefix);

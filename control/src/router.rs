@@ -5,7 +5,7 @@ use crate::counters::Counted;
 use crate::input::{HostHop, HostLink, HostPlan, HostRoute, KernelHop, KernelRoute, Output};
 use crate::rib::{Path, Refusal, Rib, Route, Source, Way};
 use crate::state::State;
-use crate::statics::statics;
+use crate::statics::{Ways, statics};
 use crate::switch::Switch;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use mona_datapath::switching::{IoChoice, Opened};
@@ -62,8 +62,9 @@ pub struct Routes {
     pub(crate) changed: bool,
     /// `ip route` lines changed.
     pub(crate) lines_changed: bool,
-    /// What those of lines were made of, beside the lines: interfaces that were up, and what others had said.
-    made_of: (BTreeSet<InterfaceName>, u64),
+    /// What those of lines were made of, beside the lines: interfaces that were up, how far others had spoken, and the ways
+    /// to their gateways.
+    made_of: (BTreeSet<InterfaceName>, u64, Ways),
 }
 
 /// Is the interface one of the router's?
@@ -249,19 +250,23 @@ impl Switch {
             routes.connected = connected;
         }
         // There may be a million lines, and most of what happens is not about them.
-        let up = self.state.routers.iter().filter(|(_, router)| router.up).map(|(name, _)| *name).collect();
-        let made_of = (up, routes.rib.others());
-        let anew = std::mem::take(&mut routes.lines_changed) || made_of != routes.made_of;
-        if anew {
-            let is_up = |name| made_of.0.contains(&name);
-            let fixed = aged(&routes.fixed, statics(&self.config, &routes.rib, &is_up, now));
+        let up: BTreeSet<InterfaceName> =
+            self.state.routers.iter().filter(|(_, router)| router.up).map(|(name, _)| *name).collect();
+        let others = routes.rib.others();
+        let lines_changed = std::mem::take(&mut routes.lines_changed);
+        let (was_up, spoken, ways) = &routes.made_of;
+        if lines_changed || up != *was_up || (others != *spoken && !ways.stay(&routes.rib, &routes.fixed)) {
+            let (ways, fixed) = statics(&self.config, &routes.rib, &|name| up.contains(&name), now);
+            let fixed = aged(&routes.fixed, fixed);
             if fixed != routes.fixed {
                 routes.rib.replace(&routes.fixed, &fixed);
                 routes.fixed = fixed;
             }
-            routes.made_of = made_of;
+            routes.made_of = (up, others, ways);
         }
+        routes.made_of.1 = others;
         let changed = routes.rib.changes();
+        let anew = lines_changed || changed.iter().any(|prefix| routes.fixed.contains_key(prefix));
         let lost = self.fib.follow(changed, &routes.rib, &self.state, now);
         if lost > 0 {
             let limits = self.fib.limits();
@@ -272,9 +277,9 @@ impl Switch {
             self.log.add(now, "%MONA-2-FIBFULL", &text);
         }
         let (links, plan) = (self.host_links(), &self.routes.plan);
-        let routes = anew.then(|| self.host_routes()).filter(|routes| *routes != plan.routes);
+        let routes = anew.then(|| self.host_routes()).filter(|routes| *routes != *plan.routes);
         if links != plan.links || routes.is_some() {
-            let routes = routes.unwrap_or_else(|| plan.routes.clone());
+            let routes = routes.map_or_else(|| plan.routes.clone(), Arc::new);
             self.routes.plan = Arc::new(HostPlan { links, routes });
             self.outputs.push(Output::Host(self.routes.plan.clone()));
         }
@@ -324,20 +329,19 @@ impl Switch {
         self.state.routers.iter().filter_map(link).collect()
     }
 
-    fn host_routes(&self) -> BTreeMap<IpNet, HostRoute> {
+    fn host_routes<'a>(&'a self) -> BTreeMap<IpNet, HostRoute> {
         let netdev = |name: &InterfaceName| self.state.routers.get(name).map(|router| router.netdev.clone());
-        let hops = |route: &Route| match &route.way {
-            Way::Paths(paths) => {
-                let hop = |path: &Path| HostHop { gateway: path.gateway, device: netdev(&path.interface) };
-                paths.iter().map(hop).collect()
-            }
-            _ => vec![HostHop { gateway: None, device: None }],
+        let hop = |path: &Path| HostHop { gateway: path.gateway, device: netdev(&path.interface) };
+        let nowhere: Arc<[HostHop]> = [HostHop { gateway: None, device: None }].into();
+        let mut known: BTreeMap<&[Path], Arc<[HostHop]>> = BTreeMap::new();
+        let mut hops = |way: &'a Way| match way {
+            Way::Paths(paths) => known.entry(paths).or_insert_with(|| paths.iter().map(hop).collect()).clone(),
+            _ => nowhere.clone(),
         };
         // Only where it counts: another source's better route is in the kernel by itself.
         let counts = |prefix: &IpNet| self.routes.rib.get(prefix).is_some_and(|route| route.source == Source::Static);
-        let host =
-            |(prefix, route): (&IpNet, &Route)| (*prefix, HostRoute { distance: route.distance, hops: hops(route) });
-        self.routes.fixed.iter().filter(|(prefix, _)| counts(prefix)).map(host).collect()
+        let fixed = self.routes.fixed.iter().filter(|(prefix, _)| counts(prefix));
+        fixed.map(|(prefix, route)| (*prefix, HostRoute { distance: route.distance, hops: hops(&route.way) })).collect()
     }
 }
 

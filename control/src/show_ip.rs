@@ -167,7 +167,8 @@ impl Switch {
         routers.filter_map(|(name, _)| has(name)).next()
     }
 
-    pub(crate) fn route_summary(&self, six: bool) -> RouteSummary {
+    /// How many routes there are, by source and length.
+    pub fn route_summary(&self, six: bool) -> RouteSummary {
         let mut sources: BTreeMap<RouteSource, SourceRow> = [RouteSource::Connected, RouteSource::Static]
             .map(|source| (source, SourceRow { source, networks: 0, subnets: 0, memory: 0 }))
             .into();
@@ -191,7 +192,14 @@ impl Switch {
             row.memory += size_of::<(IpNet, Route)>() + paths * size_of::<Path>();
             *lengths.entry(prefix.prefix_len()).or_default() += 1;
         }
-        RouteSummary { six, sources: sources.into_values().collect(), lengths: lengths.into_iter().collect() }
+        let limits = self.fib.limits();
+        RouteSummary {
+            six,
+            sources: sources.into_values().collect(),
+            lengths: lengths.into_iter().collect(),
+            left_out: self.fib.left_out().iter().filter(|prefix| prefix.addr().is_ipv6() == six).count(),
+            room: if six { limits.routes6 } else { limits.routes4 },
+        }
     }
 
     /// The name of the router's interface in a VLAN.

@@ -8,6 +8,7 @@ use mona_model::names::{InterfaceKind, InterfaceName};
 use mona_wire::Instant;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// How often next hops behind next hops are looked up anew: so deep may they be nested.
 const ROUNDS: usize = 8;
@@ -21,7 +22,15 @@ struct Wish<'a> {
 }
 
 /// Gateways, and by which paths packets for each leave. One that lies in the prefix whose gateway it is, is looked up beside that.
-type Ways = BTreeMap<(IpAddr, Option<IpNet>), Vec<Path>>;
+#[derive(Default)]
+pub struct Ways(BTreeMap<(IpAddr, Option<IpNet>), Arc<[Path]>>);
+
+impl Ways {
+    /// Do packets for all these gateways leave by the same paths as when `found` was made of them?
+    pub fn stay(&self, rib: &Rib, found: &BTreeMap<IpNet, Route>) -> bool {
+        self.0.iter().all(|(key, paths)| behind(rib, found, key.1, key.0)[..] == paths[..])
+    }
+}
 
 /// The routes that count as static ones: of each prefix those of the least distance that can be used. A gateway is looked up
 /// among the routes of `rib` and these, but not behind its own prefix.
@@ -30,54 +39,68 @@ pub fn statics(
     rib: &Rib,
     is_up: &dyn Fn(InterfaceName) -> bool,
     now: Instant,
-) -> BTreeMap<IpNet, Route> {
+) -> (Ways, BTreeMap<IpNet, Route>) {
     let mut found = BTreeMap::new();
     // Many routes have few gateways: only these are looked up, and only they can make another round necessary.
-    let mut ways: Ways = wishes(config).filter_map(|wish| Some((wish.gateway_beside()?, Vec::new()))).collect();
+    let mut ways = Ways::default();
+    for key in wishes(config).filter_map(|wish| wish.gateway_beside()) {
+        ways.0.entry(key).or_default();
+    }
     for turn in 0..ROUNDS {
-        let resolved: Ways = ways.keys().map(|key| (*key, behind(rib, &found, key.1, key.0))).collect();
-        if turn > 0 && resolved == ways {
+        let resolved: BTreeMap<_, _> =
+            ways.0.keys().map(|key| (*key, behind(rib, &found, key.1, key.0).into())).collect();
+        if turn > 0 && resolved == ways.0 {
             break;
         }
-        ways = resolved;
+        ways = Ways(resolved);
         found = round(config, &ways, is_up, now);
     }
-    found
+    (ways, found)
 }
 
+/// Routes of the same way share it: there may be a million of them.
 fn round(config: &Config, ways: &Ways, is_up: &dyn Fn(InterfaceName) -> bool, now: Instant) -> BTreeMap<IpNet, Route> {
-    let mut best: BTreeMap<IpNet, (u8, Vec<Path>)> = BTreeMap::new();
+    let mut found: Vec<(IpNet, Route)> = Vec::new();
     for wish in wishes(config) {
-        let is_null = wish.interface.is_some_and(|name| name.kind == InterfaceKind::Null);
-        let direct;
-        let paths = match (wish.interface, wish.gateway) {
-            (Some(_), _) if is_null => &[][..],
+        let way = match (wish.interface, wish.gateway) {
+            (Some(name), _) if name.kind == InterfaceKind::Null => Way::Null(Refusal::Silent),
             (Some(interface), gateway) if is_up(interface) => {
-                direct = [Path { interface, gateway, weight: 1 }];
-                &direct[..]
+                Way::Paths([Path { interface, gateway, weight: 1 }].into())
             }
-            (None, Some(_)) => wish.gateway_beside().and_then(|key| ways.get(&key)).map_or(&[][..], |paths| &paths[..]),
-            _ => &[],
+            (None, Some(_)) => match wish.gateway_beside().and_then(|key| ways.0.get(&key)) {
+                Some(paths) if !paths.is_empty() => Way::Paths(paths.clone()),
+                _ => continue,
+            },
+            _ => continue,
         };
-        if paths.is_empty() && !is_null {
-            continue;
-        }
         let distance = wish.options.distance.unwrap_or(Source::Static.distance());
-        let entry = best.entry(wish.prefix).or_insert((distance, Vec::new()));
-        if entry.0 > distance {
-            *entry = (distance, Vec::new());
-        }
-        if entry.0 == distance {
-            entry.1.extend_from_slice(paths);
+        let route = Route { source: Source::Static, distance, metric: 0, way, since: now };
+        // They are told in the order of their prefixes.
+        match found.last_mut().filter(|(prefix, _)| *prefix == wish.prefix) {
+            None => found.push((wish.prefix, route)),
+            Some((_, best)) if best.distance > distance => *best = route,
+            Some((_, best)) if best.distance == distance => best.way = both(&best.way, route.way),
+            Some(_) => {}
         }
     }
-    let route = |(distance, mut paths): (u8, Vec<Path>)| {
-        paths.sort();
-        paths.dedup();
-        let way = if paths.is_empty() { Way::Null(Refusal::Silent) } else { Way::Paths(paths.into()) };
-        Route { source: Source::Static, distance, metric: 0, way, since: now }
-    };
-    best.into_iter().map(|(prefix, best)| (prefix, route(best))).collect()
+    found.into_iter().collect()
+}
+
+/// By the paths of both; what leads nowhere adds none.
+fn both(one: &Way, other: Way) -> Way {
+    match (one, other) {
+        (Way::Paths(one), Way::Paths(other)) => {
+            Way::Paths(sorted(one.iter().chain(&other[..]).cloned().collect()).into())
+        }
+        (paths @ Way::Paths(_), _) => paths.clone(),
+        (_, other) => other,
+    }
+}
+
+fn sorted(mut paths: Vec<Path>) -> Vec<Path> {
+    paths.sort();
+    paths.dedup();
+    paths
 }
 
 impl Wish<'_> {
@@ -108,7 +131,7 @@ fn behind(rib: &Rib, statics: &BTreeMap<IpNet, Route>, own: Option<IpNet>, gatew
     });
     let Some(Way::Paths(paths)) = route.map(|route| &route.way) else { return Vec::new() };
     let to = |path: &Path| Path { gateway: path.gateway.or(Some(gateway)), ..path.clone() };
-    paths.iter().map(to).collect()
+    sorted(paths.iter().map(to).collect())
 }
 
 #[cfg(test)]
@@ -136,7 +159,7 @@ mod tests {
             let Ok(Parsed::Config(command)) = parse(&config, &context, 15, line) else { panic!("{line}") };
             command.apply(&mut config).expect(line);
         }
-        let found = statics(&config, &rib, &|name| ups.contains(&name), Instant::default());
+        let (_, found) = statics(&config, &rib, &|name| ups.contains(&name), Instant::default());
         let show = |(prefix, route): (&IpNet, &Route)| {
             let way = match &route.way {
                 Way::Paths(paths) => paths

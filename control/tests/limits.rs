@@ -41,6 +41,15 @@ impl Router {
         fib.reclaim(fib.moment());
     }
 
+    /// By IPv4 and IPv6: routes, those that are left out, and for how many there is room.
+    fn summary(&self) -> [(usize, usize, usize); 2] {
+        [false, true].map(|six| {
+            let summary = self.switch.route_summary(six);
+            let routes = summary.sources.iter().map(|source| source.networks + source.subnets).sum();
+            (routes, summary.left_out, summary.room)
+        })
+    }
+
     fn has(&self, number: usize) -> bool {
         // Of the /24 an address that is in no /26.
         self.switch.fib.routing().lpm4.lookup(prefix(number).broadcast().to_bits()).is_some()
@@ -64,6 +73,8 @@ fn two_million_routes() {
     }
     let lost = OFFERED - limit;
     assert_eq!(router.switch.fib.left_out().len(), lost);
+    // The operator sees it, too, and that other routes are not concerned.
+    assert_eq!(router.summary(), [(OFFERED, lost, limit), (0, 0, Limits::ROUTER.routes6)]);
     let said = |line: &String| {
         let (_, text) = line.split_once("%MONA-2-FIBFULL: ").expect("nothing else is said");
         assert!(

@@ -1,15 +1,17 @@
-//! A million routes: how long until the router has them, from the kernel and from its configuration, and what it costs to
-//! change a hundred a second while packets flow.
+//! A million routes: how long until the router has them, from the kernel, from its configuration and from FRR's BGP, and what
+//! it costs to change a hundred a second while packets flow.
 
 use super::{Part, Sample, Wanted};
+use crate::bgp::{AS, Neighbour};
 use crate::cpu::memory_mib;
 use crate::device::Device;
 use crate::measure::{Rate, rate};
 use crate::prefixes::{addresses, prefixes};
 use crate::results::median;
-use crate::rig::{Rig, Role, first_in_line, last_cpu, on_cpu, pin};
-use crate::router::gateway;
-use mona_testbed::netns::{binary, wait};
+use crate::rig::{Rig, Role, before_the_first, last_cpu, on_cpu, pin};
+use crate::router::{GATEWAYS, gateway};
+use mona_testbed::frr::Frr;
+use mona_testbed::netns::{binary, inside, wait};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -21,11 +23,16 @@ const OURS: &str = Device::MonaPacket.name();
 const PLAIN: &str = Device::MonaPacketPlain.name();
 /// Pairs of runs, with and without changes.
 const PAIRS: usize = 5;
+/// So long may it take, whatever it is.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// The router's address at the sink, and the sink's.
+const ENDS: [Ipv4Addr; 2] = [Ipv4Addr::new(198, 19, 255, 254), Ipv4Addr::new(198, 19, 0, 1)];
 
 pub const PART: Part = Part {
     name: "routes",
     about: "a million routes, seconds until they are in the tables: entered by ip -batch beside the router, found in the \
-            kernel at its start, of its startup-config; and per cent of 1,000 flows' rate that 100 changes a second cost",
+            kernel at its start, of its startup-config (and until Linux has those too), told by FRR's BGP (by FRR and the \
+            kernel alone beside it) and taken back; and per cent of 1,000 flows' rate that 100 changes a second cost",
     devices: &[Device::IpForward, Device::MonaPacket, Device::MonaPacketPlain],
     measure,
     wanted: &[
@@ -52,6 +59,8 @@ fn measure(sample: &mut Sample) -> Result<(), String> {
     }
     sample.put("netlink s", began.elapsed().as_secs_f64());
     if !sample.device.is_mona() {
+        drop(rig);
+        sample.attempt("FRR", |sample| taught(sample, &all));
         return Ok(());
     }
     sample.put("ip -batch s", alone.as_secs_f64());
@@ -69,8 +78,60 @@ fn measure(sample: &mut Sample) -> Result<(), String> {
         sample.attempt("config", |sample| {
             let mut rig = Rig::build(sample.device, Role::Routed, true)?;
             sample.put("config s", boot(&mut rig, all.len(), |config| configured(config, &all))?);
+            let began = Instant::now();
+            until(|| rig.prefixes_in_linux() >= all.len())?;
+            sample.put("+ Linux s", began.elapsed().as_secs_f64());
             Ok(())
         });
+        sample.attempt("FRR", |sample| taught(sample, &all));
+    }
+    Ok(())
+}
+
+/// FRR on the router learns them from a BGP neighbour behind it, and forgets them again.
+fn taught(sample: &mut Sample, all: &[(u32, u8)]) -> Result<(), String> {
+    let mut rig = Rig::build(sample.device, Role::Routed, true)?;
+    rig.add_gateways();
+    let ([own, other], [router, neighbour]) = (AS, ENDS);
+    let config = format!(
+        "router bgp {own}\n bgp router-id {router}\n no bgp ebgp-requires-policy\n neighbor {neighbour} remote-as {other}\n \
+         neighbor {neighbour} passive\n"
+    );
+    let namespace = rig.sw_ns.clone();
+    let frr = Frr::start(&mut rig.world, &namespace, "", "bgpd", &config);
+    let mut session = Err(String::new());
+    let opened = wait(|| {
+        session = inside(&rig.sink_ns, || Neighbour::open(router, neighbour));
+        session.is_ok()
+    });
+    let Some(mut session) = session.ok().filter(|_| opened) else { return Err(frr.log(&rig.world)) };
+    let has = |rig: &Rig| if rig.device.is_mona() { rig.routes() } else { rig.prefixes_in_linux() };
+    let before = has(&rig);
+    let began = Instant::now();
+    for n in 0..GATEWAYS {
+        let his: Vec<_> = all.iter().skip(n).step_by(GATEWAYS).copied().collect();
+        session.announce(&his, gateway(n))?;
+    }
+    until(|| has(&rig) >= before + all.len())?;
+    sample.put("FRR s", began.elapsed().as_secs_f64());
+    if let Some(switch) = &rig.switch {
+        sample.put("FRR MiB", memory_mib(rig.world.pid(switch)));
+    }
+    let began = Instant::now();
+    session.withdraw(all)?;
+    until(|| has(&rig) <= before)?;
+    sample.put("withdrawn s", began.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Asks seldom: the answer takes its time of what is waited for.
+fn until(mut question: impl FnMut() -> bool) -> Result<(), String> {
+    let began = Instant::now();
+    while !question() {
+        if began.elapsed() > PATIENCE {
+            return Err("it takes too long".into());
+        }
+        std::thread::sleep(Duration::from_millis(250));
     }
     Ok(())
 }
@@ -96,12 +157,8 @@ fn boot(rig: &mut Rig, routes: usize, edit: impl FnOnce(String) -> String) -> Re
     on_cpu(last_cpu(), || {
         rig.world.spawn(&rig.sw_ns, &binary("switchd"), &arguments.each_ref().map(String::as_str));
     })?;
-    // Asked seldom: the answer takes its time of the loading.
-    while rig.routes() < routes && began.elapsed() < Duration::from_secs(90) {
-        std::thread::sleep(Duration::from_millis(250));
-    }
-    let has = rig.routes();
-    (has >= routes).then_some(began.elapsed().as_secs_f64()).ok_or_else(|| format!("it has {has} of {routes} routes"))
+    until(|| rig.routes() >= routes)?;
+    Ok(began.elapsed().as_secs_f64())
 }
 
 fn configured(config: String, all: &[(u32, u8)]) -> String {
@@ -135,9 +192,9 @@ fn updates(rig: &mut Rig, all: &[(u32, u8)], time: Duration) -> Result<f64, Stri
 
 /// Gives a route another next hop each 10 ms, on the CPU that is not the generator's.
 fn change(rig: &Rig, all: &[(u32, u8)], turn: usize, stop: &AtomicBool) -> Result<(), String> {
-    // At the priority of all that is measured, or they would have to wait.
+    // Before all that is measured, or they would have to wait until a worker has nothing to do.
     pin(last_cpu())?;
-    first_in_line()?;
+    before_the_first()?;
     let mut ip: Child = Command::new("ip")
         .args(["netns", "exec", &rig.sw_ns, "ip", "-batch", "-"])
         .stdin(Stdio::piped())
@@ -156,7 +213,11 @@ fn change(rig: &Rig, all: &[(u32, u8)], turn: usize, stop: &AtomicBool) -> Resul
         );
     }
     drop(lines);
-    let done = ip.wait().map_err(|e| e.to_string())?;
+    let (late, done) = (Instant::now(), ip.wait().map_err(|e| e.to_string())?);
+    // What was only written has changed nothing yet.
+    if late.elapsed() > Duration::from_millis(100) {
+        return Err("ip -batch: the changes are behind".into());
+    }
     done.success().then_some(()).ok_or_else(|| "ip -batch: a change was refused".into())
 }
 
@@ -168,5 +229,13 @@ impl Rig {
             self.routes() >= routes
         });
         there.then_some(()).ok_or_else(|| format!("it has {} of {routes} routes", self.routes()))
+    }
+
+    /// How many prefixes Linux has routes to.
+    fn prefixes_in_linux(&self) -> usize {
+        let text = self.sw("cat /proc/net/fib_triestat");
+        let numbers =
+            text.lines().filter_map(|line| line.trim().strip_prefix("Prefixes:")?.trim().parse::<usize>().ok());
+        numbers.max().unwrap_or(0)
     }
 }

@@ -107,6 +107,12 @@ pub struct RouteSummary {
     pub sources: Vec<SourceRow>,
     /// How many prefixes of each length there are.
     pub lengths: Vec<(u8, usize)>,
+    /// Of these routes so many found no room in the forwarding table.
+    #[serde(default)]
+    pub left_out: usize,
+    /// How many it has room for.
+    #[serde(default)]
+    pub room: usize,
 }
 
 /// A row of [`RouteSummary`].

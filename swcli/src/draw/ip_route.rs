@@ -192,6 +192,12 @@ fn word(source: RouteSource) -> &'static str {
     }
 }
 
+/// What the operator must know of a full table.
+fn left_out(summary: &RouteSummary) -> Option<String> {
+    let RouteSummary { left_out, room, .. } = summary;
+    (*left_out > 0).then(|| format!("% {left_out} of them are not used: the forwarding table has room for {room}"))
+}
+
 /// How many routes there are, by source.
 pub fn draw_summary(summary: &RouteSummary) -> Vec<String> {
     let sum = |of: fn(&mona_model::shown_ip::SourceRow) -> usize| summary.sources.iter().map(of).sum::<usize>();
@@ -205,6 +211,7 @@ pub fn draw_summary(summary: &RouteSummary) -> Vec<String> {
         let row = |name: &str, networks, memory| format!("{name:<15} {networks:<11} 0           {memory}");
         lines.extend(summary.sources.iter().map(|s| row(word(s.source), s.networks, s.memory)));
         lines.push(row("Total", networks, memory));
+        lines.extend(left_out(summary));
         lines.extend([String::new(), "  Number of prefixes:".into()]);
         let lengths: Vec<String> =
             summary.lengths.iter().map(|(length, count)| format!("/{length}: {count}")).collect();
@@ -221,5 +228,6 @@ pub fn draw_summary(summary: &RouteSummary) -> Vec<String> {
     ];
     lines.extend(summary.sources.iter().map(|s| row(word(s.source), s.networks, s.subnets, s.memory)));
     lines.push(row("Total", networks, subnets, memory));
+    lines.extend(left_out(summary));
     lines
 }
