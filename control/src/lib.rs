@@ -38,3 +38,4 @@ pub mod statics;
 pub mod switch;
 mod sysctl;
 mod trace;
+mod trace_ip;

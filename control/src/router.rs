@@ -36,6 +36,13 @@ pub struct RouterPort {
     pub displaced: bool,
 }
 
+impl RouterPort {
+    /// Is this the port that its netdev's other end is?
+    pub fn is_port(&self, id: PortId) -> bool {
+        self.port.as_ref().is_some_and(|port| port.id == id)
+    }
+}
+
 /// The switch's end of the pair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPort {

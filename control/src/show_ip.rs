@@ -149,7 +149,7 @@ impl Switch {
     }
 
     /// The interface that is up and has this address.
-    fn owner(&self, address: IpAddr) -> Option<InterfaceName> {
+    pub(crate) fn owner(&self, address: IpAddr) -> Option<InterfaceName> {
         self.up_with(|net| net.addr() == address)
     }
 
@@ -332,7 +332,7 @@ fn path_row(path: &Path) -> PathRow {
     PathRow { interface: path.interface, gateway: path.gateway, weight: path.weight }
 }
 
-fn source(source: Source) -> RouteSource {
+pub(crate) fn source(source: Source) -> RouteSource {
     match source {
         Source::Local => RouteSource::Local,
         Source::Connected => RouteSource::Connected,

@@ -12,7 +12,10 @@ use mona_model::config::SwitchportMode;
 use mona_model::names::InterfaceName;
 use mona_model::shown::{Trace, TraceStep};
 use mona_model::sources::{Setting, sources};
-use mona_wire::{PortId, VlanId};
+use mona_wire::ip4::Ip4;
+use mona_wire::ip6::Ip6;
+use mona_wire::{Eth, PortId, VlanId, eth};
+use std::net::IpAddr;
 
 /// Follows a frame that would come in by `interface`.
 pub(crate) fn trace(switch: &Switch, interface: InterfaceName, frame: &[u8]) -> Result<Trace, String> {
@@ -24,7 +27,11 @@ pub(crate) fn trace(switch: &Switch, interface: InterfaceName, frame: &[u8]) -> 
         format!("{interface} has no port: {why}")
     })?;
     let record = Recorder::trace(&switch.snapshot, port.id, frame, &Offload::default());
-    let tracer = Tracer { switch, interface, vlan: record.vlan };
+    let next = record.notes.iter().find_map(|note| match note {
+        Note::NextHop(vlan, address) => Some((*vlan, *address)),
+        _ => None,
+    });
+    let tracer = Tracer { switch, interface, vlan: record.vlan, to: destination(frame), next };
     let mut steps = vec![TraceStep {
         phase: "input".into(),
         text: format!("{} bytes come in by {interface} ({})", frame.len(), port.device),
@@ -54,22 +61,41 @@ pub(crate) fn trace(switch: &Switch, interface: InterfaceName, frame: &[u8]) -> 
             }
             None => (format!("leaves by {name} without a tag"), Setting::AccessVlan),
         };
-        steps.push(TraceStep { phase: "egress".into(), text, config: sources(&switch.config, *name, setting) });
+        let config = match tracer.is_routed(*name) {
+            true => Vec::new(),
+            false => sources(&switch.config, *name, setting),
+        };
+        steps.push(TraceStep { phase: "egress".into(), text, config });
+    }
+    let of_router = |id: &PortId| switch.state.routers.iter().find(|(_, router)| router.is_port(*id));
+    let host: Vec<_> = record.sends.iter().filter_map(|(id, _)| Some(of_router(id)?.1.netdev.clone())).collect();
+    for netdev in &host {
+        let text = format!("to the switch's own netdev {netdev}: Linux has it");
+        steps.push(TraceStep { phase: "egress".into(), text, config: Vec::new() });
     }
     steps.push(switch.would_remember(port.id, frame));
-    Ok(Trace { steps, out, drop: record.dropped.map(|drop| drop.name().into()) })
+    Ok(Trace { steps, out, host, drop: record.dropped.map(|drop| drop.name().into()) })
 }
 
 struct Tracer<'a> {
     switch: &'a Switch,
     interface: InterfaceName,
     vlan: Option<VlanId>,
+    /// The destination of the packet in it.
+    to: Option<IpAddr>,
+    /// The next hop that was chosen, and the VLAN it is in.
+    next: Option<(VlanId, IpAddr)>,
 }
 
 impl Tracer<'_> {
     fn step(&self, note: &Note) -> TraceStep {
         let config = &self.switch.config;
         let (phase, text, lines) = match note {
+            Note::Classified(vlan, how) if self.is_routed(self.interface) => {
+                let how = if *how == Classified::Tag { "by its tag" } else { "untagged" };
+                let lines = self.switch.lines_at(*vlan, &["no switchport", "encapsulation"]);
+                ("classify", format!("{} of the router, {how}", self.switch.router_name(*vlan)), lines)
+            }
             Note::Classified(vlan, how) => {
                 let (how, setting) = match (how, self.is_trunk(self.interface)) {
                     (Classified::Tag, _) => ("by its tag", Setting::AllowedVlans),
@@ -82,6 +108,9 @@ impl Tracer<'_> {
                 ("classify", format!("VLAN {vlan} ({name}), {how}"), sources(config, self.interface, setting))
             }
             Note::Known => ("learn", "the source is known on this port".into(), Vec::new()),
+            Note::NotLearned(NotLearned::Port) if self.is_routed(self.interface) => {
+                ("learn", "a routed port learns nobody".into(), Vec::new())
+            }
             Note::NotLearned(NotLearned::Port) => {
                 let lines = sources(config, self.interface, Setting::Learning);
                 ("learn", "the source is not learned: learning is off on this port".into(), lines)
@@ -106,6 +135,10 @@ impl Tracer<'_> {
                     false => ("lookup", format!("the destination was learned on {name}"), Vec::new()),
                 }
             }
+            Note::Flood(Flood::UnknownUnicast) if self.next.is_some_and(|(vlan, _)| vlan.is_internal()) => {
+                let name = self.next.map(|(vlan, _)| self.switch.router_name(vlan)).unwrap_or_default();
+                ("lookup", format!("by the only port of {name}"), Vec::new())
+            }
             Note::Flood(flood) => {
                 let what = match flood {
                     Flood::UnknownUnicast => "the destination is unknown",
@@ -124,14 +157,21 @@ impl Tracer<'_> {
                 };
                 ("route", format!("to the switch's own netdev: {why}"), Vec::new())
             }
-            Note::Verified => ("route", "the source is reachable".into(), Vec::new()),
+            Note::Verified => ("route", "the source is reachable".into(), self.verified()),
             Note::Leaf(leaf) => {
+                let (prefix, lines) = self.to.map(|to| self.switch.route_behind(to)).unwrap_or_default();
                 let hop = self.switch.snapshot.routing.hops.hop(*leaf);
-                ("route", hop.map_or("a route that is gone".into(), |hop| hop_text(&hop)), Vec::new())
+                let hop = hop.map_or("it is gone".into(), |hop| self.hop_text(&hop));
+                ("route", format!("{prefix}: {hop}"), lines)
             }
-            Note::NextHop(vlan, address) => ("route", format!("the next hop is {address} in VLAN {vlan}"), Vec::new()),
-            Note::Neighbour(mac) => ("rewrite", format!("to {mac}, one hop less to live"), Vec::new()),
-            Note::Fragmented(size) => ("rewrite", format!("in fragments of at most {size} bytes"), Vec::new()),
+            Note::NextHop(vlan, address) => {
+                ("route", format!("the next hop is {address} by {}", self.switch.router_name(*vlan)), Vec::new())
+            }
+            Note::Neighbour(mac) => {
+                let lines = self.next.map(|(vlan, address)| self.switch.neighbour_behind(vlan, address));
+                ("rewrite", format!("to {mac}, one hop less to live"), lines.unwrap_or_default())
+            }
+            Note::Fragmented(size) => ("rewrite", format!("in fragments of at most {size} bytes"), self.leaving_mtu()),
             Note::Listed { stage, family, slot, permit } => {
                 let (text, lines) = self.listed(*stage, *family, *slot, *permit);
                 ("access", text, lines)
@@ -189,9 +229,42 @@ impl Tracer<'_> {
             Drop::TagMismatch => Setting::Mode,
             Drop::IngressVlanFilter | Drop::EgressVlanFilter if self.is_trunk(at) => Setting::AllowedVlans,
             Drop::IngressVlanFilter | Drop::EgressVlanFilter => Setting::AccessVlan,
+            Drop::Rpf => return self.verified(),
+            Drop::Mtu => return self.leaving_mtu(),
             _ => return Vec::new(),
         };
         sources(&self.switch.config, at, setting)
+    }
+
+    /// What reverse path forwarding asks where the packet came in.
+    fn verified(&self) -> Vec<String> {
+        let words = if self.to.is_some_and(|to| to.is_ipv6()) { "ipv6 verify" } else { "ip verify" };
+        self.vlan.map(|vlan| self.switch.lines_at(vlan, &[words])).unwrap_or_default()
+    }
+
+    /// What the packet may be as large as where it leaves.
+    fn leaving_mtu(&self) -> Vec<String> {
+        let own = if self.to.is_some_and(|to| to.is_ipv6()) { "ipv6 mtu" } else { "ip mtu" };
+        self.next.map(|(vlan, _)| self.switch.lines_at(vlan, &[own])).unwrap_or_default()
+    }
+
+    fn hop_text(&self, hop: &Hop) -> String {
+        match hop {
+            Hop::Local => "an address of the router".into(),
+            Hop::Drop(why) => why.why().into(),
+            Hop::Broadcast(vlan) => format!("all of the subnet of {}", self.switch.router_name(*vlan)),
+            Hop::Via(paths) => match &paths[..] {
+                [one] => match one.gateway {
+                    None => format!("directly connected, {}", self.switch.router_name(one.vlan)),
+                    Some(gateway) => format!("by {gateway}, {}", self.switch.router_name(one.vlan)),
+                },
+                _ => format!("{} paths", paths.len()),
+            },
+        }
+    }
+
+    fn is_routed(&self, name: InterfaceName) -> bool {
+        self.switch.config.interfaces.get(&name).is_some_and(|interface| interface.l3.routed)
     }
 
     fn is_trunk(&self, name: InterfaceName) -> bool {
@@ -200,7 +273,10 @@ impl Tracer<'_> {
     }
 
     fn port_name(&self, id: PortId) -> String {
-        self.switch.state.interface_of(id).map_or_else(|| id.to_string(), |name| name.to_string())
+        let state = &self.switch.state;
+        let netdev = || state.routers.values().find(|router| router.is_port(id)).map(|router| router.netdev.clone());
+        let name = state.interface_of(id).map(|name| name.to_string());
+        name.or_else(netdev).unwrap_or_else(|| id.to_string())
     }
 
     fn static_lines(&self, id: PortId) -> Vec<String> {
@@ -213,18 +289,14 @@ impl Tracer<'_> {
     }
 }
 
-fn hop_text(hop: &Hop) -> String {
-    match hop {
-        Hop::Local => "an address of the router".into(),
-        Hop::Drop(why) => format!("the route says: {}", why.why()),
-        Hop::Broadcast(vlan) => format!("the broadcast address of the subnet in VLAN {vlan}"),
-        Hop::Via(paths) => match &paths[..] {
-            [one] => match one.gateway {
-                None => format!("directly connected in VLAN {}", one.vlan),
-                Some(gateway) => format!("by {gateway}"),
-            },
-            _ => format!("{} paths", paths.len()),
-        },
+/// Where the packet in the frame is to go.
+fn destination(frame: &[u8]) -> Option<IpAddr> {
+    let eth = Eth::parse(frame)?;
+    let packet = &frame[eth.len()..];
+    match eth.ethertype {
+        eth::IPV4 => Ip4::parse(packet).map(|ip| ip.dst.into()),
+        eth::IPV6 => Ip6::parse(packet).map(|ip| ip.dst.into()),
+        _ => None,
     }
 }
 

@@ -7,7 +7,11 @@ const CONFIG: &str = "hostname s1\nvlan 10\n name red\nport-profile office\n swi
     interface GigabitEthernet0/1\n device p1\n tag web1\n switchport access vlan 10\n\
     interface GigabitEthernet0/2\n device p2\n switchport access vlan 10\n\
     interface GigabitEthernet0/3\n switchport mode trunk\n\
-    mac address-table static 0011.2233.4455 vlan 10 interface GigabitEthernet0/1\n";
+    mac address-table static 0011.2233.4455 vlan 10 interface GigabitEthernet0/1\n\
+    ipv6 unicast-routing\ninterface Vlan10\n ip address 10.0.10.1 255.255.255.0\n ipv6 address 2001:db8:10::1/64\n\
+    ip access-list extended WEB\n permit tcp any any eq www\nipv6 access-list SIX\n permit tcp any any eq www\n\
+    arp 10.0.10.5 0011.2233.4455 arpa\nipv6 neighbor 2001:db8:10::5 Vlan10 0011.2233.4455\n\
+    ip route 20.0.0.0 255.0.0.0 10.0.10.5\nipv6 route 2001:db8:20::/48 2001:db8:10::5\n";
 
 /// Two ports in VLAN 10, and what is at their other ends.
 fn world(label: &str) -> (World, Switch, String) {
@@ -60,6 +64,47 @@ fn every_command_answers_in_text_and_as_json() {
         "show users",
         "show privilege",
         "packet-tracer input gi0/1 0200.0000.0001 ffff.ffff.ffff",
+        "packet-tracer input gi0/1 0200.0000.0001 ffff.ffff.ffff ip 10.0.10.2 20.0.0.1 udp 1 2",
+        "show interfaces vlan 10",
+        "show ip route",
+        "show ip route 20.0.0.1",
+        "show ip route 20.0.0.0 255.0.0.0 longer-prefixes",
+        "show ip route connected",
+        "show ip route static",
+        "show ip route ospf",
+        "show ip route bgp",
+        "show ip route summary",
+        "show ipv6 route",
+        "show ipv6 route 2001:db8:20::1",
+        "show ipv6 route static",
+        "show ipv6 route summary",
+        "show ip arp",
+        "show ip arp vlan 10",
+        "show arp",
+        "show ipv6 neighbors",
+        "show ip interface",
+        "show ip interface vlan 10",
+        "show ip interface brief",
+        "show ipv6 interface",
+        "show ipv6 interface vlan 10",
+        "show ipv6 interface brief",
+        "show access-lists",
+        "show access-lists WEB",
+        "show ip access-lists",
+        "show ipv6 access-list",
+        "show ip traffic",
+        "show ipv6 traffic",
+        "show ip cef",
+        "show ip cef 20.0.0.1",
+        "show ipv6 cef 2001:db8:20::1",
+        "show platform flow-cache",
+        "show platform flow-cache summary",
+        "show platform flow-cache interface gi0/1",
+        "show platform flow-cache flow",
+        "show platform flow-cache flow host 10.0.0.1",
+        "ping 10.0.10.1 repeat 1",
+        "ping 2001:db8:10::1 repeat 1",
+        "traceroute 10.0.10.1",
     ];
     for command in commands {
         let text = world.cli(&switch, &[command]);

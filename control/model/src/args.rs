@@ -32,7 +32,7 @@ pub enum Kind {
     Line,
     /// A decimal number in these bounds.
     Number(u32, u32),
-    /// A hexadecimal number up to ffff, or `ip`, `ipv6`, `arp`.
+    /// A hexadecimal number from 600 to ffff.
     Ethertype,
     /// Pairs of hexadecimal digits, the rest of the line.
     Hex,
@@ -334,15 +334,8 @@ pub fn print_range(names: &[InterfaceName]) -> String {
 }
 
 fn ethertype(text: &str) -> Option<u32> {
-    match text.to_ascii_lowercase().as_str() {
-        "ip" => Some(0x0800),
-        "ipv6" => Some(0x86dd),
-        "arp" => Some(0x0806),
-        hex => {
-            let number = u32::from_str_radix(hex.strip_prefix("0x").unwrap_or(hex), 16).ok()?;
-            (0x600..=0xffff).contains(&number).then_some(number)
-        }
-    }
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    u32::from_str_radix(digits, 16).ok().filter(|number| (0x600..=0xffff).contains(number))
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {

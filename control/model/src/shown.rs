@@ -468,6 +468,9 @@ pub struct Trace {
     pub steps: Vec<TraceStep>,
     /// The interfaces the frame leaves by, with the VID it carries there (`None` = untagged).
     pub out: Vec<(InterfaceName, Option<u16>)>,
+    /// The switch's own netdevs that get it.
+    #[serde(default)]
+    pub host: Vec<String>,
     /// `Some`: dropped, with the reason's word.
     pub drop: Option<String>,
 }

@@ -31,6 +31,23 @@ pub enum RouteSource {
     Kernel,
 }
 
+impl RouteSource {
+    /// As `show ip route` says it in full.
+    pub fn word(self) -> &'static str {
+        match self {
+            RouteSource::Connected => "connected",
+            RouteSource::Local => "local",
+            RouteSource::Static => "static",
+            RouteSource::Rip => "rip",
+            RouteSource::Bgp => "bgp",
+            RouteSource::Eigrp => "eigrp",
+            RouteSource::Ospf => "ospf",
+            RouteSource::Isis => "isis",
+            RouteSource::Kernel => "kernel",
+        }
+    }
+}
+
 /// Which routes are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wanted {

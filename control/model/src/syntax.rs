@@ -69,7 +69,8 @@ fn parts(rest: &mut &'static str) -> Vec<Part> {
                 Some(inner) => {
                     let inner = &inner[..inner.len() - 1];
                     let (name, kind) = inner.split_once(':').unwrap_or((inner, inner));
-                    Token::Arg(name, Kind::of(kind))
+                    let choice = token.starts_with('{');
+                    Token::Arg(name, if choice { Kind::Choice(kind.split('|').collect()) } else { Kind::of(kind) })
                 }
                 None => Token::Word(token),
             }));

@@ -336,6 +336,29 @@ fn exec_lines() {
     assert_eq!(frame[..18], [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x81, 0, 0, 10, 0x86, 0xdd]);
     assert_eq!(traced("packet-tracer input gi0/1 1.1.1 2.2.2 88cc")[12..14], [0x88, 0xcc]);
     assert_eq!(frame.len(), 60);
+    // What nobody says is what nobody knows, and headers are right as far as a switch looks.
+    assert_eq!(traced("packet-tracer input gi0/1 1.1.1 2.2.2")[12..14], [0x88, 0xb5]);
+    assert_eq!(traced("packet-tracer input gi0/1 1.1.1 2.2.2 arp")[12..14], [8, 6]);
+    let headers = |words: &str| {
+        let frame = traced(&format!("packet-tracer input gi0/1 1.1.1 2.2.2 {words}"));
+        let headers = etherparse::PacketHeaders::from_ethernet_slice(&frame).expect(words);
+        format!("{:?} {:?}", headers.net.expect(words), headers.transport)
+    };
+    for (words, all) in [
+        ("ip 10.0.0.1 10.0.0.2", &["source: [10, 0, 0, 1]", "destination: [10, 0, 0, 2]", "protocol: 253"][..]),
+        (
+            "ip 10.0.0.1 10.0.0.2 tcp 1024 www",
+            &["source_port: 1024", "destination_port: 80", "syn: true", "ack: false"],
+        ),
+        ("ip 10.0.0.1 10.0.0.2 udp 1024 domain", &["source_port: 1024", "destination_port: 53"]),
+        ("ip 10.0.0.1 10.0.0.2 icmp", &["EchoRequest"]),
+        ("ip 10.0.0.1 10.0.0.2 89", &["protocol: 89"]),
+        ("ipv6 2001:db8::1 2001:db8::2 tcp 1 2", &["next_header: 6", "source_port: 1, destination_port: 2"]),
+        ("ipv6 2001:db8::1 2001:db8::2 icmp", &["EchoRequest"]),
+    ] {
+        let found = headers(words);
+        assert!(all.iter().all(|wanted| found.contains(wanted)), "{words}: {found}");
+    }
     let both = parse(&config, &[], 15, "platform port add v1 access-vlan 5 trunk 1").unwrap_err();
     assert!(matches!(both, LineError::Rejected { .. }), "{both:?}");
     check("line vty 0 4\nexec-timeout 5 30", "(config-line)", "");

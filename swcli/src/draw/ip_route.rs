@@ -134,7 +134,7 @@ fn draw6(table: &RouteTable) -> Vec<String> {
 pub fn draw_one(row: &RouteRow) -> Vec<String> {
     let name = match row.source {
         RouteSource::Connected | RouteSource::Local => "connected",
-        source => word(source),
+        source => source.word(),
     };
     let length = row.prefix.prefix_len();
     let supernet = match row.prefix {
@@ -178,20 +178,6 @@ pub fn draw_one(row: &RouteRow) -> Vec<String> {
     lines
 }
 
-fn word(source: RouteSource) -> &'static str {
-    match source {
-        RouteSource::Connected => "connected",
-        RouteSource::Local => "local",
-        RouteSource::Static => "static",
-        RouteSource::Rip => "rip",
-        RouteSource::Bgp => "bgp",
-        RouteSource::Eigrp => "eigrp",
-        RouteSource::Ospf => "ospf",
-        RouteSource::Isis => "isis",
-        RouteSource::Kernel => "kernel",
-    }
-}
-
 /// What the operator must know of a full table.
 fn left_out(summary: &RouteSummary) -> Option<String> {
     let RouteSummary { left_out, room, .. } = summary;
@@ -209,7 +195,7 @@ pub fn draw_summary(summary: &RouteSummary) -> Vec<String> {
             "Route Source    Networks    Overhead    Memory (bytes)".into(),
         ];
         let row = |name: &str, networks, memory| format!("{name:<15} {networks:<11} 0           {memory}");
-        lines.extend(summary.sources.iter().map(|s| row(word(s.source), s.networks, s.memory)));
+        lines.extend(summary.sources.iter().map(|s| row(s.source.word(), s.networks, s.memory)));
         lines.push(row("Total", networks, memory));
         lines.extend(left_out(summary));
         lines.extend([String::new(), "  Number of prefixes:".into()]);
@@ -226,7 +212,7 @@ pub fn draw_summary(summary: &RouteSummary) -> Vec<String> {
         "IP routing table maximum-paths is 64".into(),
         "Route Source    Networks    Subnets     Replicates  Overhead    Memory (bytes)".into(),
     ];
-    lines.extend(summary.sources.iter().map(|s| row(word(s.source), s.networks, s.subnets, s.memory)));
+    lines.extend(summary.sources.iter().map(|s| row(s.source.word(), s.networks, s.subnets, s.memory)));
     lines.push(row("Total", networks, subnets, memory));
     lines.extend(left_out(summary));
     lines

@@ -15,7 +15,8 @@ pub fn draw(trace: &Trace) -> Vec<String> {
         let tag = vid.map_or("untagged".into(), |vid| format!("tagged {vid}"));
         lines.push(format!("Result: out by {interface}, {tag}"));
     }
-    if trace.drop.is_none() && trace.out.is_empty() {
+    lines.extend(trace.host.iter().map(|netdev| format!("Result: to the switch itself, {netdev}")));
+    if trace.drop.is_none() && trace.out.is_empty() && trace.host.is_empty() {
         lines.push("Result: no other port to leave by".into());
     }
     lines

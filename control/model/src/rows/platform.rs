@@ -2,10 +2,14 @@
 
 use super::interface::{each, io, of};
 use super::{Action, AddPort, DONE, Does, FlowFilter, No, Rejected, Row, Said, say};
+use crate::acl::names;
 use crate::args::Args;
 use crate::modes::Mode;
 use crate::names::InterfaceName;
-use std::net::IpAddr;
+use mona_wire::ip4::{self, Ip4};
+use mona_wire::ip6::Ip6;
+use mona_wire::{arp, eth, icmp};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const ADD: &str = "platform port add <device:word> [interface <interface:interface>] [tag <tag:word>] \
                    [profile <profile:word>] [{mode:access-vlan} <vlan:vlan>] \
@@ -14,6 +18,34 @@ const ADD: &str = "platform port add <device:word> [interface <interface:interfa
 const FLOW_CACHE: (&str, &str) = ("flow-cache", "Decisions that the kernel remembers and replays");
 const SHOW_FLOWS: &str = "show platform flow-cache (flow | interface <interface:interface>) \
                           [(address <mac:mac> | host <host:ip> | host <host6:ip6>)]";
+
+/// What a packet carries, and which.
+macro_rules! packet {
+    ($word:literal $kind:literal $six:literal) => {
+        concat!(
+            "{kind:",
+            $word,
+            "} [<src",
+            $six,
+            ":",
+            $kind,
+            "> <dst",
+            $six,
+            ":",
+            $kind,
+            "> [(",
+            "{upper:tcp} <sport:tcp-port> <dport:tcp-port> | {upper:udp} <sport:udp-port> <dport:udp-port> | ",
+            "{upper:icmp} | <protocol:0-255>)]]"
+        )
+    };
+}
+const TRACE: &str = concat!(
+    "packet-tracer input <interface:interface> [vlan <vlan:vlan>] <smac:mac> <dmac:mac> [(",
+    packet!("ip" "ip" ""),
+    " | ",
+    packet!("ipv6" "ip6" "6"),
+    " | {kind:arp} | <ethertype:ethertype>)]"
+);
 
 pub(super) static ROWS: &[Row] = &[
     Row::config(
@@ -77,7 +109,7 @@ pub(super) static ROWS: &[Row] = &[
         ("<host6>", "IPv6 address"),
     ]),
     Row::exec(
-        "packet-tracer input <interface:interface> [vlan <vlan:vlan>] <smac:mac> <dmac:mac> [<ethertype:ethertype>]",
+        TRACE,
         Does::Exec(|args| match args.interface("interface") {
             Some(interface) => trace(interface, frame(args)),
             None => Err("Which interface?".into()),
@@ -87,7 +119,20 @@ pub(super) static ROWS: &[Row] = &[
         ("vlan", "The frame carries a tag"),
         ("<smac>", "Source address"),
         ("<dmac>", "Destination address"),
-        ("<ethertype>", "What it carries: ip, ipv6, arp or a hexadecimal number"),
+        ("ip", "It carries an IPv4 packet"),
+        ("ipv6", "It carries an IPv6 packet"),
+        ("arp", "It carries ARP"),
+        ("<ethertype>", "What it carries, a hexadecimal number"),
+        ("<src>", "Source address of the packet"),
+        ("<dst>", "Destination address of the packet"),
+        ("<src6>", "Source address of the packet"),
+        ("<dst6>", "Destination address of the packet"),
+        ("tcp", "The packet opens a TCP connection"),
+        ("udp", "The packet is a UDP datagram"),
+        ("icmp", "The packet is an echo request"),
+        ("<sport>", "Source port"),
+        ("<dport>", "Destination port"),
+        ("<protocol>", "Number of the protocol"),
     ]),
     Row::exec(
         "packet-tracer input <interface:interface> hex <bytes:hex>",
@@ -156,9 +201,10 @@ fn trace(interface: InterfaceName, frame: Vec<u8>) -> Result<Action, Rejected> {
     }
 }
 
-/// A frame of the least size with these headers.
+/// A frame of the least size with these headers. Without a word about it, it carries nothing that anybody knows
+/// (RFC 9542 B.2: for experiments).
 fn frame(args: &Args) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(64);
+    let mut frame = Vec::with_capacity(128);
     for name in ["dmac", "smac"] {
         frame.extend(args.mac(name).map_or([0; 6], |mac| mac.0));
     }
@@ -166,7 +212,45 @@ fn frame(args: &Args) -> Vec<u8> {
         frame.extend([0x81, 0x00]);
         frame.extend(vlan.get().to_be_bytes());
     }
-    frame.extend((args.number("ethertype").unwrap_or(0x0800) as u16).to_be_bytes());
+    let (ethertype, packet) = match args.word("kind").as_deref() {
+        Some("ip") => (eth::IPV4, packet4(args)),
+        Some("ipv6") => (eth::IPV6, packet6(args)),
+        Some(_) => (arp::ETHERTYPE, Vec::new()),
+        None => (args.number("ethertype").unwrap_or(0x88b5) as u16, Vec::new()),
+    };
+    frame.extend(ethertype.to_be_bytes());
+    frame.extend(packet);
     frame.resize(60.max(frame.len()), 0);
     frame
+}
+
+fn packet4(args: &Args) -> Vec<u8> {
+    let address = |name| args.ip(name).unwrap_or(Ipv4Addr::UNSPECIFIED);
+    let (protocol, upper) = upper(args, icmp::ICMP, 8);
+    let length = ip4::HEADER as u16 + upper.len() as u16;
+    let (src, dst) = (address("src"), address("dst"));
+    let header = Ip4 { header: ip4::HEADER, tos: 0, length, id: 0, fragment: 0, ttl: 64, protocol, src, dst };
+    [&header.bytes()[..], &upper].concat()
+}
+
+fn packet6(args: &Args) -> Vec<u8> {
+    let address = |name| args.ip6(name).unwrap_or(Ipv6Addr::UNSPECIFIED);
+    let (next, upper) = upper(args, icmp::ICMPV6, 128);
+    let (src, dst) = (address("src6"), address("dst6"));
+    let header = Ip6 { class: 0, flow: 0, length: upper.len() as u16, next, hop_limit: 64, src, dst };
+    [&header.bytes()[..], &upper].concat()
+}
+
+/// Protocol and header of what the packet carries; nobody looks at a checksum there. Without a word about it, it is what
+/// nobody knows (RFC 3692: for experiments).
+fn upper(args: &Args, icmp: u8, echo: u8) -> (u8, Vec<u8>) {
+    let port = |name| (args.number(name).unwrap_or(0) as u16).to_be_bytes();
+    let ports = [port("sport"), port("dport")].concat();
+    match args.word("upper").as_deref() {
+        // A SYN.
+        Some("tcp") => (names::TCP, [&ports[..], &[0; 8], &[0x50, 2, 0xff, 0xff], &[0; 4]].concat()),
+        Some("udp") => (names::UDP, [&ports[..], &[0, 8, 0, 0]].concat()),
+        Some(_) => (icmp, vec![echo, 0, 0, 0, 0, 0, 0, 0]),
+        None => (args.number("protocol").unwrap_or(253) as u8, Vec::new()),
+    }
 }
