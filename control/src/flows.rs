@@ -55,8 +55,6 @@ impl Switch {
             flows: totals.ports.iter().map(|(_, stats)| stats.flows as u64).sum(),
             room: u64::from(SLOTS) / 8 * 7,
             entered,
-            late: totals.late,
-            lost: totals.lost,
             ports: open().map(port).collect(),
             not_cached: not_cached(uncached),
         }

@@ -221,14 +221,31 @@ pub enum Uncached {
     Device,
     /// A worker that is behind asks about a flow when it sees it again.
     Once,
+    /// What it depends on had changed when it came to be entered.
+    Late,
+    /// More is to be entered than control gets done.
+    Lost,
 }
 
 impl Uncached {
     /// How many reasons there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 13;
     /// Their words, by [`Uncached::index`].
-    pub const NAMES: [&str; Uncached::COUNT] =
-        ["off", "dropped", "flood", "punt", "learning", "told", "fragmented", "header", "beyond", "device", "once"];
+    pub const NAMES: [&str; Uncached::COUNT] = [
+        "off",
+        "dropped",
+        "flood",
+        "punt",
+        "learning",
+        "told",
+        "fragmented",
+        "header",
+        "beyond",
+        "device",
+        "once",
+        "late",
+        "lost",
+    ];
     /// One of each.
     pub const ALL: [Uncached; Uncached::COUNT] = [
         Uncached::Off,
@@ -242,6 +259,8 @@ impl Uncached {
         Uncached::Beyond,
         Uncached::Device,
         Uncached::Once,
+        Uncached::Late,
+        Uncached::Lost,
     ];
 
     /// Its number among all.
@@ -258,6 +277,8 @@ impl Uncached {
             Uncached::Beyond => 8,
             Uncached::Device => 9,
             Uncached::Once => 10,
+            Uncached::Late => 11,
+            Uncached::Lost => 12,
         }
     }
 
@@ -275,6 +296,8 @@ impl Uncached {
             Uncached::Beyond => "it is decided by the flow label, which a key does not hold",
             Uncached::Device => "the device of one of its ports cannot be reached from the other's program",
             Uncached::Once => "the worker has more to do than it gets done, and has not seen the like before",
+            Uncached::Late => "what it depends on changed before it was entered",
+            Uncached::Lost => "more is to be entered than control gets done",
         };
         why.into()
     }

@@ -72,8 +72,6 @@ pub struct Desk {
     /// By the port that frames came in on, decisions that are not to be remembered, by [`Uncached::index`]; written by the
     /// worker.
     pub uncached: Box<[[Counter; Uncached::COUNT]]>,
-    /// Flows that found the ring to control full; written by the worker.
-    pub flows_lost: Counter,
 }
 
 impl Desk {
@@ -88,7 +86,6 @@ impl Desk {
             told_lost: Counter::default(),
             losses: Default::default(),
             uncached: (0..PortId::COUNT).map(|_| Default::default()).collect(),
-            flows_lost: Counter::default(),
         })
     }
 }

@@ -360,10 +360,6 @@ pub struct FlowCache {
     pub room: u64,
     /// Decisions entered since the start.
     pub entered: u64,
-    /// Of what workers asked to have remembered: out of date when control came to it.
-    pub late: u64,
-    /// And lost since control could not keep up.
-    pub lost: u64,
     /// By port.
     pub ports: Vec<FlowCachePort>,
     /// Why decisions are not remembered: word, how many were asked about, a sentence.

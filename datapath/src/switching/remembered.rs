@@ -31,10 +31,8 @@ pub(super) struct Remembered {
     pub(super) counters: Counters,
     /// Flows that were entered.
     entered: u64,
-    /// Flows that something had changed for when they came.
-    late: u64,
-    /// By the port their frames come in on, flows of which a port is out of reach for the kernel.
-    device: BTreeMap<PortId, u64>,
+    /// By the port that frames come in on, decisions that were not entered, by [`Uncached::index`].
+    uncached: BTreeMap<PortId, [u64; Uncached::COUNT]>,
 }
 
 /// What is to be shown of the flows.
@@ -44,10 +42,6 @@ pub struct FlowTotals {
     pub ports: Vec<(PortId, FlowStats)>,
     /// Flows that were entered since the start.
     pub entered: u64,
-    /// That something had changed for when they came.
-    pub late: u64,
-    /// That found the rings to control full.
-    pub lost: u64,
     /// By the port that frames came in on, decisions that are not to be remembered, by [`Uncached::index`].
     pub uncached: BTreeMap<PortId, [u64; Uncached::COUNT]>,
 }
@@ -69,12 +63,17 @@ impl Datapath {
                     // What a worker decides by an old snapshot after it was replaced no epoch tells.
                     let entered =
                         if flow.snapshot == current { self.flows.insert(flow, now) } else { Err(Refused::Stale) };
-                    match entered {
-                        Ok(()) => done.entered += 1,
-                        Err(Refused::Stale) => done.late += 1,
-                        Err(Refused::Device) => *done.device.entry(flow.outer.rx).or_default() += 1,
-                        Err(Refused::Full) => {}
-                    }
+                    let why = match entered {
+                        Ok(()) => {
+                            done.entered += 1;
+                            continue;
+                        }
+                        Err(Refused::Stale) => Uncached::Late,
+                        Err(Refused::Device) => Uncached::Device,
+                        // The table counts these.
+                        Err(Refused::Full) => continue,
+                    };
+                    done.uncached.entry(flow.outer.rx).or_default()[why.index()] += 1;
                 }
                 left -= chunk.len();
                 chunk.commit_all();
@@ -141,19 +140,12 @@ impl Datapath {
             (*port, counts)
         };
         let uncached = self.ports.iter().map(since).collect();
-        FlowTotals {
-            ports: self.flows.stats().collect(),
-            entered: self.remembered.entered,
-            late: self.remembered.late,
-            lost: self.links.iter().map(|link| link.desk.flows_lost.get()).sum(),
-            uncached,
-        }
+        FlowTotals { ports: self.flows.stats().collect(), entered: self.remembered.entered, uncached }
     }
 
     /// Decisions about frames of a port that are not to be remembered, since ever.
     pub(super) fn uncached(&self, port: PortId) -> [u64; Uncached::COUNT] {
-        let mut sum = [0; Uncached::COUNT];
-        sum[Uncached::Device.index()] = self.remembered.device.get(&port).copied().unwrap_or(0);
+        let mut sum = self.remembered.uncached.get(&port).copied().unwrap_or_default();
         for counts in self.links.iter().filter_map(|link| link.desk.uncached.get(port.index())) {
             sum.iter_mut().zip(counts).for_each(|(sum, counter)| *sum += counter.get());
         }

@@ -191,7 +191,7 @@ impl Exits {
                 Ok(flow) if self.flows.push(flow).is_ok() => {
                     self.waiting.get_or_insert_with(|| (0, Instant::now())).0 += 1;
                 }
-                Ok(_) => self.desk.flows_lost.add(1),
+                Ok(_) => self.desk.uncached[frame.rx.index()][Uncached::Lost.index()].add(1),
                 Err(why) => self.desk.uncached[frame.rx.index()][why.index()].add(1),
             }
         }

@@ -10,11 +10,7 @@ pub fn draw(cache: &FlowCache) -> Vec<String> {
             if cache.on { "on" } else { "off" },
             cache.hold_secs
         ),
-        format!("{} flows of at most {}", cache.flows, cache.room),
-        format!(
-            "{} entered, {} out of date when asked for, {} not asked for in time",
-            cache.entered, cache.late, cache.lost
-        ),
+        format!("{} flows of at most {}, {} entered", cache.flows, cache.room, cache.entered),
         String::new(),
         "Interface   Cache    Flows            Hits          Misses   Evictions  No room".into(),
         "----------- ----- -------- --------------- --------------- ----------- --------".into(),
