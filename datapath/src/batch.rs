@@ -128,7 +128,7 @@ impl Batch {
             if self.sends.len().max(self.matched.len()) > SENDS {
                 return at;
             }
-            let mut out = OneFrame { batch: self, vlan: VlanId::DEFAULT, frame: at as u16, fragment: 0 };
+            let mut out = OneFrame { batch: self, vlan: VlanId::DEFAULT, frame: at as u32, fragment: 0 };
             let frame = frame.as_ref().ok_or(Drop::Malformed);
             if let Err(why) = frame.and_then(|frame| forward(snapshot, rx.rx, frame, &mut out)) {
                 out.dropped(why);
@@ -159,18 +159,23 @@ fn meant_for(snapshot: &Snapshot, rx: PortId, eth: &Eth) -> Option<VlanId> {
 struct OneFrame<'a> {
     batch: &'a mut Batch,
     vlan: VlanId,
-    frame: u16,
-    // As wide as it is, and not beside the VLAN: two that are copied as one word right after each was written make the
+    // As wide as they are, and not beside the VLAN: two that are copied as one word right after each was written make the
     // processor wait.
+    frame: u32,
     fragment: u32,
 }
 
 impl OneFrame<'_> {
+    #[inline(always)]
+    fn number(&self) -> u16 {
+        self.frame as u16
+    }
+
     #[inline]
     fn dropped(&mut self, why: Drop) {
-        self.batch.dropped.push((self.frame, why));
+        self.batch.dropped.push((self.number(), why));
         if why.is_told() {
-            self.batch.told.push((self.frame, self.vlan, Told::Dropped(why)));
+            self.batch.told.push((self.number(), self.vlan, Told::Dropped(why)));
         }
     }
 }
@@ -179,7 +184,7 @@ impl Out for OneFrame<'_> {
     #[inline(always)]
     fn admitted(&mut self, vlan: VlanId) {
         self.vlan = vlan;
-        self.batch.admitted.push((self.frame, vlan));
+        self.batch.admitted.push((self.number(), vlan));
     }
 
     #[cold]
@@ -199,13 +204,13 @@ impl Out for OneFrame<'_> {
 
     #[inline(always)]
     fn rewrite(&mut self, vlan: VlanId, rewrite: Rewrite) {
-        self.batch.routed.push(Routed { frame: self.frame, from: self.vlan, to: vlan, rewrite });
+        self.batch.routed.push(Routed { frame: self.number(), from: self.vlan, to: vlan, rewrite });
         (self.vlan, self.fragment) = (vlan, rewrite.fragment.into());
     }
 
     #[inline(always)]
     fn matched(&mut self, slot: u32) {
-        self.batch.matched.push((self.frame, slot));
+        self.batch.matched.push((self.number(), slot));
     }
 
     #[inline]
@@ -213,11 +218,17 @@ impl Out for OneFrame<'_> {
         if matches!(told, Told::Listed { .. }) && self.batch.told.len() >= TOLD {
             return;
         }
-        self.batch.told.push((self.frame, vlan, told));
+        self.batch.told.push((self.number(), vlan, told));
     }
 
     #[inline(always)]
     fn send(&mut self, port: PortId, tag: Option<Tci>) {
-        self.batch.sends.push(Send { frame: self.frame, port, vlan: self.vlan, tag, fragment: self.fragment as u16 });
+        self.batch.sends.push(Send {
+            frame: self.number(),
+            port,
+            vlan: self.vlan,
+            tag,
+            fragment: self.fragment as u16,
+        });
     }
 }

@@ -51,7 +51,6 @@ pub struct Station {
 pub struct Place {
     key: u64,
     home: u32,
-    vlan: VlanId,
 }
 
 /// The table is full: the station was not entered.
@@ -120,14 +119,14 @@ impl Fdb {
     /// Workers: where is it? (`None` = unknown.)
     #[inline(always)]
     pub fn lookup(&self, vlan: VlanId, mac: Mac) -> Option<Station> {
-        self.lookup_at(self.place(vlan, mac))
+        self.lookup_at(vlan, self.place(vlan, mac))
     }
 
     /// Workers: where it would be.
     #[inline(always)]
     pub fn place(&self, vlan: VlanId, mac: Mac) -> Place {
         let key = key_of(vlan, mac);
-        Place { key, home: self.home(key) as u32, vlan }
+        Place { key, home: self.home(key) as u32 }
     }
 
     /// Workers: asks the cache for the line that [`Fdb::lookup_at`] will read.
@@ -136,9 +135,9 @@ impl Fdb {
         prefetch(&self.buckets[place.home as usize]);
     }
 
-    /// Workers: who is there? (`None` = unknown.)
+    /// Workers: who is there, in this VLAN? (`None` = unknown.)
     #[inline(always)]
-    pub fn lookup_at(&self, Place { key, home, vlan }: Place) -> Option<Station> {
+    pub fn lookup_at(&self, vlan: VlanId, Place { key, home }: Place) -> Option<Station> {
         let bucket = &self.buckets[home as usize];
         let found = match bucket.likely(key).value_for(key) {
             None if passed(bucket) > 0 => self.find_from(self.after(home as usize), key).map(|(_, value)| value),

@@ -137,7 +137,7 @@ fn admit<'a>(
 ) -> Result<(Foreseen<'a>, &'a Vlan), Drop> {
     let foreseen = match frame.foreseen {
         Some(foreseen) => foreseen,
-        None => Foreseen::of(snapshot, port.vlan_of(frame.eth.tag)?, &frame.eth),
+        None => foresee(snapshot, port, &frame.eth)?,
     };
     let why = match frame.eth.tag.map(Tci::vid) {
         None => Classified::Untagged,
@@ -148,6 +148,12 @@ fn admit<'a>(
     let vlan = foreseen.vlan.filter(|vlan| vlan.forward.contains(rx)).ok_or(Drop::IngressVlanFilter)?;
     out.admitted(foreseen.id);
     Ok((foreseen, vlan))
+}
+
+/// What no batch has found out.
+#[cold]
+fn foresee<'a>(snapshot: &'a Snapshot, port: &Port, eth: &Eth) -> Result<Foreseen<'a>, Drop> {
+    Ok(Foreseen::of(snapshot, port.vlan_of(eth.tag)?, eth))
 }
 
 /// An admitted frame: where it came in, and the VLAN it is in.
@@ -188,7 +194,7 @@ impl<'a> Way<'a> {
         if !self.vlan.learn.contains(rx) {
             return out.note(Note::NotLearned(NotLearned::Vlan));
         }
-        let from = match snapshot.fdb.lookup_at(src) {
+        let from = match snapshot.fdb.lookup_at(id, src) {
             Some(known) if known.port == rx => {
                 out.known(&snapshot.fdb, &known);
                 return out.note(Note::Known);
@@ -220,7 +226,7 @@ impl<'a> Way<'a> {
         if dst.is_group() {
             return self.flood(if dst.is_broadcast() { Flood::Broadcast } else { Flood::Multicast }, out);
         }
-        match self.snapshot.fdb.lookup_at(dst) {
+        match self.snapshot.fdb.lookup_at(self.id, dst) {
             Some(station) => self.to(station, out),
             None => self.flood(Flood::UnknownUnicast, out),
         }

@@ -179,7 +179,8 @@ impl Port {
     /// The VLAN that a frame with this tag, or none, is meant for.
     #[inline(always)]
     pub fn vlan_of(&self, tag: Option<Tci>) -> Result<VlanId, Drop> {
-        match tag.map_or(0, Tci::vid) {
+        let Some(tag) = tag else { return self.untagged.ok_or(Drop::TagMismatch) };
+        match tag.vid() {
             0 => self.untagged.ok_or(Drop::TagMismatch),
             vid => match (&self.encapsulations, VlanId::new(vid)) {
                 (_, None) => Err(Drop::ReservedVlan),
