@@ -150,6 +150,11 @@ impl Fib {
         self.v4.waiting() + self.v6.waiting() > 0
     }
 
+    /// Is there so much that the next changes may find no room?
+    pub fn must_reclaim(&self) -> bool {
+        self.v4.must_reclaim() || self.v6.must_reclaim()
+    }
+
     /// Every worker has begun a new round since that moment.
     pub fn reclaim(&mut self, until: Moment) {
         self.v4.reclaim(until.0);

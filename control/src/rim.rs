@@ -38,6 +38,8 @@ const REPORTS: usize = 4096;
 const FLOWS: usize = 2048;
 /// How often what the kernel forwarded by a flow is looked at: stations and neighbours age in steps of no less.
 const FOLD: Duration = Duration::from_secs(1);
+/// How often what routes took that are gone is used again.
+const RECLAIM: Duration = Duration::from_millis(100);
 /// How often it is looked whether programs are still where they belong.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -66,6 +68,7 @@ pub struct Rim {
     next_sample: Instant,
     next_fold: Instant,
     next_look: Instant,
+    next_reclaim: Instant,
     /// When counters were cleared last, and what the kernel forwarded taken over before.
     folded: Instant,
     /// What changed and was not raised yet.
@@ -166,6 +169,7 @@ impl Rim {
             next_sample: Instant::default(),
             next_fold: Instant::default(),
             next_look: Instant::default(),
+            next_reclaim: Instant::default(),
             folded: Instant::default(),
             changes: Changes::default(),
             opening: Vec::new(),
@@ -406,11 +410,16 @@ impl Rim {
         }
     }
 
-    /// What routes took that are gone is used again, once no worker can still be looking there.
+    /// What routes took that are gone is used again, once no worker can still be looking there. Each worker has to begin a
+    /// round for it: not after every change.
     fn reclaim(&mut self) {
-        let moment = self.switch.fib.moment();
-        if self.switch.fib.is_waiting() && self.datapath.begin_round() {
-            self.switch.fib.reclaim(moment);
+        let (now, fib) = (self.now(), &self.switch.fib);
+        if fib.is_waiting() && (fib.must_reclaim() || now >= self.next_reclaim) {
+            self.next_reclaim = now + RECLAIM;
+            let moment = fib.moment();
+            if self.datapath.begin_round() {
+                self.switch.fib.reclaim(moment);
+            }
         }
     }
 }

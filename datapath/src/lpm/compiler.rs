@@ -147,6 +147,11 @@ impl<A: Address> Compiler<A> {
         }
     }
 
+    /// Do changes wait for what was replaced?
+    pub fn has_put_off(&self) -> bool {
+        !self.put_off.is_empty()
+    }
+
     /// What was put off, as far as there is room now.
     pub fn catch_up(&mut self, routes: &Routes<A>) {
         std::mem::take(&mut self.put_off).into_iter().for_each(|prefix| self.compile_or_put_off(routes, prefix));

@@ -103,7 +103,7 @@ impl<A: Address> Writer<A> {
 
     /// Should control wait for the workers and [`Writer::reclaim`] before it makes more changes?
     pub fn must_reclaim(&self) -> bool {
-        self.waiting() >= WAITING
+        self.waiting() >= WAITING || self.compiler.has_put_off()
     }
 
     /// Uses again what was replaced before a [`Mark`] was taken. To be called when every worker has begun a new round
