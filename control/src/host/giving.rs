@@ -156,3 +156,121 @@ impl Giving {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::IpAddr;
+
+    /// Routes a line each: `PREFIX DISTANCE [NETDEV GATEWAY]…`; without a way they lead nowhere.
+    fn planned(lines: &[&str]) -> Arc<BTreeMap<IpNet, HostRoute>> {
+        let route = |line: &&str| {
+            let words: Vec<&str> = line.split(' ').collect();
+            let hop = |way: &[&str]| HostHop { gateway: way[1].parse().ok(), device: Some(way[0].into()) };
+            let mut hops: Vec<HostHop> = words[2..].chunks(2).map(hop).collect();
+            if hops.is_empty() {
+                hops.push(HostHop { gateway: None, device: None });
+            }
+            let distance = words[1].parse().expect("a distance");
+            (words[0].parse().expect("a prefix"), HostRoute { distance, hops: hops.into() })
+        };
+        Arc::new(lines.iter().map(route).collect())
+    }
+
+    /// The same as the kernel has it: `PREFIX DISTANCE [INDEX GATEWAY]…`.
+    fn present(lines: &[&str]) -> BTreeMap<Key, Vec<Hop>> {
+        let route = |line: &&str| {
+            let words: Vec<&str> = line.split(' ').collect();
+            let gateway = |text: &str| text.parse::<IpAddr>().ok();
+            let hop =
+                |way: &[&str]| Hop { index: way[0].parse().expect("an index"), gateway: gateway(way[1]), weight: 1 };
+            let metric = words[1].parse::<u32>().expect("a distance") << 24;
+            ((words[0].parse().expect("a prefix"), metric), words[2..].chunks(2).map(hop).collect())
+        };
+        lines.iter().map(route).collect()
+    }
+
+    fn check(alone: bool, plan: &[&str], own: &[&str], changes: &[&str], said: &[&str]) {
+        let netdevs = [("vlan10", 1, true), ("vlan20", 2, true), ("vlan30", 3, false)];
+        let netdevs = netdevs.into_iter().map(|(name, index, up)| (name.to_string(), (index, up))).collect();
+        let mut giving = Giving::default();
+        giving.plan(planned(plan), netdevs, alone);
+        let (own, mut wrong) = (present(own), Vec::new());
+        giving.compare(own.iter().map(|(key, hops)| (key, &hops[..])), &mut wrong);
+        let show = |change: &Change| {
+            let hop = |hop: &Hop| format!(" {} {}", hop.index, hop.gateway.map_or("-".into(), |ip| ip.to_string()));
+            let (prefix, metric) = change.key;
+            let sign = if change.gone { '-' } else { '+' };
+            format!("{sign}{prefix} {}{}", metric >> 24, change.hops.iter().map(hop).collect::<String>())
+        };
+        let text: Vec<String> = giving.changes.iter().map(show).collect();
+        assert_eq!(
+            (text, wrong),
+            (changes.iter().map(|s| s.to_string()).collect(), said.iter().map(|s| s.to_string()).collect())
+        );
+    }
+
+    #[test]
+    fn only_what_differs_is_given() {
+        let plan =
+            ["20.0.0.0/8 1 vlan10 10.0.10.2", "30.0.0.0/8 1", "40.0.0.0/8 200 vlan20 10.0.20.2 vlan10 10.0.10.2"];
+        let own = ["20.0.0.0/8 1 1 10.0.10.2", "30.0.0.0/8 1", "40.0.0.0/8 200 1 10.0.10.2 2 10.0.20.2"];
+        check(
+            true,
+            &plan,
+            &[],
+            &["+20.0.0.0/8 1 1 10.0.10.2", "+30.0.0.0/8 1", "+40.0.0.0/8 200 1 10.0.10.2 2 10.0.20.2"],
+            &[],
+        );
+        check(true, &plan, &own, &[], &[]);
+        check(
+            true,
+            &[],
+            &own,
+            &["-20.0.0.0/8 1 1 10.0.10.2", "-30.0.0.0/8 1", "-40.0.0.0/8 200 1 10.0.10.2 2 10.0.20.2"],
+            &[],
+        );
+        // Another distance is another route; another way replaces the one of IPv4 and follows the one of IPv6.
+        check(
+            true,
+            &["20.0.0.0/8 5 vlan10 10.0.10.2"],
+            &own[..1],
+            &["-20.0.0.0/8 1 1 10.0.10.2", "+20.0.0.0/8 5 1 10.0.10.2"],
+            &[],
+        );
+        check(true, &["20.0.0.0/8 1 vlan20 10.0.20.2"], &own[..1], &["+20.0.0.0/8 1 2 10.0.20.2"], &[]);
+        check(
+            true,
+            &["2001:db8::/32 1 vlan20 fe80::1"],
+            &["2001:db8::/32 1 1 fe80::1"],
+            &["-2001:db8::/32 1 1 fe80::1", "+2001:db8::/32 1 2 fe80::1"],
+            &[],
+        );
+    }
+
+    #[test]
+    fn a_netdev_that_is_down_or_not_there_has_none() {
+        check(true, &["20.0.0.0/8 1 vlan30 10.0.30.2", "30.0.0.0/8 1 vlan99 10.0.99.2"], &[], &[], &[]);
+        check(
+            true,
+            &["20.0.0.0/8 1 vlan30 10.0.30.2 vlan10 10.0.10.2"],
+            &["20.0.0.0/8 1 1 10.0.10.2 3 10.0.30.2"],
+            &["+20.0.0.0/8 1 1 10.0.10.2"],
+            &[],
+        );
+    }
+
+    #[test]
+    fn what_is_another_switchs_stays() {
+        let theirs = ["20.0.0.0/8 1 9 10.9.0.2", "30.0.0.0/8 1"];
+        check(false, &[], &theirs, &[], &[]);
+        check(
+            false,
+            &["20.0.0.0/8 1 vlan10 10.0.10.2"],
+            &theirs,
+            &[],
+            &["another switch of this host has a route to 20.0.0.0/8 in Linux: ours is not there"],
+        );
+        check(false, &[], &["20.0.0.0/8 1 1 10.0.10.2"], &["-20.0.0.0/8 1 1 10.0.10.2"], &[]);
+    }
+}
