@@ -139,6 +139,9 @@ impl Rim {
             let remedy = "give switchd CAP_PERFMON, or a newer kernel";
             eprintln!("switchd: the kernel refuses the flow cache ({why}): workers decide every frame; {remedy}");
         }
+        if let Some(why) = datapath.single() {
+            eprintln!("switchd: the kernel does not send many frames at a time ({why}): each is sent by itself");
+        }
         let devices = arguments.run.join(format!("{}.devices", arguments.name));
         if let Err(e) = datapath.keep_devices(&devices) {
             let what = "after a crash devices stay as they were left";

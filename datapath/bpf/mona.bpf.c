@@ -273,6 +273,7 @@ int generic_in(struct __sk_buff *skb)
 }
 
 #include "xdp.h"
+#include "live.h"
 
 SEC("classifier")
 int far_in(struct __sk_buff *skb)

@@ -149,6 +149,8 @@ pub struct Datapath {
     packet: Option<PacketPorts>,
     xdp: Option<XdpPorts>,
     watch: Watch,
+    /// Why frames leave one by one.
+    single: Option<String>,
     flows: FlowTable,
     remembered: Remembered,
     /// Frames of the switch itself that found the ring full or their port gone.
@@ -165,19 +167,27 @@ impl Datapath {
     /// The same, but what a predecessor left there is adopted, and `packet` ports stay attached when this ends.
     pub fn start_holding(options: Options, mount: Option<&Mount>) -> Result<Datapath, OpenError> {
         let workers = options.workers.clamp(1, WORKERS);
-        let (packet, backplanes, urgent) = PacketPorts::start_holding(&options.name, workers, mount)?;
+        let (mut packet, backplanes, urgent) = PacketPorts::start_holding(&options.name, workers, mount)?;
+        let (live, single) = match packet.live(&options.name, workers) {
+            Ok(live) => (live, None),
+            Err(why) => (Vec::new(), Some(why.0)),
+        };
+        let live = live.into_iter().map(Some).chain(repeat_with(|| None));
         let xdp = XdpPorts::start()?;
         let flows = packet.flows()?;
         let urgent = once(Some(urgent)).chain(repeat_with(|| None));
-        let ios = backplanes.into_iter().map(Some).zip(urgent).collect();
-        Datapath::employing(options, ios, Some(packet), Some(xdp), flows)
+        let ios = backplanes.into_iter().zip(urgent).zip(live);
+        let ios = ios.map(|((backplane, urgent), live)| (Some(backplane), urgent, live)).collect();
+        let mut datapath = Datapath::employing(options, ios, Some(packet), Some(xdp), flows)?;
+        datapath.single = single;
+        Ok(datapath)
     }
 
     /// Only the workers, which needs no privilege: ports are those of [`Datapath::open_in_memory`].
     pub fn start_in_memory(options: Options) -> Result<Datapath, OpenError> {
         let workers = options.workers.clamp(1, WORKERS);
         let flows = FlowTable::in_memory(SLOTS).map_err(|error| OpenError(format!("memory for flows: {error}")))?;
-        Datapath::employing(options, (0..workers).map(|_| (None, None)).collect(), None, None, flows)
+        Datapath::employing(options, (0..workers).map(|_| (None, None, None)).collect(), None, None, flows)
     }
 
     fn employing(
@@ -209,6 +219,7 @@ impl Datapath {
             packet,
             xdp,
             watch: Watch::default(),
+            single: None,
             flows,
             remembered: Remembered::default(),
             inject_lost: 0,
@@ -231,6 +242,11 @@ impl Datapath {
     /// Why the kernel replays no flows, if it does not take the program for that.
     pub fn forgetful(&self) -> Option<&str> {
         self.packet.as_ref()?.loaded().forgetful.as_deref()
+    }
+
+    /// Why frames leave one by one, if the kernel does not send many at a time.
+    pub fn single(&self) -> Option<&str> {
+        self.single.as_deref()
     }
 
     /// The table of stations.

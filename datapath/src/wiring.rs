@@ -3,6 +3,7 @@
 use crate::Seen;
 use crate::crossing::{Crossing, Crossings};
 use crate::flow::Flow;
+use crate::io::live::Live;
 use crate::io::packet::{Backplane, Urgent};
 use crate::io::sched;
 use crate::io::set::{IoSet, Own};
@@ -36,7 +37,7 @@ pub(crate) struct Link {
 }
 
 /// The I/Os a worker begins with; none in memory.
-pub(crate) type Start = (Option<Backplane>, Option<Urgent>);
+pub(crate) type Start = (Option<Backplane>, Option<Urgent>, Option<Live>);
 
 /// Makes the rings and starts the threads, each on a CPU of its own as far as there are any. Those that run are in
 /// `links` also if one fails.
@@ -62,7 +63,7 @@ pub(crate) fn employ(
     }
     let cpus = allowed_cpus();
     let rings = crossing.into_iter().zip(arriving);
-    for (me, ((desk, (crossing, mut arriving)), (backplane, urgent))) in
+    for (me, ((desk, (crossing, mut arriving)), (backplane, urgent, live))) in
         desks.into_iter().zip(rings).zip(ios).enumerate()
     {
         let (injected, injected_out) = ring::frames(ring::FRAMES, ring::BYTES);
@@ -74,7 +75,7 @@ pub(crate) fn employ(
         let (returned, returned_out) = RingBuffer::new(ORDERS);
         let control = Arc::clone(control);
         let ends = Ends { arriving, crossing, punts, seen, flows, orders: orders_out, returned, control };
-        let io = IoSet::new(&desk.bell, backplane, urgent).map_err(no_descriptor)?;
+        let io = IoSet::new(&desk.bell, backplane, urgent, live).map_err(no_descriptor)?;
         let worker = Worker::new(Arc::clone(shared), Arc::clone(&desk), io, ends);
         let cpu = cpus.get(me % cpus.len().max(1)).copied();
         let thread = thread::Builder::new()

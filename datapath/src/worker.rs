@@ -37,6 +37,8 @@ use std::time::{Duration, Instant};
 const SPIN: Duration = Duration::from_micros(50);
 /// Rounds in a row that find a full batch: more than lay in the ring when it was full, so it was not a pause that filled it.
 const BEHIND: u32 = 16;
+/// Frames taken from one ring per round: as many as [leave together](crate::io::live).
+const RECEIVED: usize = 2 * BATCH;
 /// Frames taken from one colleague per round.
 const CARRY: usize = 4 * BATCH;
 
@@ -176,7 +178,7 @@ impl Worker {
             self.refresh();
             self.obey();
             let carried = self.carry();
-            self.exits.io.receive(&mut frames, BATCH);
+            self.exits.io.receive(&mut frames, RECEIVED);
             if carried || !frames.is_empty() {
                 self.exits.now = clock();
             }

@@ -79,6 +79,7 @@ fn what_a_killed_switch_left_is_taken_away() {
             "netdev sw-b0",
             "netdev sw-w1",
             "netdev sw-bu",
+            "netdev sw-wl",
             "settings of p1",
             "settings of p3",
             "route 10.8.0.0/16",

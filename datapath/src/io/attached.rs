@@ -11,6 +11,7 @@ use aya::programs::xdp::{XdpLink, XdpMode};
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType, Xdp};
 use std::fs;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 /// What a program is attached to.
@@ -36,6 +37,9 @@ pub(super) const PORT_OUT: Side = Side { pin: "out", program: "port_out", to: To
 pub(super) const FAR_IN: Side = Side { pin: "far", program: "far_in", to: To::Tcx(TcAttachType::Ingress) };
 pub(super) const NATIVE: Side = Side { pin: "native", program: "xdp_in", to: To::Xdp(XdpMode::Driver) };
 pub(super) const GENERIC: Side = Side { pin: "generic", program: "xdp_in", to: To::Xdp(XdpMode::Skb) };
+/// Of frames that leave many at a time: by which the kernel receives them, and where it does.
+pub(super) const LIVE_OUT: Side = Side { pin: "live-out", program: "live_out", to: To::Xdp(XdpMode::Driver) };
+pub(super) const LIVE_IN: Side = Side { pin: "live-in", program: "live_in", to: To::Tcx(TcAttachType::Ingress) };
 /// All that a port may have.
 pub(super) const OF_PORTS: [Side; 4] = [PORT_OUT, PORT_IN, NATIVE, GENERIC];
 
@@ -164,6 +168,13 @@ pub(super) fn load(bpf: &mut Ebpf, side: Side) -> Result<(), OpenError> {
         To::Xdp(_) => xdp(bpf, side.program).and_then(Xdp::load),
     };
     loaded.map_err(|e| sentence(side.program, e))
+}
+
+/// The XDP program itself.
+pub(super) fn descriptor(bpf: &mut Ebpf, side: Side) -> Result<OwnedFd, OpenError> {
+    let wrong = |e: &dyn std::fmt::Display| sentence(side.program, e);
+    let program = xdp(bpf, side.program).map_err(|e| wrong(&e))?;
+    program.fd().map_err(|e| wrong(&e))?.as_fd().try_clone_to_owned().map_err(|e| wrong(&e))
 }
 
 fn classifier<'a>(bpf: &'a mut Ebpf, program: &str) -> Result<&'a mut SchedClassifier, ProgramError> {

@@ -300,6 +300,20 @@ impl Backplane {
         }
     }
 
+    /// Can be sent to, with nothing queued.
+    #[inline]
+    pub(super) fn is_up(&self, device: u32) -> bool {
+        self.tx.is_up(device)
+    }
+
+    /// Counts frames that were lost after they were taken to be sent.
+    pub(super) fn lose(&mut self, why: Drop, frames: u64) {
+        match why {
+            Drop::TxFull => self.tx_full += frames,
+            _ => self.tx_error += frames,
+        }
+    }
+
     /// What to sleep on.
     pub fn fd(&self) -> RawFd {
         self.fd.as_raw_fd()

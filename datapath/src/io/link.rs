@@ -31,6 +31,8 @@ pub struct Link {
     pub master: Option<u32>,
     /// What kind of virtual device it is; `None` for a physical one.
     pub kind: Option<String>,
+    /// What its frames wait in before they leave; `noqueue`: in nothing.
+    pub qdisc: String,
     /// What somebody wrote on it.
     pub alias: String,
     /// Bytes.
@@ -317,6 +319,7 @@ fn parse(reply: &[u8]) -> io::Result<Link> {
         let Some(value) = (length >= 4).then(|| reply.get(at + 4..at + length)).flatten() else { break };
         match kind {
             libc::IFLA_IFNAME => link.name = text(value),
+            libc::IFLA_QDISC => link.qdisc = text(value),
             IFLA_IFALIAS => link.alias = text(value),
             // struct rtnl_link_stats64: words of 64 bits.
             IFLA_STATS64 if value.len() >= 16 * 8 => {

@@ -11,6 +11,7 @@ mod features;
 pub mod flows;
 pub(crate) mod found;
 pub mod link;
+pub mod live;
 pub mod mem;
 pub mod packet;
 pub mod peer;

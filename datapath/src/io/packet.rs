@@ -11,6 +11,7 @@ use super::credit::{Counts, Credit, PORTS};
 use super::flows::{FlowTable, Way};
 use super::found::Records;
 use super::link::{Link, Links};
+use super::live::Live;
 use super::pins::Mount;
 use super::programs::Programs;
 use super::taken::{Taken, candidate, give_back_left, quiet, sentence};
@@ -30,6 +31,8 @@ const LOOKED_AT: usize = 64;
 pub(super) const MARK: &str = "mona backplane";
 /// Above any port's.
 const MTU: u32 = 65535;
+/// Of what leaves many at a time, as a veth with an XDP program has it.
+const ETHERNET: u32 = 1500;
 /// Super-frames that a virtio header cannot describe: the kernel cuts them before they cross.
 const UNDESCRIBED: [&str; 10] = [
     "tx-gre-segmentation",
@@ -73,6 +76,8 @@ pub struct PacketPorts {
     open: BTreeMap<PortId, Open>,
     /// What stops at the pairs' ends.
     far: Vec<Attached>,
+    /// The pair by which frames leave many at a time.
+    live: Option<u32>,
     /// Whose programs are looked at next.
     next: PortId,
     /// Tells others of this namespace that the switch of this name lives.
@@ -107,6 +112,7 @@ impl PacketPorts {
             records: Arc::default(),
             open: BTreeMap::new(),
             far: Vec::new(),
+            live: None,
             next: PortId::SELF,
             _alive: alive,
         };
@@ -137,14 +143,33 @@ impl PacketPorts {
         self.programs.flows()
     }
 
+    /// By what frames leave many at a time, for each worker. The kernel may not do that.
+    pub fn live(&mut self, name: &str, workers: usize) -> Result<Vec<Live>, OpenError> {
+        let (near, far) = (format!("{name}-bl"), format!("{name}-wl"));
+        let (near_index, _) = self.cable(&near, &far, ETHERNET)?;
+        self.live = Some(near_index);
+        let link = |name: &str| self.links.get(name).map_err(|e| sentence(name, e));
+        self.programs.live(&link(&near)?, &link(&far)?, workers)
+    }
+
     /// Makes one pair and opens its far end.
     fn pair(&mut self, near: &str, far: &str, shape: Shape, credit: Option<Credit>) -> Result<Backplane, OpenError> {
+        let (near_index, far_index) = self.cable(near, far, MTU)?;
+        self.programs.pairs.push((near_index, far_index));
+        for device in [near, far] {
+            let link = self.links.get(device).map_err(|e| sentence(device, e))?;
+            self.far.push(self.programs.attach(FAR_IN, &link)?);
+        }
+        Backplane::open(far_index, shape, credit, self.devices.clone()).map_err(|e| sentence(far, e))
+    }
+
+    /// A pair of netdevs, in the place of what a killed switch left.
+    fn cable(&self, near: &str, far: &str, mtu: u32) -> Result<(u32, u32), OpenError> {
         for left in [near, far] {
             remove_leftover(&self.links, left)?;
         }
-        let made = self.links.create_veth(near, far, MTU, MARK);
+        let made = self.links.create_veth(near, far, mtu, MARK);
         let (near_index, far_index) = made.map_err(|e| sentence(&format!("making {near}"), e))?;
-        self.programs.pairs.push((near_index, far_index));
         let ready = || -> io::Result<()> {
             for device in [near, far] {
                 quiet(device)?;
@@ -156,12 +181,13 @@ impl PacketPorts {
             }
             Ok(())
         };
-        ready().map_err(|e| sentence(&format!("setting {near} up"), e))?;
-        for device in [near, far] {
-            let link = self.links.get(device).map_err(|e| sentence(device, e))?;
-            self.far.push(self.programs.attach(FAR_IN, &link)?);
+        match ready() {
+            Ok(()) => Ok((near_index, far_index)),
+            Err(error) => {
+                let _ = self.links.delete(near_index);
+                Err(sentence(&format!("setting {near} up"), error))
+            }
         }
-        Backplane::open(far_index, shape, credit, self.devices.clone()).map_err(|e| sentence(far, e))
     }
 
     /// Makes `device` the port of this number, served by `worker`.
@@ -179,6 +205,7 @@ impl PacketPorts {
         match self.take_over(&link) {
             Ok(open) => {
                 let ifindex = link.index;
+                self.programs.allow_together(&self.links, port, ifindex);
                 self.open.insert(port, open);
                 let credit = (usize::from(worker) * PORTS + port.index()) as u32;
                 Ok(Opened { ifindex, way: Way::tc(ifindex, credit) })
@@ -239,6 +266,12 @@ impl PacketPorts {
         open.flat_map(|open| self.programs.mend(&self.links, index, open.programs.iter_mut())).collect()
     }
 
+    /// Looks again by which ports frames may leave many at a time.
+    pub fn look_together(&self) {
+        let open = self.open.iter();
+        open.for_each(|(port, open)| self.programs.allow_together(&self.links, *port, open.taken.device.index));
+    }
+
     /// The port of this device.
     pub(crate) fn taken(&mut self, device: &str) -> Option<(&mut Taken, &Links)> {
         let open = self.open.values_mut().find(|open| open.taken.device.name == device)?;
@@ -247,6 +280,7 @@ impl PacketPorts {
 
     fn forget(&mut self, port: PortId, index: u32) {
         self.programs.forget(index);
+        self.programs.forbid_together(port);
         self.devices[port.index()].store(0, Ordering::Relaxed);
     }
 
@@ -287,7 +321,7 @@ impl Drop for PacketPorts {
         for port in self.open.keys().copied().collect::<Vec<_>>() {
             self.close(port);
         }
-        for near in self.programs.pairs.iter().map(|(near, _)| near).chain([&self.programs.urgent]) {
+        for near in self.programs.pairs.iter().map(|(near, _)| near).chain([&self.programs.urgent]).chain(&self.live) {
             // Gone already is as good.
             let _ = self.links.delete(*near);
         }

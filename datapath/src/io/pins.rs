@@ -176,7 +176,8 @@ fn open(pin: &Path) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn bpf<T>(command: i64, attributes: &mut T) -> io::Result<i32> {
+/// bpf(2).
+pub(super) fn bpf<T>(command: i64, attributes: &mut T) -> io::Result<i32> {
     // SAFETY: `union bpf_attr` begins with these fields, and the kernel takes the rest as zero; what they point to is the
     // caller's and outlives the call.
     let done = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<T>()) };

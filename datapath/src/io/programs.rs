@@ -1,10 +1,14 @@
 //! The programs of all ports, with their maps: loaded over what a predecessor left if there is anything, and told of the
 //! ports there are. `packet` and `xdp` ports share them, and with them the flows.
 
-use super::attached::{Attached, FAR_IN, GENERIC_IN, NATIVE, OF_PORTS, PORT_IN, PORT_OUT, Side, load, remove};
+use super::attached::{
+    Attached, FAR_IN, GENERIC_IN, LIVE_IN, LIVE_OUT, NATIVE, OF_PORTS, PORT_IN, PORT_OUT, Side, descriptor, load,
+    remove,
+};
 use super::credit::{Counts, PORTS};
 use super::flows::{FlowTable, SLOTS};
 use super::link::{Link, Links};
+use super::live::{self, Live, Progress, Slot, TOGETHER, Together};
 use super::pins::{Mount, Pins};
 use super::slots::Memory;
 use super::taken::sentence;
@@ -37,6 +41,10 @@ pub struct Programs {
     queues: BTreeMap<u32, Range<u32>>,
     pub(super) counts: Arc<Counts>,
     pins: Option<Pins>,
+    /// By what frames leave many at a time…
+    live: Vec<Attached>,
+    /// …and by which netdevs.
+    together: Arc<Together>,
     /// Where frames are steered to: the indices of the near and the far ends, by worker…
     pub(super) pairs: Vec<(u32, u32)>,
     /// …and of the near end for reserved addresses.
@@ -65,7 +73,7 @@ impl Programs {
             replaced = mount.clear_others(cookie, build).unwrap_or(false);
             for _ in 0..2 {
                 let tried = mount.pins(cookie, build).map_err(|e| sentence("its directory", e));
-                match tried.and_then(|pins| Ok((load_over(Some(&pins), slots, entries, true)?, pins))) {
+                match tried.and_then(|pins| Ok((load_over(Some(&pins), slots, workers, true)?, pins))) {
                     Ok((bpf, pins)) => return Ok(Programs { replaced, ..Programs::of(bpf, Some(pins), workers)? }),
                     Err(error) => why = Some(error.0),
                 }
@@ -73,12 +81,12 @@ impl Programs {
                 let _ = mount.pins(cookie, build).and_then(|pins| pins.clear());
             }
         }
-        let (bpf, forgetful) = match load_over(None, slots, entries, true) {
+        let (bpf, forgetful) = match load_over(None, slots, workers, true) {
             Ok(bpf) => (bpf, None),
             // The verifier's log is long, and its end says what is wrong.
             Err(error) => {
                 let end = error.0.trim_end().lines().rev().find(|line| !line.starts_with("processed"));
-                (load_over(None, slots, entries, false)?, Some(end.unwrap_or_default().trim().to_string()))
+                (load_over(None, slots, workers, false)?, Some(end.unwrap_or_default().trim().to_string()))
             }
         };
         let unpinned = why.filter(|_| forgetful.is_none());
@@ -104,6 +112,8 @@ impl Programs {
             counts: Arc::new(counts),
             bpf,
             pins,
+            live: Vec::new(),
+            together: Arc::default(),
             pairs: Vec::new(),
             urgent: 0,
             replaced: false,
@@ -129,6 +139,46 @@ impl Programs {
             admitted: map("admitted", self.counts.admitted.len())?,
         };
         Ok(FlowTable::over(memory, SLOTS))
+    }
+
+    /// Has frames leave many at a time: received at the far end of this pair, at whose near end nothing comes by. They are for
+    /// this process alone, and end with it.
+    pub(super) fn live(&mut self, near: &Link, far: &Link, workers: usize) -> Result<Vec<Live>, OpenError> {
+        for (side, link) in [(LIVE_OUT, near), (LIVE_IN, far)] {
+            load(&mut self.bpf, side)?;
+            // A program that is attached nowhere, the kernel makes ready anew for each call: that takes 28 ms.
+            self.live.push(Attached::attach(&mut self.bpf, None, side, link)?);
+        }
+        let shared = Arc::new(live::Shared {
+            program: descriptor(&mut self.bpf, LIVE_OUT)?,
+            slots: mapped(&self.bpf, "live_slots", workers * TOGETHER * size_of::<Slot>())?,
+            progress: mapped(&self.bpf, "live_progress", workers * size_of::<Progress>())?,
+            end: far.index,
+        });
+        let mut all = Vec::new();
+        for worker in 0..workers {
+            let mut live = Live::new(&shared, worker, &self.together).map_err(|e| sentence("netlink", e))?;
+            live.probe().map_err(|e| sentence("BPF_PROG_TEST_RUN", e))?;
+            all.push(live);
+        }
+        Ok(all)
+    }
+
+    /// May frames of this port leave many at a time? Not where they would have to wait in a queueing discipline: of what that
+    /// refuses nothing would be known.
+    pub(super) fn allow_together(&self, links: &Links, port: PortId, index: u32) {
+        let may = links.at(index).is_ok_and(|link| link.qdisc == "noqueue");
+        self.together.allow(port, if may { index } else { 0 });
+    }
+
+    /// They leave one by one.
+    pub(super) fn forbid_together(&self, port: PortId) {
+        self.together.allow(port, 0);
+    }
+
+    /// Is it to be looked again by which ports they may?
+    pub(crate) fn was_revoked(&self) -> bool {
+        self.together.was_revoked()
     }
 
     /// Attaches one to a device.
@@ -243,13 +293,15 @@ fn no_worker(worker: u8) -> OpenError {
 /// FNV-1a: it is the same in every release.
 const FNV: u64 = 0xcbf2_9ce4_8422_2325;
 
-fn load_over(pins: Option<&Pins>, slots: u32, entries: u32, remembers: bool) -> Result<Ebpf, OpenError> {
+fn load_over(pins: Option<&Pins>, slots: u32, workers: usize, remembers: bool) -> Result<Ebpf, OpenError> {
+    let entries = (PORTS * workers) as u32;
     let mut loader = EbpfLoader::new();
     let remembers = u32::from(remembers);
     loader.override_global("remembers", &remembers, true).override_global("socket_counts", &entries, true);
     loader.override_global("slots", &slots, true).override_global("flow_mask", &(SLOTS - 1), true);
     loader.map_max_entries("flows", SLOTS).map_max_entries("depends", SLOTS);
     loader.map_max_entries("admitted", entries + QUEUES).map_max_entries("consumed", entries + QUEUES);
+    loader.map_max_entries("live_slots", (workers * TOGETHER) as u32).map_max_entries("live_progress", workers as u32);
     if let Some(pins) = pins {
         for map in MAPS {
             loader.map_pin_path(map, pins.path(map));

@@ -19,7 +19,7 @@ const SHAPE: Shape = Shape { frame: 2048, block: 1 << 16, blocks: 8 };
 /// Where a frame lies in its slot, behind its header.
 const DATA: usize = size_of::<libc::tpacket2_hdr>();
 /// The longest frame. IPv6 fits into every device's MTU with so much (RFC 8200 5), so that the kernel need not check it.
-const LONGEST: usize = 14 + 1280;
+pub(super) const LONGEST: usize = 14 + 1280;
 /// Frames sent by one system call.
 const BATCH: usize = 64;
 
@@ -104,25 +104,38 @@ impl TxRing {
         Ok(())
     }
 
+    /// Would the kernel look at what is queued for this netdev? Not if it is down or gone.
+    #[inline]
+    pub(super) fn is_up(&self, device: u32) -> bool {
+        debug_assert_eq!(self.queued, 0);
+        self.kick(device).is_none()
+    }
+
+    /// Has the kernel send what is in the ring. What was wrong?
+    #[inline]
+    fn kick(&self, device: u32) -> Option<i32> {
+        let to = address(device);
+        // SAFETY: the address outlives the call and its length is its own.
+        let sent = unsafe {
+            libc::sendto(
+                self.fd.as_raw_fd(),
+                ptr::null(),
+                0,
+                libc::MSG_DONTWAIT,
+                (&raw const to).cast(),
+                size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+            )
+        };
+        if sent < 0 { io::Error::last_os_error().raw_os_error() } else { None }
+    }
+
     /// Sends what is queued.
     #[inline]
     pub(super) fn flush(&mut self) {
         let slots = SHAPE.slots();
         let mut first = (self.next + slots - self.queued) % slots;
         while self.queued > 0 {
-            let to = address(self.device);
-            // SAFETY: the address outlives the call and its length is its own.
-            let sent = unsafe {
-                libc::sendto(
-                    self.fd.as_raw_fd(),
-                    ptr::null(),
-                    0,
-                    libc::MSG_DONTWAIT,
-                    (&raw const to).cast(),
-                    size_of::<libc::sockaddr_ll>() as libc::socklen_t,
-                )
-            };
-            let error = if sent < 0 { io::Error::last_os_error().raw_os_error() } else { None };
+            let error = self.kick(self.device);
             while self.queued > 0 && self.status(first).load(Ordering::Acquire) != libc::TP_STATUS_SEND_REQUEST {
                 (first, self.queued) = (SHAPE.after(first), self.queued - 1);
             }

@@ -46,6 +46,8 @@ struct Open {
     /// Taken off, in this order, when the port is closed, or with this process unless they are pinned.
     programs: [Attached; 3],
     way: Way,
+    /// Frames may leave many at a time too.
+    together: bool,
 }
 
 /// The memory of one worker and mode, and the sockets that have it.
@@ -133,7 +135,12 @@ impl XdpPorts {
         };
         let sockets = queues.iter().map(|(_, xsk)| Arc::downgrade(xsk.descriptor())).collect();
         let way = way(&link, native, programs.first_lane(link.index));
-        self.open.insert(port, Open { taken, sockets, programs: attached, way });
+        // What a socket sends goes by the queue of its number: where there is but one both ways are the same.
+        let together = !zero_copy && self.links.queues(device) == Some(1);
+        if together {
+            programs.allow_together(&self.links, port, link.index);
+        }
+        self.open.insert(port, Open { taken, sockets, programs: attached, way, together });
         Ok((opened, way, queues))
     }
 
@@ -203,6 +210,7 @@ impl XdpPorts {
     pub fn close(&mut self, programs: &mut Programs, port: PortId) {
         if let Some(index) = self.give_back(port) {
             programs.forget(index);
+            programs.forbid_together(port);
         }
         self.umems.retain(|_, shared| shared.living().next().is_some());
     }
@@ -241,6 +249,12 @@ impl XdpPorts {
     pub(crate) fn mend(&mut self, programs: &mut Programs, index: u32) -> Vec<Result<String, OpenError>> {
         let open = self.open.values_mut().filter(|open| open.taken.device.index == index);
         open.flat_map(|open| programs.mend(&self.links, index, open.programs.iter_mut())).collect()
+    }
+
+    /// Looks again by which ports frames may leave many at a time.
+    pub(crate) fn look_together(&self, programs: &Programs) {
+        let open = self.open.iter().filter(|(_, open)| open.together);
+        open.for_each(|(port, open)| programs.allow_together(&self.links, *port, open.taken.device.index));
     }
 
     /// Keeps from now on what devices were like.

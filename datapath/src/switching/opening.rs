@@ -120,8 +120,13 @@ impl Datapath {
     }
 
     /// Puts back what somebody took off the devices of ports, as was found since the last time; what came of it, as sentences.
+    /// And looks by which ports frames may leave many at a time, if somebody has changed a queueing discipline.
     pub fn mend(&mut self) -> Vec<String> {
         let Some(packet) = &mut self.packet else { return Vec::new() };
+        if packet.loaded().was_revoked() {
+            packet.look_together();
+            self.xdp.iter().for_each(|xdp| xdp.look_together(packet.loaded()));
+        }
         let mut mended = Vec::new();
         for index in self.watch.found() {
             mended.extend(packet.mend(index));
