@@ -101,7 +101,7 @@ fn bursts(label: &str, io: &str, gro: &str) {
 
 /// To which station.
 fn to(number: u32) -> u8 {
-    if number % 3 == 0 { 3 } else { 2 }
+    if number.is_multiple_of(3) { 3 } else { 2 }
 }
 
 /// UDP with its number; of some the checksum is left to be done.
