@@ -75,7 +75,8 @@ fn measure(sample: &mut Sample) -> Result<(), String> {
         shares.push((column, offered, delivered, remembered));
         well &= delivered >= 0.999 && remembered.is_none_or(|share| share >= 0.99);
         if well {
-            most = offered.min(rate as f64);
+            // Beginning and ending take some of the time.
+            most = if offered >= 0.95 * rate as f64 { rate as f64 } else { offered };
         }
     }
     sample.put(MOST, most);
