@@ -212,7 +212,11 @@ impl Netlink {
                     self.next_repair = Instant::now() + PAUSE;
                 }
                 Ok(None) => {}
-                Err(e) => wrong.push(format!("netlink: {e}: the switch's own routes may not be in Linux")),
+                Err(e) => {
+                    // What came of them is not known: they are compared again.
+                    (self.amiss, self.next_repair) = (true, Instant::now() + PAUSE);
+                    wrong.push(format!("netlink: {e}: the switch's own routes may not be in Linux"));
+                }
             }
         }
         wrong
