@@ -194,6 +194,11 @@ fn over_xdp() {
     run("xdp", Flows::Flooded);
 }
 
+#[test]
+fn over_xdp_replayed() {
+    run("xdp", Flows::Known("platform flow-cache"));
+}
+
 /// Who the frames are for.
 #[derive(Clone, Copy, PartialEq)]
 enum Flows {

@@ -39,6 +39,11 @@ fn over_xdp() {
     run("xdp", "", false);
 }
 
+#[test]
+fn over_xdp_while_the_flow_cache_goes_on_and_off() {
+    run("xdp", "", true);
+}
+
 fn run(io: &str, first: &str, toggled: bool) {
     let mut world = World::new("cases");
     let (sw, hosts) = (world.namespace("sw"), world.namespace("hosts"));

@@ -47,6 +47,11 @@ fn over_xdp() {
 }
 
 #[test]
+fn over_xdp_while_the_flow_cache_goes_on_and_off() {
+    run("xdp", "", "on", true);
+}
+
+#[test]
 fn over_xdp_to_hosts_that_xdp_can_send_to() {
     run("xdp", "", "on", false);
 }
