@@ -19,6 +19,8 @@ impl Rim {
                 self.server.reply(session, reply);
             }
             Output::Show { session, id, context, action } => {
+                // What is shown holds for the very next frame, too: a station that was seen elsewhere in this turn.
+                self.synchronise();
                 self.datapath.fold();
                 let result = self.view(&session, |switch, view| switch.show(now, &action, view));
                 let (shown, error) = match result {
