@@ -7,26 +7,29 @@ const CONFIG: &str = "hostname s1\nvlan 10\n name red\nport-profile office\n swi
     interface GigabitEthernet0/1\n device p1\n tag web1\n switchport access vlan 10\n\
     interface GigabitEthernet0/2\n device p2\n switchport access vlan 10\n\
     interface GigabitEthernet0/3\n switchport mode trunk\n\
-    mac address-table static 0011.2233.4455 vlan 10 interface GigabitEthernet0/1\n\
-    ipv6 unicast-routing\ninterface Vlan10\n ip address 10.0.10.1 255.255.255.0\n ipv6 address 2001:db8:10::1/64\n\
+    mac address-table static 0011.2233.4455 vlan 10 interface GigabitEthernet0/1\n";
+
+/// A router in that VLAN, which sends by itself.
+const ROUTER: &str = "ipv6 unicast-routing\n\
+    interface Vlan10\n ip address 10.0.10.1 255.255.255.0\n ipv6 address 2001:db8:10::1/64\n\
     ip access-list extended WEB\n permit tcp any any eq www\nipv6 access-list SIX\n permit tcp any any eq www\n\
     arp 10.0.10.5 0011.2233.4455 arpa\nipv6 neighbor 2001:db8:10::5 Vlan10 0011.2233.4455\n\
     ip route 20.0.0.0 255.0.0.0 10.0.10.5\nipv6 route 2001:db8:20::/48 2001:db8:10::5\n";
 
-/// Two ports in VLAN 10, and what is at their other ends.
-fn world(label: &str) -> (World, Switch, String) {
+/// Two ports in VLAN 10, and what is at their other ends; and what else is configured.
+fn world(label: &str, more: &str) -> (World, Switch, String) {
     let mut world = World::new(&format!("shown-{label}"));
     let (space, hosts) = (world.namespace("s"), world.namespace("h"));
     for port in [1, 2] {
         world.cable((&space, &format!("p{port}")), (&hosts, &format!("h{port}")));
     }
-    let switch = world.switch(&space, CONFIG, &[]);
+    let switch = world.switch(&space, &[CONFIG, more].concat(), &[]);
     (world, switch, hosts)
 }
 
 #[test]
 fn every_command_answers_in_text_and_as_json() {
-    let (world, switch, _) = world("all");
+    let (world, switch, _) = world("all", ROUTER);
     let commands = [
         "show version",
         "show running-config",
@@ -119,7 +122,7 @@ fn every_command_answers_in_text_and_as_json() {
 
 #[test]
 fn counters_rates_and_times_are_real() {
-    let (world, switch, hosts) = world("rates");
+    let (world, switch, hosts) = world("rates", "");
     let one = world.raw(&hosts, "h1");
     let mut frame = [[0xff; 6], [2, 0, 0, 0, 0, 1]].concat();
     frame.extend([0x88, 0xb5]);
@@ -167,7 +170,7 @@ fn counters_rates_and_times_are_real() {
 
 #[test]
 fn what_is_wrong_is_said_and_changes_nothing() {
-    let (world, switch, _) = world("wrong");
+    let (world, switch, _) = world("wrong", "");
     let before = world.cli(&switch, &["show running-config"]);
     let cases: &[(&[&str], &str)] = &[
         (&["vlan 0"], "Invalid input"),
