@@ -1,7 +1,7 @@
 //! The flows that the kernel replays, as control holds them: what is where, whose it is, when it was used last.
 //!
 //! An outer key leads to a decision or to a look at more of the frame, whose inner key leads to a decision. A flow goes
-//! stale when anything it depends on is raised; a port may hold as many flows as it leaves free.
+//! stale when anything it depends on is raised; a port may hold four times as many flows as it leaves free.
 
 mod adopt;
 mod leaving;
@@ -53,7 +53,7 @@ pub enum Refused {
     Stale,
     /// One of its ports is none that the kernel's programs reach.
     Device,
-    /// Its port has as many flows as it leaves free, and all are in use just now; or the slots where it might lie are taken.
+    /// Its port has its share of flows, and all are in use just now; or the slots where it might lie are taken.
     Full,
 }
 

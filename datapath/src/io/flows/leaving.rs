@@ -6,6 +6,9 @@ use mona_wire::PortId;
 
 /// Of eight slots, so many are used at most: the others keep searches short.
 const USED: usize = 7;
+/// A port may have so many times as many flows as it leaves free: alone four fifths of all, and there is room for others' at once
+/// however many it has.
+const TIMES: usize = 4;
 /// A slot is not used again before everybody who may have found it is done with it (nanoseconds); and then everybody is done who
 /// may have missed it before it was written.
 pub(super) const REST: u64 = 10_000_000;
@@ -13,9 +16,10 @@ pub(super) const REST: u64 = 10_000_000;
 const TRIES: usize = 8;
 
 impl FlowTable {
-    /// Has the port as many as it leaves free?
+    /// Has the port its share?
     pub(super) fn is_full(&self, share: &Share) -> bool {
-        share.slots > 0 && share.slots + self.tenants.len() >= self.slots.count() as usize * USED / 8
+        let left = (self.slots.count() as usize * USED / 8).saturating_sub(self.tenants.len());
+        share.slots > 0 && share.slots >= TIMES * left
     }
 
     /// A free slot for a key of this port, which may have to give another one up first.
