@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 #define PORTS 4096
-#define WINDOW 8
+#define WINDOW 16
 #define DEPENDS 31
 // Of a flood, the last of them say where its further copies go.
 #define COPIES 16
@@ -124,6 +124,7 @@ static __always_inline bool find(__u64 seed, __u32 from, const __u64 *key, bool 
 	if (inner)
 		for (int i = 2; i < 6; i++)
 			hash = mix(hash, key[i]);
+	hash = mix(hash, 0); // or the second would be known from the first
 	for (int home = 0; home < 2; home++) {
 		for (int i = 0; i < WINDOW; i++) {
 			__u32 at = ((__u32)(home ? hash >> 32 : hash) + i) & flow_mask;

@@ -88,10 +88,11 @@ impl Key {
         self.words[1] >> 48 == 0xffff
     }
 
-    /// Where it belongs, and where else it may be. As `find()` in flow.h.
+    /// Where it belongs, and where else it may be; mixed once more, or the second would be known from the first. As `find()` in
+    /// flow.h.
     pub(super) fn homes(&self, seed: u64) -> [u32; 2] {
         let words = if self.is_inner() { &self.words[..] } else { &self.words[..2] };
-        let mixed = words.iter().fold(seed ^ u64::from(self.from), |mixed, word| {
+        let mixed = words.iter().chain(&[0]).fold(seed ^ u64::from(self.from), |mixed, word| {
             let product = (mixed ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             product ^ product >> 32
         });
