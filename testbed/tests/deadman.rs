@@ -23,12 +23,12 @@ fn mounts(world: &World) -> usize {
 #[test]
 fn ports_stay_attached_and_are_adopted() {
     let (mut world, mut switch, [one, _]) = world("adopt", TWO);
-    assert!(world.pings(&one, "10.0.0.2"), "{}", world.messages(&switch));
+    assert!(world.reaches(&one, "10.0.0.2"), "{}", world.messages(&switch));
     let before = [world.links(&switch, "p1"), world.links(&switch, "p2")];
     assert!(before.iter().all(|links| links.len() == 2), "{before:?}\n{}", world.messages(&switch));
     world.crash(&mut switch);
     assert_eq!([world.links(&switch, "p1"), world.links(&switch, "p2")], before, "{}", world.messages(&switch));
-    assert!(world.pings(&one, "10.0.0.2"), "{}", world.messages(&switch));
+    assert!(world.reaches(&one, "10.0.0.2"), "{}", world.messages(&switch));
     // Ended as it is asked to, too.
     world.stop(&switch);
     assert_eq!([world.links(&switch, "p1"), world.links(&switch, "p2")], before);
@@ -46,13 +46,13 @@ fn ports_stay_attached_and_are_adopted() {
     world.restart(&mut switch, &["--workers", "2"]);
     let after = [world.links(&switch, "p1"), world.links(&switch, "p2")];
     assert!(after.iter().all(|links| links.len() == 2) && after[0] != before[0], "{after:?}");
-    assert!(world.pings(&one, "10.0.0.2"), "{}", world.messages(&switch));
+    assert!(world.reaches(&one, "10.0.0.2"), "{}", world.messages(&switch));
     world.stop(&switch);
     assert_eq!(mounts(&world), 1);
     // One that wants nothing to go on, and whatever ends it.
     world.restart(&mut switch, &["--flush-on-exit"]);
     assert_eq!(mounts(&world), 0);
-    assert!(world.pings(&one, "10.0.0.2"), "{}", world.messages(&switch));
+    assert!(world.reaches(&one, "10.0.0.2"), "{}", world.messages(&switch));
     world.stop(&switch);
     assert!(world.links(&switch, "p1").is_empty() && world.links(&switch, "p2").is_empty());
     let left = std::fs::read_dir(switch.config.with_file_name("s.devices")).expect("a directory").count();
@@ -70,13 +70,13 @@ fn a_program_that_somebody_takes_off_is_put_back() {
         let said = "p1: somebody took the switch's program off; it is attached again";
         assert!(wait(|| world.messages(&switch).matches(said).count() == at + 1), "{}", world.messages(&switch));
     }
-    assert!(world.pings(&one, "10.0.0.2"), "{}", world.messages(&switch));
+    assert!(world.reaches(&one, "10.0.0.2"), "{}", world.messages(&switch));
 }
 
 #[test]
 fn an_xdp_program_that_somebody_takes_off_is_put_back_too() {
     let (mut world, switch, [one, _]) = world("mendxdp", &over_xdp(TWO));
-    assert!(world.pings(&one, "10.0.0.2"), "{}", world.messages(&switch));
+    assert!(world.reaches(&one, "10.0.0.2"), "{}", world.messages(&switch));
     let pins = switch.config.with_file_name("s.bpf").display().to_string();
     for side in ["native", "in", "out"] {
         let before = world.messages(&switch).matches("attached again").count();

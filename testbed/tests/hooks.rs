@@ -210,7 +210,7 @@ fn a_guest_of_qemu_is_heard_in_its_vlan() {
     // QEMU makes the tap and calls the script with its name; its firmware asks for an address at once.
     let script = world.dir.join("guest");
     let qemu = format!(
-        "#!/bin/sh\nexport MONA_SOCKET={} MONA_SWCTL={}\nexec timeout 60 qemu-system-x86_64 -M pc,accel=tcg -m 64 -display none \
+        "#!/bin/sh\nexport MONA_SOCKET={} MONA_SWCTL={}\nexec timeout 240 qemu-system-x86_64 -M pc,accel=tcg -m 64 -display none \
          -monitor unix:{dir}/monitor,server,nowait -nodefaults -boot n -device virtio-net-pci,netdev=n,mac=52:54:00:00:00:01 \
          -netdev tap,id=n,ifname=guest0,script={dir}/ifup.office,downscript={dir}/ifdown\n",
         switch.socket.display(),
@@ -222,7 +222,7 @@ fn a_guest_of_qemu_is_heard_in_its_vlan() {
         // An untagged IPv4 broadcast of the guest, UDP from port 68 to port 67.
         frame.len() > 300 && frame[6..14] == [0x52, 0x54, 0, 0, 0, 1, 8, 0] && frame[34..38] == [0, 68, 0, 67]
     };
-    let until = Instant::now() + Duration::from_secs(50);
+    let until = Instant::now() + Duration::from_secs(180);
     let mut heard = false;
     while !heard && Instant::now() < until {
         heard = frames(&inside, Duration::from_millis(500)).iter().any(|frame| dhcp(frame));

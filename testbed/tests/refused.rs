@@ -90,5 +90,5 @@ fn refuses(label: &str, script: &str, sentence: &str) {
     let said = world.refused(&switch.namespace, &["python3", "-c", script]);
     assert!(said.contains(sentence) && !said.contains("panicked"), "{said}");
     assert_eq!(world.exec(&switch.namespace, "ip -o link | wc -l"), links, "{said}");
-    assert!(world.pings(&one, "10.0.0.2"), "another switch goes on");
+    assert!(world.reaches(&one, "10.0.0.2"), "another switch goes on");
 }

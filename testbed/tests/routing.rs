@@ -125,28 +125,30 @@ fn everything(label: &str, io: &str) {
     // It reaches hosts itself.
     assert!(wait(|| bed.world.pings(&bed.switch.namespace, "10.0.2.2")), "{}", bed.report());
     // Every hop counts one.
-    let ttl = bed.world.exec(&bed.hosts[0], "ping -c1 -W2 10.0.2.2");
+    let ttl = bed.world.exec(&bed.hosts[0], "ping -c1 -W20 10.0.2.2");
     assert!(ttl.contains("ttl=63"), "{ttl}");
-    let low = bed.world.attempt(&bed.hosts[0], "ping -c1 -W2 -t1 10.0.2.2");
+    let low = bed.world.attempt(&bed.hosts[0], "ping -c1 -W20 -t1 10.0.2.2");
     let low = String::from_utf8_lossy(&low.stdout).into_owned();
     assert!(low.contains("From 10.0.1.1") && low.contains("Time to live exceeded"), "{low}");
-    let low = bed.world.attempt(&bed.hosts[0], "ping -6 -c1 -W2 -t1 2001:db8:2::2");
+    let low = bed.world.attempt(&bed.hosts[0], "ping -6 -c1 -W20 -t1 2001:db8:2::2");
     let low = String::from_utf8_lossy(&low.stdout).into_owned();
     assert!(low.contains("From 2001:db8:1::1") && low.contains("Hop limit"), "{low}");
     // No route, and nobody there.
-    let none = bed.world.attempt(&bed.hosts[0], "ping -c1 -W2 198.51.100.1");
+    let none = bed.world.attempt(&bed.hosts[0], "ping -c1 -W20 198.51.100.1");
     let none = String::from_utf8_lossy(&none.stdout).into_owned();
     assert!(none.contains("From 10.0.1.1") && none.contains("Net Unreachable"), "{none}");
-    let nobody = bed.world.attempt(&bed.hosts[0], "ping -c1 -W6 10.0.2.99");
+    let nobody = bed.world.attempt(&bed.hosts[0], "ping -c1 -W20 10.0.2.99");
     let nobody = String::from_utf8_lossy(&nobody.stdout).into_owned();
     assert!(nobody.contains("From 10.0.1.1") && nobody.contains("Host Unreachable"), "{nobody}");
     // TCP with the hosts' offloads on, both families.
     for (to, address) in [(1, "10.0.2.2"), (2, "10.0.3.2"), (1, "2001:db8:2::2")] {
         let server = if address.contains("3.2") { 2 } else { 1 };
-        bed.world.exec(&bed.hosts[server], "iperf3 -s -D -1 -I /tmp/iperf-$$ >/dev/null");
+        // It is forked before it listens.
+        bed.world.exec(&bed.hosts[server], "iperf3 -s -D -1 >/dev/null");
+        assert!(wait(|| !bed.world.exec(&bed.hosts[server], "ss -Htln sport = 5201").is_empty()), "no server");
         let done = bed
             .world
-            .attempt(&bed.hosts[to - 1], &format!("timeout 20 iperf3 -c {address} -n 64M --connect-timeout 3000"));
+            .attempt(&bed.hosts[to - 1], &format!("timeout 120 iperf3 -c {address} -n 64M --connect-timeout 20000"));
         assert!(done.status.success(), "h{to} to {address}: {}{}", String::from_utf8_lossy(&done.stdout), bed.report());
     }
 }
@@ -166,18 +168,18 @@ fn a_narrow_link_is_told_to_senders() {
     let bed = Bed::new("mtu", "packet");
     bed.check_all();
     bed.world.cli(&bed.switch, &["configure terminal", "interface vlan 20", "ip mtu 1400", "ipv6 mtu 1400", "end"]);
-    let big = bed.world.attempt(&bed.hosts[0], "ping -c1 -W2 -s1400 -M do 10.0.2.2");
+    let big = bed.world.attempt(&bed.hosts[0], "ping -c1 -W20 -s1400 -M do 10.0.2.2");
     let big = String::from_utf8_lossy(&big.stdout).into_owned();
     assert!(big.contains("From 10.0.1.1") && big.contains("mtu = 1400"), "{big}{}", bed.report());
     // The host knows now.
     let route = bed.world.exec(&bed.hosts[0], "ip route get 10.0.2.2");
     assert!(route.contains("mtu 1400"), "{route}");
-    bed.world.attempt(&bed.hosts[0], "ping -6 -c1 -W2 -s1400 -M do 2001:db8:2::2");
+    bed.world.attempt(&bed.hosts[0], "ping -6 -c1 -W20 -s1400 -M do 2001:db8:2::2");
     let learned = wait(|| bed.world.exec(&bed.hosts[0], "ip -6 route get 2001:db8:2::2").contains("mtu 1400"));
     assert!(learned, "{}", bed.report());
     // Who lets be cut is cut.
     bed.world.exec(&bed.hosts[0], "ip route flush cache");
-    let cut = bed.world.exec(&bed.hosts[0], "ping -c2 -W2 -s1400 -M dont 10.0.2.2");
+    let cut = bed.world.exec(&bed.hosts[0], "ping -c2 -W20 -s1400 -M dont 10.0.2.2");
     assert!(cut.contains(" 0% packet loss"), "{cut}{}", bed.report());
 }
 
@@ -226,7 +228,7 @@ fn routes_that_lead_nowhere_are_told_as_the_kernel_has_them() {
         ("2001:db8:b::1", "No route"),
         ("2001:db8:c::1", "Administratively prohibited"),
     ] {
-        let ping = bed.world.attempt(&bed.hosts[0], &format!("ping -c1 -W2 {to}"));
+        let ping = bed.world.attempt(&bed.hosts[0], &format!("ping -c1 -W20 {to}"));
         let ping = String::from_utf8_lossy(&ping.stdout).into_owned();
         assert!(ping.contains("From ") && ping.contains(says), "{to}: {ping}{}", bed.report());
     }
@@ -256,7 +258,7 @@ fn what_is_routed_is_counted() {
     let (four, six) = (forwarded("show ip traffic"), forwarded("show ipv6 traffic"));
     assert!(four > 0 && six > 0);
     bed.world.cli(&bed.switch, &["clear counters"]);
-    bed.world.exec(&bed.hosts[0], "ping -q -c 10 -i 0.05 -W 5 10.0.2.2; ping -q -c 10 -i 0.05 -W 5 2001:db8:2::2");
+    bed.world.exec(&bed.hosts[0], "ping -q -c 10 -i 0.05 -W 20 10.0.2.2; ping -q -c 10 -i 0.05 -W 20 2001:db8:2::2");
     // Twenty echoes of 98 and 118 bytes, and their answers.
     for (interface, own) in [("vlan 10", "Vlan10"), ("vlan 20", "Vlan20")] {
         let all = "ucast: 20 pkt, 2160 bytes";
@@ -268,8 +270,8 @@ fn what_is_routed_is_counted() {
     }
     assert_eq!((forwarded("show ip traffic"), forwarded("show ipv6 traffic")), (four + 20, six + 20));
     // What is for the router itself comes in too, but is not routed.
-    bed.world.exec(&bed.hosts[2], "ping -q -c 10 -i 0.05 -W 5 10.0.3.1");
-    bed.world.exec(&bed.hosts[1], "ping -q -c 10 -i 0.05 -W 5 10.0.2.1");
+    bed.world.exec(&bed.hosts[2], "ping -q -c 10 -i 0.05 -W 20 10.0.3.1");
+    bed.world.exec(&bed.hosts[1], "ping -q -c 10 -i 0.05 -W 20 10.0.2.1");
     let text = show("show interfaces vlan 20");
     assert_eq!(behind(&text, "L3 in Switched:"), "ucast: 20 pkt, 2160 bytes", "{text}");
     let packets = |text: &str, what: &str| -> u64 {
@@ -284,11 +286,11 @@ fn what_is_routed_is_counted() {
     assert!(packets(&text, " packets input") >= 10, "{text}");
     // Rates follow within some samples.
     let rate = || behind(&show("show interfaces vlan 20"), "5 minute input rate").starts_with("0 ");
-    bed.world.exec(&bed.hosts[0], "ping -q -c 200 -i 0.01 -s 1400 -W 5 10.0.2.2");
+    bed.world.exec(&bed.hosts[0], "ping -q -c 200 -i 0.01 -s 1400 -W 20 10.0.2.2");
     assert!(wait(|| !rate()), "{}", show("show interfaces vlan 20"));
     // Drops have reasons, by family.
     bed.world
-        .attempt(&bed.hosts[0], "ping -c1 -W1 198.51.100.1; ping -c1 -W1 -t1 10.0.2.2; ping -c1 -W1 2001:db8:99::1");
+        .attempt(&bed.hosts[0], "ping -c1 -W20 198.51.100.1; ping -c1 -W20 -t1 10.0.2.2; ping -c1 -W20 2001:db8:99::1");
     let (ip, ip6) = (show("show ip traffic"), show("show ipv6 traffic"));
     assert!(ip.contains(" 1 no route") && ip.contains(" 1 bad hop count"), "{ip}");
     assert!(ip6.contains(" 1 no route") && ip6.contains(" 0 hop count exceeded"), "{ip6}");

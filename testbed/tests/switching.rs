@@ -119,7 +119,7 @@ impl Bed {
     }
 
     fn pings(&mut self, from: usize, to: usize) -> bool {
-        let done = self.world.pings(&self.hosts[from - 1], &format!("10.0.0.{to}"));
+        let done = self.world.reaches(&self.hosts[from - 1], &format!("10.0.0.{to}"));
         self.learn();
         done
     }

@@ -29,7 +29,7 @@ fn trunk(label: &str, first: &str, second: &str) {
         })
         .collect();
     for (from, to) in [(1, 3), (3, 1), (2, 4), (4, 2)] {
-        let reached = world.pings(&hosts[from - 1], &format!("10.0.0.{to}"));
+        let reached = world.reaches(&hosts[from - 1], &format!("10.0.0.{to}"));
         let drops = || running.iter().map(|s| world.cli(s, &["show platform drops"])).collect::<String>();
         assert!(reached, "{first} – {second}: {from} does not reach {to}: {}", drops());
     }

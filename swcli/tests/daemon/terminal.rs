@@ -3,6 +3,7 @@
 use crate::fake::{hello, reply, serve, socket_path, text};
 use expectrl::{Expect, Session};
 use std::process::Command;
+use std::time::Duration;
 
 #[test]
 fn a_plain_terminal_sees_characters_only() {
@@ -11,6 +12,7 @@ fn a_plain_terminal_sees_characters_only() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_swcli"));
     command.arg("--socket").arg(&path).env("TERM", "vt100");
     let mut shell = Session::spawn(command).expect("swcli runs");
+    shell.set_expect_timeout(Some(Duration::from_secs(60)));
     let mut check = |keys: &str, expect: &str| {
         shell.send(keys).expect("the terminal takes keys");
         let found = shell.expect(expect).unwrap_or_else(|error| panic!("{keys:?}: {error}"));
