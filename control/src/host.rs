@@ -306,14 +306,20 @@ fn address(
                 wrong.push(format!("{what}: it is not used"));
             }
         }
-        for is in is.iter().filter(|is| goes(is)) {
+        let leave = |is: &Address| {
             let message = address_message(netdev.index, is.net, no_dad);
-            batch.push((Message::DelAddress(message), 0, format!("{} cannot be taken from {name}", is.net)));
-        }
-        for net in wanted.iter().filter(|net| !is.iter().any(|is| is.net == **net && !goes(is))) {
+            (Message::DelAddress(message), 0, format!("{} cannot be taken from {name}", is.net))
+        };
+        let come = |net: &IpNet| {
             let message = address_message(netdev.index, *net, no_dad);
-            let what = format!("{net} cannot be given to {name}");
-            batch.push((Message::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL, what));
+            (Message::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL, format!("{net} cannot be given to {name}"))
+        };
+        let comes = |net: &&IpNet| !is.iter().any(|is| is.net == **net && !goes(is));
+        let (leaving, coming) = (is.iter().filter(|is| goes(is)).map(leave), wanted.iter().filter(comes).map(come));
+        // With its last IPv4 address a netdev loses its routes: the next one comes before.
+        match reorder {
+            true => batch.extend(leaving.chain(coming)),
+            false => batch.extend(coming.chain(leaving)),
         }
     }
 }

@@ -109,6 +109,13 @@ impl Import {
         self.stale |= used | (up && self.down.remove(&index));
     }
 
+    /// An IPv4 address of a netdev of the switch's went: if it was the last, the kernel flushed IPv4 routes without a word.
+    pub fn lost_address(&mut self, index: u32) {
+        self.own
+            .retain(|(prefix, _), known| prefix.addr().is_ipv6() || known.hops.iter().all(|hop| hop.index != index));
+        self.stale |= self.ways.iter().any(|ways| ways.iter().any(|hop| hop.index == index));
+    }
+
     /// A nexthop object was changed or removed.
     pub fn object(&mut self, id: u32) {
         self.stale |= self.objects.contains(&id);

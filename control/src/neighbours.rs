@@ -16,7 +16,7 @@ use mona_datapath::{Drop, Recorder, own};
 use mona_model::config::InterfaceConfig;
 use mona_model::l3::AdvertisedPrefix;
 use mona_model::names::InterfaceName;
-use mona_proto::neigh::{Address, Config, In, Interface, Limits, Out, Ra, RaPrefix, Trap};
+use mona_proto::neigh::{Address, Config, In, Interface, Limits, Out, Ra, RaPrefix, Routed, Trap};
 use mona_wire::eth::{IPV4, IPV6};
 use mona_wire::ip4::{self, Ip4};
 use mona_wire::{Eth, Instant, PortId, VlanId};
@@ -59,7 +59,7 @@ impl Switch {
             name: name.to_string(),
             up,
             mac: self.state.mac,
-            v4: interface.l3.ips().map(four).collect(),
+            v4: self.config.ips(interface).map(four).collect(),
             v6: addresses6(&interface.l3, self.state.mac).map(six).collect(),
             link_local: link_local(&interface.l3, self.state.mac),
             arp_timeout: ip.arp_timeout.map_or(usual.arp_timeout, |secs| Duration::from_secs(secs.into())),
@@ -192,7 +192,10 @@ impl Switch {
     pub(crate) fn tell_neigh(&mut self, now: Instant, input: In) {
         let (rib, routers) = (&self.routes.rib, &self.state.routers);
         let reachable = |ip: IpAddr| match &rib.longest(ip)?.1.way {
-            Way::Paths(paths) => routers.get(&paths.first()?.interface)?.vlan,
+            Way::Paths(paths) => {
+                let path = paths.first()?;
+                Some(Routed { vlan: routers.get(&path.interface)?.vlan?, direct: path.gateway.is_none() })
+            }
             _ => None,
         };
         let mut out = Vec::new();

@@ -8,9 +8,9 @@ use crate::request::{HEADER, Requests, messages, parse};
 use crate::rtmsg::{INET, RTM_DELROUTE, RTM_NEWROUTE, attributes, half, word};
 use mona_wire::Mac;
 use netlink_packet_core::NetlinkPayload;
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
@@ -332,12 +332,21 @@ impl Netlink {
                     inputs.push(Input::DeviceGone { ifindex: old.ifindex, name: old.name });
                 }
             }
-            RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address) => {
-                self.stale = true;
-                self.amiss |= self.import.netdevs().contains_key(&address.header.index);
+            RouteNetlinkMessage::NewAddress(address) => self.address(address.header.index),
+            RouteNetlinkMessage::DelAddress(address) => {
+                self.address(address.header.index);
+                if address.header.family == AddressFamily::Inet {
+                    self.import.lost_address(address.header.index);
+                }
             }
             _ => {}
         }
+    }
+
+    /// A netdev's addresses are others.
+    fn address(&mut self, index: u32) {
+        self.stale = true;
+        self.amiss |= self.import.netdevs().contains_key(&index);
     }
 
     /// Setting `ip_forward` on a host sets it at all its netdevs; ours do not forward.

@@ -327,7 +327,7 @@ impl Switch {
                 mac: self.state.mac,
                 mtu: mtu.into(),
                 up: router.up,
-                addresses: interface.l3.ips().map(IpNet::V4).chain(six).collect(),
+                addresses: self.config.ips(interface).map(IpNet::V4).chain(six).collect(),
                 link_local: link_local(&interface.l3, self.state.mac),
                 dad_attempts: interface.l3.ipv6.nd.dad_attempts.unwrap_or(1),
             };
@@ -378,7 +378,7 @@ fn connected(config: &Config, state: &State, now: Instant) -> BTreeMap<IpNet, Ro
             Some(_) => Way::Paths([Path { interface: *name, gateway: None, weight: 1 }].into()),
             None => Way::Null(Refusal::Silent),
         };
-        for net in interface.l3.ips() {
+        for net in config.ips(interface) {
             put(net.trunc().into(), Source::Connected, on_link.clone());
             if net.prefix_len() < 31 {
                 for edge in [net.network(), net.broadcast()] {

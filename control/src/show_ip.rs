@@ -7,6 +7,7 @@ use crate::router::{addresses6, is_routed, link_local};
 use crate::switch::Switch;
 use ipnet::IpNet;
 use mona_model::config::InterfaceConfig;
+use mona_model::l3::L3;
 use mona_model::names::InterfaceName;
 use mona_model::shown::Shown;
 use mona_model::shown_ip::*;
@@ -85,9 +86,10 @@ impl Switch {
     pub(crate) fn probe(&self, session: u64, id: u64, context: &[String], probe: Probe) -> Result<Job, String> {
         let six = probe.to.is_ipv6();
         let own = |name: InterfaceName| {
-            let l3 = &self.config.interfaces.get(&name)?.l3;
+            let interface = self.config.interfaces.get(&name)?;
+            let l3 = &interface.l3;
             match six {
-                false => l3.ip.address.map(|net| IpAddr::V4(net.addr())),
+                false => self.config.ip(interface).map(|net| IpAddr::V4(net.addr())),
                 true => addresses6(l3, self.state.mac)
                     .map(|net| net.addr())
                     .next()
@@ -150,19 +152,21 @@ impl Switch {
 
     /// The interface that is up and has this address.
     pub(crate) fn owner(&self, address: IpAddr) -> Option<InterfaceName> {
-        self.up_with(|net| net.addr() == address)
+        self.up_with(|_, net| net.addr() == address)
     }
 
+    /// The interface that is up and in this subnet; who borrows an address is in none.
     fn subnet_of(&self, prefix: IpNet) -> Option<InterfaceName> {
-        self.up_with(|net| net.trunc() == prefix)
+        self.up_with(|l3, net| net.trunc() == prefix && (net.addr().is_ipv6() || l3.ip.unnumbered.is_none()))
     }
 
-    fn up_with(&self, fits: impl Fn(IpNet) -> bool) -> Option<InterfaceName> {
+    fn up_with(&self, fits: impl Fn(&L3, IpNet) -> bool) -> Option<InterfaceName> {
         let routers = self.state.routers.iter().filter(|(_, router)| router.up);
         let has = |name: &InterfaceName| {
-            let l3 = &self.config.interfaces.get(name)?.l3;
-            let six = addresses6(l3, self.state.mac).map(IpNet::V6);
-            l3.ips().map(IpNet::V4).chain(six).any(&fits).then_some(*name)
+            let interface = self.config.interfaces.get(name)?;
+            let six = addresses6(&interface.l3, self.state.mac).map(IpNet::V6);
+            let mut all = self.config.ips(interface).map(IpNet::V4).chain(six);
+            all.any(|net| fits(&interface.l3, net)).then_some(*name)
         };
         routers.filter_map(|(name, _)| has(name)).next()
     }
@@ -269,7 +273,7 @@ impl Switch {
             up: line.is_ok(),
             reason: line.err(),
             routed,
-            address: l3.ip.address,
+            address: self.config.ip(interface),
             secondary: l3.ip.secondary.iter().copied().collect(),
             mtu: l3.ip.mtu.unwrap_or(mtu),
             mtu6: l3.ipv6.mtu.unwrap_or(mtu),

@@ -314,4 +314,10 @@ fn routes_are_linuxs_too(bed: &Bed) {
     let ways = |wanted: &[&str]| wanted.iter().all(|way| routes().contains(way));
     let all = ["nexthop via 10.0.1.2 dev vlan10", "nexthop dev vlan20", "nexthop dev vlan10"];
     assert!(wait(|| ways(&all)), "{}{}", routes(), bed.report());
+    // A netdev that gets other addresses keeps them, in whatever order its addresses come and go.
+    let vlan20 = ["configure terminal", "interface vlan 20"];
+    for address in ["10.0.2.9 255.255.255.0", "10.0.8.1 255.255.255.0 secondary", "10.0.2.1 255.255.255.0"] {
+        bed.world.cli(&bed.switch, &[&vlan20[..], &[&format!("ip address {address}"), "end"]].concat());
+        assert!(wait(|| ways(&all)), "{address}: {}{}", routes(), bed.report());
+    }
 }

@@ -5,6 +5,7 @@
 use crate::acl::{AccessList, Filters};
 use crate::l3::{L3, Routing};
 use crate::names::{InterfaceName, VlanSet};
+use ipnet::Ipv4Net;
 use mona_wire::{Mac, VlanId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -203,6 +204,18 @@ impl Config {
     pub const AGING_SECS: u32 = 300;
     /// `platform flow-cache hold` unless something else is said.
     pub const HOLD_SECS: u32 = 300;
+
+    /// The primary IPv4 address that an interface uses: its own, or that of the loopback that lends it one.
+    pub fn ip(&self, interface: &InterfaceConfig) -> Option<Ipv4Net> {
+        let lender = || self.interfaces.get(&interface.l3.ip.unnumbered?);
+        let borrowed = || lender()?.l3.ip.address.map(|net| Ipv4Net::from(net.addr()));
+        interface.l3.ip.address.or_else(borrowed)
+    }
+
+    /// All IPv4 addresses that an interface uses, the primary first.
+    pub fn ips<'a>(&self, interface: &'a InterfaceConfig) -> impl Iterator<Item = Ipv4Net> + use<'a> {
+        self.ip(interface).into_iter().chain(interface.l3.ip.secondary.iter().copied())
+    }
 
     /// The settings of an interface after its profile and the defaults.
     pub fn switchport(&self, interface: &InterfaceConfig) -> EffectiveSwitchport {

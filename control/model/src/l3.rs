@@ -38,6 +38,8 @@ pub struct Ip {
     pub address: Option<Ipv4Net>,
     /// `ip address A M secondary`
     pub secondary: BTreeSet<Ipv4Net>,
+    /// `ip unnumbered LOOPBACK`: instead of an address of its own, that of a loopback, which has one.
+    pub unnumbered: Option<InterfaceName>,
     /// `ip mtu BYTES`; default: the interface's.
     pub mtu: Option<u16>,
     /// `ip proxy-arp`; default on.
@@ -59,6 +61,7 @@ impl Default for Ip {
         Ip {
             address: None,
             secondary: BTreeSet::new(),
+            unnumbered: None,
             mtu: None,
             proxy_arp: true,
             redirects: true,
@@ -231,9 +234,9 @@ pub struct RouteOptions {
 }
 
 impl L3 {
-    /// Has it an IPv4 address?
+    /// Has it an IPv4 address, if only a borrowed one?
     pub fn has_ip(&self) -> bool {
-        self.ip.address.is_some()
+        self.ip.address.is_some() || self.ip.unnumbered.is_some()
     }
 
     /// Does it speak IPv6?
@@ -241,7 +244,7 @@ impl L3 {
         self.ipv6.enable || self.ipv6.link_local.is_some() || !self.ipv6.addresses.is_empty()
     }
 
-    /// Its IPv4 addresses, the primary first.
+    /// IPv4 addresses of its own, the primary first.
     pub fn ips(&self) -> impl Iterator<Item = Ipv4Net> + '_ {
         self.ip.address.into_iter().chain(self.ip.secondary.iter().copied())
     }

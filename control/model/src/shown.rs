@@ -193,6 +193,9 @@ pub struct Interface {
     /// Its IPv4 address.
     #[serde(default)]
     pub address: Option<Ipv4Net>,
+    /// The loopback whose address that is, if it has none of its own.
+    #[serde(default)]
+    pub lender: Option<InterfaceName>,
     /// `arp timeout`, seconds.
     #[serde(default = "four_hours")]
     pub arp_timeout_secs: u32,

@@ -28,7 +28,7 @@ pub fn draw(i: &Interface) -> Vec<String> {
         },
     ];
     lines.extend(i.description.iter().map(|text| format!("  Description: {text}")));
-    lines.extend(i.address.iter().map(|net| format!("  Internet address is {net}")));
+    lines.extend(i.address.map(|net| super::own_address(net, i.lender)));
     lines.extend(match (&i.device, &i.reason) {
         (None, None) if !i.name.is_port() => None,
         (None, Some(reason)) if !i.name.is_port() => Some(format!("  Down: {reason}")),

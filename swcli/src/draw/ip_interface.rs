@@ -38,10 +38,9 @@ pub fn draw(i: &IpInterface) -> Vec<String> {
         lines.extend([out, inward]);
         return lines;
     };
+    lines.extend([super::own_address(own, i.ip.unnumbered), "  Broadcast address is 255.255.255.255".into()]);
+    lines.extend(i.ip.unnumbered.is_none().then(|| "  Address determined by setup command".into()));
     lines.extend([
-        format!("  Internet address is {own}"),
-        "  Broadcast address is 255.255.255.255".into(),
-        "  Address determined by setup command".into(),
         format!("  MTU is {} bytes", i.mtu),
         "  Helper address is not set".into(),
         format!("  Directed broadcast forwarding is {}", on(i.ip.directed_broadcast, "enabled", "disabled")),
@@ -82,10 +81,8 @@ pub fn draw_brief(list: &[IpInterface]) -> Vec<String> {
     let mut lines = vec!["Interface              IP-Address      OK? Method Status                Protocol".into()];
     for i in list {
         let (link, protocol) = status(i);
-        let (ip, method) = match i.address {
-            Some(net) => (net.addr().to_string(), "manual"),
-            None => ("unassigned".into(), "unset"),
-        };
+        let ip = i.address.map_or("unassigned".into(), |net| net.addr().to_string());
+        let method = if i.address.is_some() && i.ip.unnumbered.is_none() { "manual" } else { "unset" };
         lines.push(format!("{:<22} {ip:<15} YES {method:<6} {link:<21} {protocol}", i.name.to_string()));
     }
     lines

@@ -25,6 +25,8 @@ mod users;
 mod version;
 mod vlan;
 
+use ipnet::Ipv4Net;
+use mona_model::names::InterfaceName;
 use mona_model::shown::Shown;
 
 /// The lines of one piece of output.
@@ -99,6 +101,14 @@ fn wrap(items: &[String], separator: &str, width: usize) -> Vec<String> {
 /// The first `width` characters.
 fn cut(text: &str, width: usize) -> String {
     text.chars().take(width).collect()
+}
+
+/// An interface's primary IPv4 address, and whose it is.
+fn own_address(net: Ipv4Net, lender: Option<InterfaceName>) -> String {
+    match lender {
+        Some(lender) => format!("  Interface is unnumbered. Using address of {lender} ({})", net.addr()),
+        None => format!("  Internet address is {net}"),
+    }
 }
 
 /// An address as IOS writes it: IPv6 in capitals.

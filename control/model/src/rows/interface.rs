@@ -169,12 +169,16 @@ pub(crate) fn l3<'a>(config: &'a Config, place: &Place) -> Option<&'a L3> {
 
 /// Edits layer 3 of the interfaces; a port that switches has none.
 pub(crate) fn each_l3(config: &mut Config, place: &Place, mut edit: impl FnMut(&mut L3)) -> Result<Done, Rejected> {
-    for name in place.interfaces() {
-        if !may_route(config, *name) {
-            return Err("% IP addresses may not be configured on L2 links.".into());
-        }
-    }
+    layer3(config, place)?;
     each(config, place, |interface| edit(&mut interface.l3))
+}
+
+/// Refuses ports that switch.
+pub(super) fn layer3(config: &Config, place: &Place) -> Result<(), Rejected> {
+    match place.interfaces().iter().all(|name| may_route(config, *name)) {
+        true => Ok(()),
+        false => Err("% IP addresses may not be configured on L2 links.".into()),
+    }
 }
 
 /// May it have addresses? A port only after `no switchport`.
@@ -203,6 +207,7 @@ pub(crate) fn each(
 }
 
 fn remove(config: &mut Config, name: InterfaceName) -> Result<Done, Rejected> {
+    super::ip::not_lent(config, name)?;
     if config.interfaces.remove(&name).is_none() {
         return Err(format!("There is no {name}"));
     }

@@ -1,11 +1,12 @@
 //! `no switchport`, `encapsulation`, `ip …` and `arp timeout` of an interface.
 
-use super::interface::{each, each_l3, l3, may_route};
-use super::{ANY_INTERFACE, DONE, Does, Done, No, Rejected, Row, Said, l3_flag, l3_number};
+use super::interface::{each, each_l3, l3, layer3};
+use super::{ANY_INTERFACE, DONE, Does, Done, No, Rejected, Row, Said, l3_flag, l3_number, say};
+use crate::args::Args;
 use crate::config::Config;
 use crate::l3::{Encapsulation, L3, Verify};
 use crate::modes::{Mode, Place};
-use crate::names::InterfaceName;
+use crate::names::{InterfaceKind, InterfaceName};
 use ipnet::Ipv4Net;
 
 pub(super) static ROWS: &[Row] = &[
@@ -79,6 +80,16 @@ pub(super) static ROWS: &[Row] = &[
         ("<mask>", "IP subnet mask"),
         ("secondary", "Make this IP address a secondary address"),
     ]),
+    Row::config(
+        &[Mode::Interface, Mode::Subinterface, Mode::Svi],
+        "ip unnumbered <lender:interface>",
+        No::Words,
+        Does::Set { set: unnumbered, get: |config, place| say(l3(config, place).and_then(|l3| l3.ip.unnumbered)) },
+    )
+    .help(&[
+        ("unnumbered", "Enable IP processing without an explicit address"),
+        ("<lender>", "Loopback whose address is used"),
+    ]),
     l3_number!("ip mtu <bytes:68-9216>", "bytes", ip.mtu)
         .help(&[("mtu", "Set IP Maximum Transmission Unit"), ("<bytes>", "MTU (bytes)")]),
     l3_flag!("ip proxy-arp", true, ip.proxy_arp).help(&[("proxy-arp", "Enable proxy ARP")]),
@@ -135,12 +146,15 @@ pub(super) fn word(said: bool, word: &str) -> String {
     if said { word.into() } else { String::new() }
 }
 
-fn address(config: &mut Config, place: &Place, args: &crate::args::Args, no: bool) -> Result<Done, Rejected> {
+fn address(config: &mut Config, place: &Place, args: &Args, no: bool) -> Result<Done, Rejected> {
     let (ip, mask, secondary) = (args.ip("address"), args.mask("mask"), args.has("secondary"));
     let net = ip.zip(mask).and_then(|(ip, mask)| Ipv4Net::new(ip, mask).ok());
     if no {
+        let own = |name: &InterfaceName| config.interfaces.get(name).and_then(|interface| interface.l3.ip.address);
+        let loses = |name: &&InterfaceName| !secondary && (net.is_none() || own(name) == net);
+        place.interfaces().iter().filter(loses).try_for_each(|name| not_lent(config, *name))?;
         return each_l3(config, place, |l3| match net {
-            None => (l3.ip.address, l3.ip.secondary) = (None, Default::default()),
+            None => (l3.ip.address, l3.ip.secondary, l3.ip.unnumbered) = Default::default(),
             Some(net) if secondary => {
                 l3.ip.secondary.remove(&net);
             }
@@ -152,9 +166,7 @@ fn address(config: &mut Config, place: &Place, args: &crate::args::Args, no: boo
     let [name] = place.interfaces() else {
         return Err("An address belongs to one interface: say `interface NAME` first".into());
     };
-    if !may_route(config, *name) {
-        return Err("% IP addresses may not be configured on L2 links.".into());
-    }
+    layer3(config, place)?;
     usable(net)?;
     for (other, interface) in &config.interfaces {
         for taken in interface.l3.ips().filter(|taken| overlap(taken, &net)) {
@@ -166,6 +178,10 @@ fn address(config: &mut Config, place: &Place, args: &crate::args::Args, no: boo
             }
         }
     }
+    let borrows = config.interfaces.get(name).and_then(|interface| interface.l3.ip.unnumbered);
+    if let Some(lender) = borrows.filter(|_| secondary) {
+        return Err(format!("{name} uses the address of {lender}: give it one of its own first"));
+    }
     each_l3(config, place, |l3| match secondary {
         true if l3.ip.address == Some(net) => {}
         true => {
@@ -174,8 +190,35 @@ fn address(config: &mut Config, place: &Place, args: &crate::args::Args, no: boo
         false => {
             l3.ip.secondary.remove(&net);
             l3.ip.address = Some(net);
+            l3.ip.unnumbered = None;
         }
     })
+}
+
+fn unnumbered(config: &mut Config, place: &Place, args: &Args, no: bool) -> Result<Done, Rejected> {
+    if no {
+        return each_l3(config, place, |l3| l3.ip.unnumbered = None);
+    }
+    let Some(lender) = args.interface("lender") else { return DONE };
+    layer3(config, place)?;
+    // It is always there, and leads to nobody: so all that lies behind the borrower is what routes say.
+    if lender.kind != InterfaceKind::Loopback {
+        return Err(format!("Only the address of a loopback can be used elsewhere, and {lender} is none"));
+    }
+    if config.interfaces.get(&lender).is_none_or(|interface| interface.l3.ip.address.is_none()) {
+        return Err(format!("{lender} has no address: give it one by `ip address` there first"));
+    }
+    each_l3(config, place, |l3| {
+        (l3.ip.address, l3.ip.secondary, l3.ip.unnumbered) = (None, Default::default(), Some(lender));
+    })
+}
+
+/// An address that others use stays.
+pub(super) fn not_lent(config: &Config, lender: InterfaceName) -> Result<(), Rejected> {
+    match config.interfaces.iter().find(|(_, interface)| interface.l3.ip.unnumbered == Some(lender)) {
+        Some((name, _)) => Err(format!("{name} uses the address of {lender}: say `no ip unnumbered` there first")),
+        None => Ok(()),
+    }
 }
 
 fn addresses(config: &Config, place: &Place) -> Vec<Said> {

@@ -132,6 +132,10 @@ pub fn add(config: &mut Config, (interfaces, routing): Router) {
     config.routing = routing;
     for (index, (kind, number, mut l3, addresses, flag)) in interfaces.into_iter().enumerate() {
         let (name, index) = (name(kind, number), index as u8);
+        // Whose address is borrowed stays.
+        if kind == 0 && config.interfaces.contains_key(&name) {
+            continue;
+        }
         l3.routed = kind == 2;
         if let Some(parent) = name.parent() {
             let of_parent = config.interfaces.entry(parent).or_default();
@@ -148,6 +152,13 @@ pub fn add(config: &mut Config, (interfaces, routing): Router) {
             l3.ip.address = Some(four(0));
             l3.ip.secondary = (1..addresses).map(four).collect();
             l3.ipv6.addresses = (1..addresses.into()).map(|n| (six(n), false)).collect();
+        }
+        // One without an address may borrow that of a loopback.
+        let lends = |(name, other): &(&InterfaceName, &InterfaceConfig)| {
+            name.kind == InterfaceKind::Loopback && other.l3.ip.address.is_some()
+        };
+        if addresses == 0 && kind > 0 && flag {
+            l3.ip.unnumbered = config.interfaces.iter().find(lends).map(|(name, _)| *name);
         }
         let interface = InterfaceConfig { l3, shutdown: flag, ..InterfaceConfig::default() };
         config.interfaces.insert(name, interface);

@@ -3,7 +3,7 @@
 
 use super::frame::ethernet;
 use super::resolve::Heard;
-use super::{Link, Neigh, Out, Reachable};
+use super::{Link, Neigh, Out, Reachable, Routed};
 use mona_wire::arp::{Arp, ETHERTYPE, Operation};
 use mona_wire::{Eth, Instant, Mac, VlanId, eth, nd};
 use std::net::{IpAddr, Ipv4Addr};
@@ -45,7 +45,7 @@ impl Neigh {
         let for_us = link.interface.owns(IpAddr::V4(arp.target));
         // RFC 826: merge what is there; add the sender if we are the target. An answer that nobody asked for and an
         // announcement add nothing.
-        let asks_us = request && for_us && link.interface.on_link(sender);
+        let asks_us = request && for_us && link.has_neighbour(vlan, sender, routes);
         if link.table.get(sender).is_some() || asks_us {
             self.learn(now, vlan, sender, arp.sender_mac, Heard::Confirmed, out);
         }
@@ -64,8 +64,8 @@ impl Neigh {
             && !arp.target.is_loopback()
             && !arp.target.is_link_local()
             && arp.target.octets()[0] < 224;
-        let asks = arp.sender != arp.target && interface.on_link(IpAddr::V4(arp.sender));
-        let elsewhere = || routes(target).is_some_and(|leaves| leaves != vlan);
+        let asks = arp.sender != arp.target && link.has_neighbour(vlan, IpAddr::V4(arp.sender), routes);
+        let elsewhere = || routes(target).is_some_and(|routed| routed.vlan != vlan);
         if !interface.proxy_arp || !host || !asks || !elsewhere() {
             return;
         }
@@ -77,6 +77,11 @@ impl Neigh {
 }
 
 impl Link {
+    /// Is it a neighbour's address here: of one of the interface's prefixes, or one that a route says is here?
+    pub(super) fn has_neighbour(&self, vlan: VlanId, ip: IpAddr, routes: Reachable) -> bool {
+        self.interface.on_link(ip) || routes(ip) == Some(Routed { vlan, direct: true })
+    }
+
     /// The request for a neighbour, to all or to the one it is to be confirmed by.
     pub(super) fn arp_request(&self, target: Ipv4Addr, to: Option<Mac>) -> Option<Vec<u8>> {
         let (sender, sender_mac) = (self.interface.source4(target)?, self.interface.mac);

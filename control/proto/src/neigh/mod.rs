@@ -188,8 +188,17 @@ pub struct Neighbour {
     pub router: bool,
 }
 
-/// Where an address is routed to: the interface, if there is a route.
-pub type Reachable<'a> = &'a dyn Fn(IpAddr) -> Option<VlanId>;
+/// Where an address is routed to, if there is a route.
+pub type Reachable<'a> = &'a dyn Fn(IpAddr) -> Option<Routed>;
+
+/// Where an address is routed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Routed {
+    /// By this interface.
+    pub vlan: VlanId,
+    /// No other router is between: whose address it is, is a neighbour.
+    pub direct: bool,
+}
 
 /// The machine.
 #[derive(Debug, Default)]
@@ -290,7 +299,9 @@ impl Neigh {
             In::Trap { vlan, port, why, frame } => self.trap(now, vlan, port, why, frame, out),
             In::Heard { vlan, frame } => self.heard(now, vlan, frame, reachable, out),
             In::Used(used) => used.iter().for_each(|(vlan, ip)| self.used(now, *vlan, *ip, out)),
-            In::Known(known) => known.iter().for_each(|(vlan, ip, mac)| self.remember(now, *vlan, *ip, *mac, out)),
+            In::Known(known) => {
+                known.iter().for_each(|(vlan, ip, mac)| self.remember(now, (*vlan, *ip), *mac, reachable, out))
+            }
             In::LinkDown(vlan) => self.clear(|at, _| at == vlan, out),
             In::Clear { six, vlan, ip } => self.clear(
                 |at, address| {

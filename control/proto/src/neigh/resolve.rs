@@ -5,7 +5,7 @@ use super::arp::is_station;
 use super::icmp::Error;
 use super::queue::Held;
 use super::table::{Entry, State};
-use super::{Link, Neigh, Out};
+use super::{Link, Neigh, Out, Reachable};
 use mona_wire::{Instant, Mac, VlanId};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -157,10 +157,17 @@ impl Neigh {
     }
 
     /// A neighbour as it was before a restart: frames go there, and it is asked when they do.
-    pub(super) fn remember(&mut self, now: Instant, vlan: VlanId, ip: IpAddr, mac: Mac, out: &mut Vec<Out>) {
+    pub(super) fn remember(
+        &mut self,
+        now: Instant,
+        (vlan, ip): (VlanId, IpAddr),
+        mac: Mac,
+        routes: Reachable,
+        out: &mut Vec<Out>,
+    ) {
         let Some(link) = self.links.get(&vlan) else { return };
         let known = link.table.get(ip).is_some_and(|entry| entry.state.forwards());
-        if link.can_ask(ip) && link.interface.on_link(ip) && is_station(mac) && !known {
+        if link.can_ask(ip) && link.has_neighbour(vlan, ip, routes) && is_station(mac) && !known {
             self.learn(now, vlan, ip, mac, Heard::Mentioned, out);
         }
     }

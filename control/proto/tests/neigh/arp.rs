@@ -501,3 +501,28 @@ fn proxy_arp_answers_for_what_is_routed_elsewhere() {
         ",
     );
 }
+
+#[test]
+fn who_is_behind_an_interface_by_a_route_is_a_neighbour() {
+    check(
+        "
+        # An interface that borrows its address has no prefix.
+        set 20 address 192.0.2.1/32
+        > send 20 0200.0000.0014 > ffff.ffff.ffff arp 192.0.2.1 0200.0000.0014 announced
+        +10
+        > 2 send 20 0200.0000.0014 > ffff.ffff.ffff arp 192.0.2.1 0200.0000.0014 announced
+        set 20 proxy-arp on
+        arp 20 request 198.51.100.5 0200.0000.0205 192.0.2.1
+        > add 20 198.51.100.5 0200.0000.0205
+        arp 20 request 198.51.100.5 0200.0000.0205 10.0.10.7
+        > send 20 0200.0000.0014 > 0200.0000.0205 arp 10.0.10.7 is 0200.0000.0014 for 198.51.100.5
+        arp 20 request 198.51.100.5 0200.0000.0205 198.51.100.6
+        known 20 198.51.100.6 0200.0000.0206
+        > add 20 198.51.100.6 0200.0000.0206
+        # Nobody else.
+        arp 20 request 10.0.10.5 0200.0000.0205 192.0.2.1
+        arp 20 request 10.0.10.5 0200.0000.0205 203.0.113.7
+        known 20 10.0.10.5 0200.0000.0205
+        ",
+    );
+}

@@ -9,7 +9,7 @@
 //! - `show`: the neighbours
 
 use crate::frames::{self, Words, describe, ethernet, nd_frame};
-use mona_proto::neigh::{Address, Config, In, Interface, Neigh, Out, Ra, RaPrefix, Trap};
+use mona_proto::neigh::{Address, Config, In, Interface, Neigh, Out, Ra, RaPrefix, Routed, Trap};
 use mona_wire::arp::{Arp, Operation};
 use mona_wire::{Instant, Mac, PortId, VlanId, nd};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -50,12 +50,22 @@ pub fn router(vid: u16) -> Mac {
     Mac([2, 0, 0, 0, 0, vid as u8])
 }
 
-/// Where the world's router routes: directly, or to VLAN 30; nowhere for 192.0.2.0/24.
-pub fn routes(ip: IpAddr) -> Option<VlanId> {
+/// Where the world's router routes: directly (198.51.100.0/24 to VLAN 20, by a route without a gateway), or to VLAN 30;
+/// nowhere for 192.0.2.0/24 and the subnets' broadcast addresses.
+pub fn routes(ip: IpAddr) -> Option<Routed> {
     let text = ip.to_string();
-    let ways = [("10.0.10.", 10), ("10.0.11.", 10), ("10.0.20.", 20), ("2001:db8:10:", 10), ("2001:db8:20:", 20)];
-    let way = ways.iter().find(|(prefix, _)| text.starts_with(prefix)).map_or(30, |(_, vid)| *vid);
-    if text.starts_with("192.0.2.") { None } else { VlanId::new(way) }
+    let ways = [
+        ("10.0.10.", 10),
+        ("10.0.11.", 10),
+        ("10.0.20.", 20),
+        ("198.51.100.", 20),
+        ("2001:db8:10:", 10),
+        ("2001:db8:20:", 20),
+    ];
+    let way = ways.iter().find(|(prefix, _)| text.starts_with(prefix)).map(|(_, vid)| *vid);
+    let routed = Routed { vlan: VlanId::new(way.unwrap_or(30))?, direct: way.is_some() };
+    let is_edge = text.ends_with(".0") || text.ends_with(".255");
+    (!text.starts_with("192.0.2.") && !is_edge).then_some(routed)
 }
 
 impl World {
