@@ -24,7 +24,7 @@ interface vlan 20
 const DAEMONS: &str = "/usr/lib/frr";
 
 /// For so many seconds zebra leaves the routes of the one before in the kernel: by then they should be learned again.
-pub const RETAIN: u64 = 20;
+pub const RETAIN: u64 = 60;
 
 /// Daemons that run in one namespace.
 pub struct Frr {
