@@ -325,8 +325,10 @@ pub fn command(family: Family) -> &'static str {
 pub fn cite(config: &Config, name: &str, entry: &Entry) -> Vec<String> {
     let Some(list) = config.access_lists.get(name) else { return Vec::new() };
     let text = entry.text(list.kind);
-    match acl::number(name) {
-        Some(number) => vec![format!("access-list {number} {text}")],
+    let alone =
+        acl::number(name).and_then(|number| Some(format!("access-list {number} {}", entry.in_line(list.kind)?)));
+    match alone {
+        Some(line) => vec![line],
         None => vec![format!("{} {name}", list.kind.head()), format!(" {text}")],
     }
 }

@@ -22,9 +22,6 @@ use std::time::{Duration, Instant};
 
 /// At a time: each is a thread.
 const MOST: usize = 16;
-/// Until a packet counts as lost: of `ping` what IOS waits, of `traceroute` less, for there are many.
-const PING: Duration = Duration::from_secs(2);
-const TRACE: Duration = Duration::from_secs(1);
 /// Of the whole: the shell waits half a minute for an answer, and nobody could end it earlier.
 const WHOLE: Duration = Duration::from_secs(25);
 /// Routers on the way that are asked.
@@ -109,17 +106,18 @@ fn run(job: &Job, ident: u16) -> Result<Shown, String> {
     let start = Instant::now();
     let is_time = || start.elapsed() < WHOLE;
     let mut sequence = 0;
-    let mut ask = |ttl: u8, patience| {
+    let mut ask = |ttl: u8| {
         sequence += 1;
-        wire.ask(ttl, sequence, patience)
+        let left = WHOLE.saturating_sub(start.elapsed());
+        wire.ask(ttl, sequence, left.min(Duration::from_secs(job.probe.timeout_secs.into())))
     };
     if !job.probe.trace {
-        let answers = (0..job.probe.repeat).take_while(|_| is_time()).map(|_| ask(255, PING)).collect();
+        let answers = (0..job.probe.repeat).take_while(|_| is_time()).map(|_| ask(255)).collect();
         return Ok(Shown::Ping(Ping { probe: job.probe.clone(), source: job.source, answers }));
     }
     let mut hops: Vec<Vec<Answer>> = Vec::new();
     for ttl in 1..=HOPS {
-        let answers: Vec<Answer> = (0..job.probe.repeat).take_while(|_| is_time()).map(|_| ask(ttl, TRACE)).collect();
+        let answers: Vec<Answer> = (0..job.probe.repeat).take_while(|_| is_time()).map(|_| ask(ttl)).collect();
         let is_end = answers.iter().any(|answer| matches!(answer, Answer::Reply(..) | Answer::Unreachable(..)));
         if !answers.is_empty() {
             hops.push(answers);

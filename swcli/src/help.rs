@@ -59,12 +59,15 @@ pub fn complete(place: &Place, line: &str) -> Option<String> {
     grammar::complete(&place.context, place.privilege, line)
 }
 
+/// Commands whose answer is worth filtering.
+const PRINTING: [&str; 4] = ["show", "packet-tracer", "ping", "traceroute"];
+
 /// Adds the bar where a line that prints something is complete.
 fn with_filters(place: &Place, line: &str, mut words: Vec<(String, String)>) -> Vec<(String, String)> {
     let mut typed = line.split_whitespace().map(str::to_ascii_lowercase).skip_while(|word| word == "do");
-    let prints = typed.next().is_some_and(|word| word.len() >= 2 && "show".starts_with(&word));
+    let prints = |word: String| word.len() >= 2 && PRINTING.iter().any(|command| command.starts_with(&word));
     if let Some(end) = words.iter().position(|(name, _)| name == "<cr>")
-        && prints
+        && typed.next().is_some_and(prints)
         && place.is_exec(line)
         && words.iter().all(|(name, _)| name != "|")
     {

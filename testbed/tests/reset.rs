@@ -94,6 +94,10 @@ fn what_a_killed_switch_left_is_taken_away() {
         assert!(done && again == said, "{io}: {again}");
         let same = || host(&world, &namespace) == before;
         assert!(wait(same), "{io}: it was\n{before}\nand is\n{}", host(&world, &namespace));
+        let run = switch.config.parent().expect("a directory");
+        for gone in ["sw.devices", "sw.bpf", "sw.neighbours"] {
+            assert!(!run.join(gone).exists(), "{io}: {gone} is left");
+        }
         assert_eq!(reset(&world, &switch, &[]), (true, String::new()), "{io}: nothing is left");
         // Names are no paths.
         for name in ["..", "a/b", "", "a name"] {

@@ -289,8 +289,16 @@ pub struct Probe {
     pub size: u16,
     /// It is not to be fragmented.
     pub dont_fragment: bool,
+    /// Until a packet counts as lost.
+    #[serde(default = "two")]
+    pub timeout_secs: u32,
     /// Along the path, router by router.
     pub trace: bool,
+}
+
+/// What IOS waits.
+fn two() -> u32 {
+    2
 }
 
 /// `source …`

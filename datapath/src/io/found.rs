@@ -130,6 +130,11 @@ impl Records {
         }
     }
 
+    /// No switch keeps anything here any more: the directory goes, unless there is something in it.
+    pub(super) fn close(&self) -> io::Result<()> {
+        self.dir.as_ref().map_or(Ok(()), fs::remove_dir)
+    }
+
     /// The indices there are files of.
     pub(super) fn indices(&self) -> Vec<u32> {
         let files = self.dir.as_ref().and_then(|dir| fs::read_dir(dir).ok());

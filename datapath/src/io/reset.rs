@@ -63,6 +63,7 @@ impl Reset {
             done(link.name, self.links.delete(link.index));
         }
         give_back_left(&self.links, &self.records, |_| false);
+        done("the records of devices".into(), self.records.close());
         wrong
     }
 

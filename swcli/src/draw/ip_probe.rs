@@ -13,10 +13,11 @@ pub fn draw_ping(ping: &Ping) -> Vec<String> {
     let mut lines = vec![
         "Type escape sequence to abort.".to_string(),
         format!(
-            "Sending {}, {}-byte ICMP Echos to {}, timeout is 2 seconds:",
+            "Sending {}, {}-byte ICMP Echos to {}, timeout is {} seconds:",
             ping.answers.len(),
             probe.size,
-            address(probe.to)
+            address(probe.to),
+            probe.timeout_secs
         ),
     ];
     lines.extend(ping.source.map(|from| format!("Packet sent with a source address of {} ", address(from))));

@@ -199,6 +199,7 @@ impl ListKind {
         match number {
             1..=99 | 1300..=1999 => Some(ListKind::Standard),
             100..=199 | 2000..=2699 => Some(ListKind::Extended),
+            700..=799 => Some(ListKind::Mac),
             _ => None,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::names::{self, FLAGS, Names};
 use super::{AccessList, Address, Entry, Flags, Line, ListKind, Log, Ports, STEP};
+use mona_wire::Mac;
 use std::net::Ipv4Addr;
 
 impl AccessList {
@@ -33,6 +34,14 @@ impl Line {
         match self {
             Line::Remark(text) => format!("remark {text}"),
             Line::Entry(entry) => entry.text(kind),
+        }
+    }
+
+    /// The same behind `access-list N`, where that can say it.
+    pub fn in_line(&self, kind: ListKind) -> Option<String> {
+        match self {
+            Line::Entry(entry) => entry.in_line(kind),
+            Line::Remark(_) => Some(self.text(kind)),
         }
     }
 }
@@ -70,6 +79,20 @@ impl Entry {
             Address::Ip(address, Ipv4Addr::UNSPECIFIED) => address.to_string(),
             other => address(other),
         }
+    }
+
+    /// As [`Line::in_line`]: of MACs `permit 0011.2233.4455 0000.0000.0000`, of frames from there, whatever else is in them.
+    pub fn in_line(&self, kind: ListKind) -> Option<String> {
+        if kind != ListKind::Mac {
+            return Some(self.text(kind));
+        }
+        let (address, wildcard) = match self.src {
+            Address::Any => (Mac::ZERO, Mac::BROADCAST),
+            Address::Mac(address, wildcard) => (address, wildcard),
+            Address::Ip(..) | Address::Ip6(_) => return None,
+        };
+        let alone = Entry { permit: self.permit, src: self.src, ..Entry::default() };
+        (alone == *self).then(|| format!("{}{address} {wildcard}", self.action(kind)))
     }
 
     fn logged(&self) -> &'static str {
@@ -110,7 +133,7 @@ fn address(address: Address) -> String {
             format!("host {}", prefix.addr().to_string().to_ascii_uppercase())
         }
         Address::Ip6(prefix) => prefix.to_string().to_ascii_uppercase(),
-        Address::Mac(address, mona_wire::Mac::ZERO) => format!("host {address}"),
+        Address::Mac(address, Mac::ZERO) => format!("host {address}"),
         Address::Mac(address, wildcard) => format!("{address} {wildcard}"),
     }
 }

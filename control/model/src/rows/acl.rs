@@ -40,6 +40,7 @@ macro_rules! piece {
             ") [{fragments:fragments}] "
         )
     };
+    (or remark) => { " | remark <text:line>)" };
     (log) => { "[{log:log|log-input}]" };
     (standard) => {
         concat!(
@@ -51,6 +52,13 @@ macro_rules! piece {
             piece!(action), piece!(long ip "icmp-message" "ip-protocol"),
             "[(dscp <dscp:dscp> | precedence <precedence:precedence> [tos <tos:tos>] | tos <tos:tos>)] ", piece!(log)
         )
+    };
+}
+
+/// What the words of a numbered list's lines mean.
+macro_rules! numbered {
+    ($list:literal) => {
+        &[("<list>", $list), ("remark", "Access list entry comment"), ("<text>", "Comment up to 100 characters")]
     };
 }
 
@@ -149,30 +157,26 @@ pub(super) static ROWS: &[Row] = &[
     ),
     Row::config(
         &[Mode::Config],
-        concat!("access-list (<list:1-99> | <list:1300-1999>) ", piece!(standard)),
+        concat!("access-list (<list:1-99> | <list:1300-1999>) (", piece!(standard), piece!(or remark)),
         No::After("list"),
         Does::Set { set: numbered, get: numbered_lines },
     )
-    .help(&[("<list>", "IP standard access list")])
+    .help(numbered!("IP standard access list"))
     .late(),
     Row::config(
         &[Mode::Config],
-        concat!("access-list (<list:100-199> | <list:2000-2699>) ", piece!(extended)),
+        concat!("access-list (<list:100-199> | <list:2000-2699>) (", piece!(extended), piece!(or remark)),
         No::After("list"),
         Does::Set { set: numbered, get: unsaid },
     )
-    .help(&[("<list>", "IP extended access list")]),
+    .help(numbered!("IP extended access list")),
     Row::config(
         &[Mode::Config],
-        "access-list (<list:1-199> | <list:1300-2699>) remark <text:line>",
-        No::Full,
+        concat!("access-list <list:700-799> (", piece!(action), "<src:mac> [<src-wildcard:mac>]", piece!(or remark)),
+        No::After("list"),
         Does::Set { set: numbered, get: unsaid },
     )
-    .help(&[
-        ("<list>", "IP access list"),
-        ("remark", "Access list entry comment"),
-        ("<text>", "Comment up to 100 characters"),
-    ]),
+    .help(numbered!("48-bit MAC address access list")),
     Row::config(
         ANY_INTERFACE,
         "ip access-group <list:word> {way:in|out}",
@@ -371,17 +375,18 @@ fn lines(config: &Config, place: &Place) -> Vec<Said> {
 }
 
 /// Is the list printed as lines of its own, `access-list N …`? One that has numbers of somebody's choice, or nothing to
-/// say, needs its head.
+/// say, needs its head; so does one of MACs that looks at more than the source.
 pub(crate) fn in_lines(name: &str, list: &AccessList) -> bool {
-    number(name).is_some() && list.is_plain() && !list.lines.is_empty()
+    let says = |line: &Line| line.in_line(list.kind).is_some();
+    number(name).is_some() && list.is_plain() && !list.lines.is_empty() && list.lines.values().all(says)
 }
 
 fn numbered_lines(config: &Config, _: &Place) -> Vec<Said> {
     let mut lists: Vec<_> = config.access_lists.iter().filter(|(name, list)| in_lines(name, list)).collect();
     lists.sort_by_key(|(name, _)| number(name));
     let lines = |(name, list): (&String, &AccessList)| {
-        let name = name.clone();
-        list.text().into_iter().map(move |line| Said::Line(format!("access-list {name} {line}")))
+        let texts = list.lines.values().filter_map(|line| line.in_line(list.kind));
+        texts.map(|text| Said::Line(format!("access-list {name} {text}"))).collect::<Vec<_>>()
     };
     lists.into_iter().flat_map(lines).collect()
 }

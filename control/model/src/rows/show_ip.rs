@@ -44,9 +44,11 @@ macro_rules! probes {
     ($($own:expr),*) => {
         &[
             ("source", "Send from this address"),
+            ("timeout", "How long an answer is waited for"),
             ("<to>", "Destination address"),
             ("<from>", "An address of the switch"),
             ("<interface>", "An interface whose address it is"),
+            ("<timeout>", "Seconds"),
             $($own),*
         ]
     };
@@ -59,7 +61,12 @@ const PING: &[(&str, &str)] = probes!(
     ("<repeat>", "Repeat count"),
     ("<size>", "Datagram size")
 );
-const TRACEROUTE: &[(&str, &str)] = probes!(("traceroute", "Trace route to destination"));
+const TRACEROUTE: &[(&str, &str)] = probes!(
+    ("traceroute", "Trace route to destination"),
+    ("probe", "Number of messages to each router"),
+    ("numeric", "Addresses are not looked up: they never are"),
+    ("<repeat>", "Probe count")
+);
 
 /// The way a probe is said, for one family.
 macro_rules! probe {
@@ -72,11 +79,19 @@ macro_rules! probe {
             "> [(source (<interface:interface> | <from:",
             $kind,
             ">) | \
-             repeat <repeat:1-1000> | size <size:48-9216> | {df:df-bit})]*"
+             repeat <repeat:1-1000> | size <size:48-9216> | timeout <timeout:0-20> | {df:df-bit})]*"
         )
     };
     (traceroute $word:literal $kind:literal) => {
-        concat!("traceroute [", $word, "] <to:", $kind, "> [source (<interface:interface> | <from:", $kind, ">)]")
+        concat!(
+            "traceroute [",
+            $word,
+            "] <to:",
+            $kind,
+            "> [(source (<interface:interface> | <from:",
+            $kind,
+            ">) | probe <repeat:1-10> | timeout <timeout:0-20> | {numeric:numeric})]*"
+        )
     };
 }
 
@@ -179,6 +194,8 @@ fn probe(args: &Args, trace: bool) -> Result<Action, Rejected> {
         repeat: args.number("repeat").unwrap_or(if trace { 3 } else { 5 }),
         size: args.number("size").and_then(|n| n.try_into().ok()).unwrap_or(if trace { 60 } else { 100 }),
         dont_fragment: args.has("df"),
+        // What IOS waits; of `traceroute` less, for there are many.
+        timeout_secs: args.number("timeout").unwrap_or(if trace { 1 } else { 2 }),
         trace,
     }))
 }

@@ -101,6 +101,21 @@ fn list(kind: ListKind) -> BoxedStrategy<AccessList> {
         .boxed()
 }
 
+/// What the lines of a numbered list of MACs say.
+fn of_sources(list: AccessList) -> AccessList {
+    let mut alone = AccessList::new(list.kind);
+    for line in list.lines.into_values() {
+        let line = match line {
+            Line::Entry(Entry { permit, src, .. }) => Line::Entry(Entry { permit, src, ..Entry::default() }),
+            remark => remark,
+        };
+        if matches!(line, Line::Remark(_)) || !alone.lines.values().any(|other| *other == line) {
+            alone.lines.insert(STEP * (alone.lines.len() as u32 + 1), line);
+        }
+    }
+    alone
+}
+
 pub fn lists() -> BoxedStrategy<std::collections::BTreeMap<String, AccessList>> {
     let named =
         |kind: ListKind, names: &'static str| (names, list(kind)).prop_map(|(name, list)| (name.to_string(), list));
@@ -111,6 +126,8 @@ pub fn lists() -> BoxedStrategy<std::collections::BTreeMap<String, AccessList>> 
         named(ListKind::Extended, "1[0-9][0-9]|2[0-6][0-9][0-9]"),
         named(ListKind::Ip6, "x[a-z]"),
         named(ListKind::Mac, "m[a-z]"),
+        named(ListKind::Mac, "7[0-9][0-9]"),
+        ("7[0-9][0-9]", list(ListKind::Mac)).prop_map(|(name, list)| (name, of_sources(list))),
     ];
     proptest::collection::vec(one, 0..6).prop_map(|lists| lists.into_iter().collect()).boxed()
 }
@@ -120,7 +137,7 @@ pub fn filters() -> BoxedStrategy<Filters> {
         (option::weighted(0.3, names), option::weighted(0.3, names))
             .prop_map(|(inward, outward)| Ways { inward, outward })
     };
-    (ways("e[a-z]|1[0-9][0-9]"), ways("x[a-z]"), ways("m[a-z]"))
+    (ways("e[a-z]|1[0-9][0-9]"), ways("x[a-z]"), ways("m[a-z]|7[0-9][0-9]"))
         .prop_map(|(ip, ipv6, mac)| Filters { ip, ipv6, mac })
         .boxed()
 }
