@@ -23,7 +23,9 @@ fn ten_things() {
     world.cable((&space, "eth1"), (&host, "eth0"));
     world.exec(&host, "ip addr add 10.0.10.2/24 dev eth0");
     world.exec(&space, "ip tuntap add vnet7 mode tap");
-    let switch = world.switch(&space, "interface gi0/2\nend\n", &[]);
+    // A port, and a loopback whose address others may use.
+    let there = "interface gi0/2\ninterface loopback 0\n ip address 192.0.2.1 255.255.255.255\nend\n";
+    let switch = world.switch(&space, there, &[]);
     let (mut blocks, mut spans) = (0, 0);
     for (n, part) in section.split("```").enumerate() {
         if n % 2 == 0 {
