@@ -117,14 +117,18 @@ static __always_inline __u64 mix(__u64 hash, __u64 word)
 	return hash ^ hash >> 32;
 }
 
-// Of a key that found no room where it belongs, it is where else it may be.
+// Of a key that found no room where it belongs, it is where else it may be. Where it came from is mixed in last: of an inner key
+// that is known last. Only of IPv6 all words are used.
 static __always_inline bool find(__u64 seed, __u32 from, const __u64 *key, bool inner, struct hit *hit)
 {
-	__u64 hash = mix(mix(seed ^ from, key[0]), key[1]);
-	if (inner)
-		for (int i = 2; i < 6; i++)
+	bool six = inner && (__u16)(key[1] >> 32) == ETH_P_IPV6;
+	__u64 hash = mix(mix(seed, key[0]), key[1]);
+	if (six)
+		for (int i = 2; i < 5; i++)
 			hash = mix(hash, key[i]);
-	hash = mix(hash, 0); // or the second would be known from the first
+	if (inner)
+		hash = mix(hash, key[5]);
+	hash = mix(hash, from);
 	for (int home = 0; home < 2; home++) {
 		for (int i = 0; i < WINDOW; i++) {
 			__u32 at = ((__u32)(home ? hash >> 32 : hash) + i) & flow_mask;
@@ -136,8 +140,9 @@ static __always_inline bool find(__u64 seed, __u32 from, const __u64 *key, bool 
 				break;
 			if (flow->key0 != key[0] || flow->key1 != key[1] || flow->from != from || version & 1)
 				continue;
-			if (inner && (flow->rest[0] != key[2] || flow->rest[1] != key[3] || flow->rest[2] != key[4] ||
-				      flow->rest[3] != key[5]))
+			if (inner && flow->rest[3] != key[5])
+				continue;
+			if (six && (flow->rest[0] != key[2] || flow->rest[1] != key[3] || flow->rest[2] != key[4]))
 				continue;
 			hit->flow = flow, hit->at = at, hit->version = version;
 			((__u64 *)&hit->action)[0] = once(((__u64 *)&flow->action)[0]);
@@ -295,9 +300,11 @@ static __always_inline bool routable(const struct frame *frame, __u8 routed, boo
 		return false;
 	if (routed == 6)
 		return ip[7] > 1;
-	__u32 sum = 0;
-	for (int i = 0; i < 20; i += 2)
-		sum += *(__u16 *)(ip + i);
+	__u64 sum = 0;
+	for (int i = 0; i < 20; i += 4)
+		sum += *(__u32 *)(ip + i);
+	// 2^16 is 1 modulo 0xffff (RFC 1071 2 (C)): the words' halves come together at the end.
+	sum = (sum & 0xffffffff) + (sum >> 32);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return sum == 0xffff && ip[8] > 1;
@@ -315,6 +322,17 @@ static __always_inline void age(__u8 *ip, __u8 routed)
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	*(__be16 *)(ip + 10) = bpf_htons(~sum);
+}
+
+// The header of a routed packet as it leaves, in place.
+static __always_inline bool rewrite(void *data, __u8 *ip, void *end, const struct flow *flow, __u8 routed)
+{
+	__u32 *to = data, *macs = (__u32 *)flow->macs;
+	if (data + 12 > end || (void *)ip + 20 > end)
+		return false;
+	to[0] = macs[0], to[1] = macs[1], to[2] = macs[2];
+	age(ip, routed);
+	return true;
 }
 
 static __always_inline void count(struct flow *flow, __u64 frames, __u64 bytes)

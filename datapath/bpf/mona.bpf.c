@@ -98,18 +98,15 @@ static __always_inline bool tag(struct __sk_buff *skb, __u16 from, __u16 to)
 	return !to || !bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), tci | (to & 0xfff));
 }
 
-static __always_inline bool route(struct __sk_buff *skb, const struct frame *frame, const struct flow *flow, __u8 routed)
+static __always_inline bool route(struct __sk_buff *skb, const struct flow *flow, __u8 routed)
 {
-	__u8 header[ETH_HLEN + 12];
-	if (frame->data + sizeof(header) > frame->end)
+	void *data = (void *)(long)skb->data;
+	if (!rewrite(data, data + ETH_HLEN, (void *)(long)skb->data_end, flow, routed))
 		return false;
-	__builtin_memcpy(header, flow->macs, 12);
-	__builtin_memcpy(header + 12, frame->data + 12, sizeof(header) - 12);
-	age(header + ETH_HLEN, routed);
 	// A sum of the whole packet, if the device made one, knows of the hop limit; an IPv4 header's sum stays what it is.
 	if (routed == 6)
 		bpf_csum_update(skb, ~(__u32)bpf_htons(1));
-	return !bpf_skb_store_bytes(skb, 0, header, sizeof(header), 0);
+	return true;
 }
 
 // Sends the frame on as it was decided before, if it was. Anything out of the ordinary is for userspace.
@@ -162,7 +159,7 @@ static __always_inline int replay(struct __sk_buff *skb, struct hit *hit)
 			return UP;
 	}
 	count(flow, frames, bytes);
-	if (action->routed && !route(skb, &frame, flow, action->routed))
+	if (action->routed && !route(skb, flow, action->routed))
 		return TC_ACT_SHOT;
 	if (!tag(skb, frame.tag, action->tag))
 		return TC_ACT_SHOT;

@@ -146,14 +146,8 @@ static __always_inline int send_on(struct xdp_md *ctx, struct hit *hit)
 	if (!action->xdp || is_partial(&frame))
 		return XDP_PASS;
 	count(flow, 1, bytes);
-	if (action->routed) {
-		__u32 *to = (__u32 *)frame.data, *macs = (__u32 *)flow->macs;
-		// It is: the verifier forgot.
-		if (frame.ip + 20 > frame.end)
-			return XDP_DROP;
-		to[0] = macs[0], to[1] = macs[1], to[2] = macs[2];
-		age(frame.ip, action->routed);
-	}
+	if (action->routed && !rewrite(frame.data, frame.ip, frame.end, flow, action->routed))
+		return XDP_DROP;
 	if (!retag(ctx, frame.tag, action->tag))
 		return XDP_DROP;
 	return bpf_redirect(action->ifindex, 0);

@@ -4,9 +4,11 @@ mod rig;
 mod world;
 
 use mona_datapath::flow::{Dep, Depth};
+use mona_datapath::io::raw::RawSocket;
 use mona_datapath::io::{CsumStart, Gso, GsoKind, Offload};
+use mona_wire::checksum::Sum;
 use mona_wire::{PortId, Tci};
-use rig::{Fate, Kind, Rig, alone, expected};
+use rig::{Fate, Kind, PATIENCE, Rig, alone, expected};
 use world::{Line, World, line, mac, vlan};
 
 const WORLD: &str = "
@@ -179,6 +181,55 @@ fn replay_leaves_to_userspace_what_is_out_of_the_ordinary() {
         double.bytes.splice(16..16, [0x81, 0, 0, 7]);
         assert_eq!(rig.send(&double), expected(&world.snapshot, &double, &nothing).expect("one port"));
         assert_eq!(rig.send(&line(usual)), expected(&world.snapshot, &line(usual), &nothing).expect("one port"));
+    });
+}
+
+/// Whatever stands in a header: with the sum that is right, with others, and with both zeros.
+#[test]
+fn replay_knows_right_checksums() {
+    with_each(|mut rig| {
+        let world = World::new(WORLD);
+        let mut line = line("p1 a>r 10.0.10.2>10.0.20.2");
+        replays(&mut rig, &world, &line, &Offload::default());
+        let mut put = |id: u16, sum: u16| {
+            line.bytes[18..20].copy_from_slice(&id.to_be_bytes());
+            line.bytes[24..26].copy_from_slice(&sum.to_be_bytes());
+            Line { rx: line.rx, bytes: line.bytes.clone() }
+        };
+        let right = |line: &Line| Sum::default().bytes(&line.bytes[14..34]).finish();
+        let none = right(&put(0, 0));
+        for id in (0..12).map(|n: u16| n.wrapping_mul(0x2b3d)).chain([none, none.wrapping_add(1), none.wrapping_sub(1)])
+        {
+            let sum = right(&put(id, 0));
+            let mut replayed = 0;
+            for sum in [sum, !sum, sum.wrapping_add(1), sum ^ 0x8000, sum.swap_bytes(), 0, 0xffff] {
+                let line = put(id, sum);
+                let wanted = expected(&world.snapshot, &line, &Offload::default());
+                replayed += usize::from(wanted.is_some());
+                let wanted = wanted.unwrap_or_else(|| up(&line, &Offload::default()));
+                assert_eq!(rig.send(&line), wanted, "{id:x} {sum:x}");
+            }
+            assert!(replayed > 0, "{id:x}");
+        }
+    });
+}
+
+/// Who listens at the port has the packet as it came in, though its memory is one with that of the packet that leaves.
+#[test]
+fn replay_changes_no_copy_of_others() {
+    alone(|| {
+        let mut rig = Rig::new(4);
+        let world = World::new(WORLD);
+        let segment = super_frame("p1 a>r 10.0.10.2>10.0.20.2", 4000, 1000);
+        for (line, offload) in [(line("p1 a>r 10.0.10.2>10.0.20.2"), Offload::default()), segment] {
+            rig.table.flush();
+            replays(&mut rig, &world, &line, &offload);
+            let listener = RawSocket::open_with_offload("a1").expect("a socket");
+            assert_eq!(Some(rig.send_with(&line, &offload)), expected(&world.snapshot, &line, &offload));
+            let mut heard = vec![0; 1 << 17];
+            let (len, _) = listener.receive_with(&mut heard, PATIENCE).expect("a socket").expect("it came in");
+            assert_eq!(heard[..len], line.bytes);
+        }
     });
 }
 

@@ -2,6 +2,7 @@
 
 use super::{ALSO, Depends};
 use crate::flow::{COPIES, Dep, Depth, Flow, Inner, Outer};
+use mona_wire::eth::IPV6;
 use mona_wire::{Mac, PortId};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -88,11 +89,14 @@ impl Key {
         self.words[1] >> 48 == 0xffff
     }
 
-    /// Where it belongs, and where else it may be; mixed once more, or the second would be known from the first. As `find()` in
-    /// flow.h.
+    /// Where it belongs, and where else it may be. As `find()` in flow.h.
     pub(super) fn homes(&self, seed: u64) -> [u32; 2] {
-        let words = if self.is_inner() { &self.words[..] } else { &self.words[..2] };
-        let mixed = words.iter().chain(&[0]).fold(seed ^ u64::from(self.from), |mixed, word| {
+        let [a, b, c @ .., d] = &self.words;
+        let is_six = (self.words[1] >> 32) as u16 == IPV6;
+        let (inner, six) = (self.is_inner(), self.is_inner() && is_six);
+        let rest = c.iter().filter(|_| six).chain(Some(d).filter(|_| inner));
+        let from = u64::from(self.from);
+        let mixed = [a, b].into_iter().chain(rest).chain([&from]).fold(seed, |mixed, word| {
             let product = (mixed ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             product ^ product >> 32
         });
