@@ -177,7 +177,9 @@ impl Switch {
             }));
         }
         let tick = self.epochs().0.as_secs();
-        let mut stations: Vec<Station> = self.fdb.iter().collect();
+        // Behind a routed port is a VLAN of nobody's.
+        let is_told = |station: &Station| self.config.vlans.contains_key(&station.vlan);
+        let mut stations: Vec<Station> = self.fdb.iter().filter(is_told).collect();
         stations.sort_by_key(|s| (s.vlan, s.mac));
         let names: std::collections::BTreeMap<PortId, InterfaceName> =
             self.state.ports.iter().map(|(name, port)| (port.id, *name)).collect();

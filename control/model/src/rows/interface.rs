@@ -46,6 +46,24 @@ pub(super) static ROWS: &[Row] = &[
     )
     .help(&[("range", "Several interfaces at once"), ("<range>", "Interfaces: gi0/1 - 4, gi0/7")]),
     Row::config(
+        &[Mode::Config],
+        "default interface (<interface:interface> | range <range:range>)",
+        No::Never,
+        Does::Set {
+            set: |config, _, args, _| {
+                let one = args.interface("interface").map(|name| vec![name]);
+                restore(config, &one.or(args.range("range")).unwrap_or_default())
+            },
+            get: unsaid,
+        },
+    )
+    .help(&[
+        ("default", "Set a command to its defaults"),
+        ("interface", "Select an interface to configure"),
+        ("range", "Several interfaces at once"),
+        ("<range>", "Interfaces: gi0/1 - 4, gi0/7"),
+    ]),
+    Row::config(
         &[Mode::Interface],
         "device <device:word>",
         No::Words,
@@ -215,4 +233,24 @@ fn remove(config: &mut Config, name: InterfaceName) -> Result<Done, Rejected> {
     config.interfaces.retain(|other, _| other.parent() != Some(name));
     config.mac.statics.retain(|_, interface| *interface != name);
     Ok(Done { messages: Vec::new(), enter: Some(Place::Global) })
+}
+
+/// As if nothing had been said of them, but for what they are: their netdevs and the tags by which hooks find them.
+fn restore(config: &mut Config, names: &[InterfaceName]) -> Result<Done, Rejected> {
+    for name in names {
+        super::ip::not_lent(config, *name)?;
+        if !config.interfaces.contains_key(name) {
+            return Err(format!("There is no {name}"));
+        }
+    }
+    let mut messages = Vec::new();
+    for name in names {
+        let Some(interface) = config.interfaces.get_mut(name) else { continue };
+        let InterfaceConfig { device, tag, hot_plug, .. } = std::mem::take(interface);
+        *interface = InterfaceConfig { device, tag, hot_plug, ..InterfaceConfig::default() };
+        // It switches from now on, and who switches has no sub-interfaces.
+        config.interfaces.retain(|other, _| other.parent() != Some(*name));
+        messages.push(format!("Interface {name} set to default configuration"));
+    }
+    Ok(Done { messages, enter: None })
 }

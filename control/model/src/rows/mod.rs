@@ -5,6 +5,7 @@
 //! `{name:a|b}` a choice of words, `[…]` an option, `[…]*` one that may be taken again, `(… | …)` one of several ways.
 
 mod acl;
+mod already;
 mod clear;
 mod entry;
 mod exec;
@@ -220,6 +221,7 @@ static FILES: &[&[Row]] = &[
     route::ROWS,
     acl::ROWS,
     line::ROWS,
+    already::ROWS,
     exec::ROWS,
     show::ROWS,
     show_ip::ROWS,
