@@ -52,6 +52,10 @@ pub struct Batch {
     pub sends: Vec<Send>,
     /// What control is to be told.
     pub seen: Vec<Seen>,
+    /// The frames whose source is still to be learned, a bit for each.
+    pub strangers: u64,
+    /// The low bytes of the addresses in `seen`, a bit for each: most that are not there need not be looked for.
+    filter: [u64; 4],
     /// Frames that control is to be shown as they came in, the VLAN they came in, and why.
     pub told: Vec<(u16, VlanId, Told)>,
     /// Frames that leave rewritten, ascending.
@@ -72,6 +76,8 @@ impl Default for Batch {
         Batch {
             sends: Vec::with_capacity(SENDS + PortId::COUNT),
             seen: Vec::with_capacity(BATCH),
+            strangers: 0,
+            filter: [0; 4],
             told: Vec::with_capacity(TOLD + 2 * BATCH),
             routed: Vec::with_capacity(BATCH),
             dropped: Vec::with_capacity(BATCH),
@@ -90,6 +96,7 @@ impl Batch {
         let frames = &frames[..frames.len().min(BATCH)];
         self.sends.clear();
         self.seen.clear();
+        (self.strangers, self.filter) = (0, [0; 4]);
         self.told.clear();
         self.routed.clear();
         self.dropped.clear();
@@ -187,17 +194,20 @@ impl Out for OneFrame<'_> {
         self.batch.admitted.push((self.number(), vlan));
     }
 
-    #[cold]
+    #[inline(never)]
     fn seen(&mut self, seen: Seen) {
+        let number = self.frame;
         let batch = &mut *self.batch;
-        let mut reported = 0;
-        for other in &batch.seen {
-            if *other == seen {
-                return;
-            }
-            reported += usize::from(other.port == seen.port);
+        batch.strangers |= 1 << number;
+        let low = seen.mac.to_u64() as u8;
+        let (word, bit) = (&mut batch.filter[usize::from(low >> 6)], 1 << (low & 63));
+        if *word & bit != 0 && batch.seen.contains(&seen) {
+            return;
         }
-        if reported < batch.budget {
+        let reported = || batch.seen.iter().filter(|other| other.port == seen.port).count();
+        // So many were not reported by all together.
+        if batch.seen.len() < batch.budget || reported() < batch.budget {
+            *word |= bit;
             batch.seen.push(seen);
         }
     }

@@ -4,7 +4,6 @@
 use crate::flow::Dep;
 use crate::snapshot::{PortSet, Snapshot, Vlan};
 use mona_wire::{PortId, VlanId};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// So many are raised one by one. More is as good as all: most flows would be found to be stale.
@@ -13,7 +12,8 @@ const MOST: usize = 8192;
 /// Things that changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    deps: BTreeSet<Dep>,
+    /// Up to twice [`MOST`], some more than once: a station is added in no time, and what is raised twice is raised.
+    deps: Vec<Dep>,
     all: bool,
 }
 
@@ -63,14 +63,25 @@ impl Changes {
 
     /// This too.
     pub fn add(&mut self, dep: Dep) {
-        if !self.all {
-            self.deps.insert(dep);
-            self.all = self.deps.len() > MOST;
+        if self.all {
+            return;
+        }
+        self.deps.push(dep);
+        if self.deps.len() > 2 * MOST {
+            self.deps.sort_unstable();
+            self.deps.dedup();
+            if self.deps.len() > MOST {
+                (self.all, self.deps) = (true, Vec::new());
+            }
         }
     }
 
     /// And these.
     pub fn append(&mut self, other: Changes) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
         self.all |= other.all;
         other.deps.into_iter().for_each(|dep| self.add(dep));
     }
@@ -80,13 +91,40 @@ impl Changes {
         !self.all && self.deps.is_empty()
     }
 
-    /// What changed; `None`: everything.
-    pub fn deps(&self) -> Option<&BTreeSet<Dep>> {
+    /// What changed, some of it more than once; `None`: everything.
+    pub fn deps(&self) -> Option<&[Dep]> {
         (!self.all).then_some(&self.deps)
     }
 
     /// Did one of these change?
     pub fn touch(&self, deps: impl IntoIterator<Item = Dep>) -> bool {
         self.all || deps.into_iter().any(|dep| self.deps.contains(&dep))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mona_wire::Mac;
+
+    fn station(last: usize) -> Dep {
+        Dep::Station(VlanId::DEFAULT, Mac::from_u64(last as u64))
+    }
+
+    #[test]
+    fn what_changes_again_and_again_is_no_more_than_once_and_many_things_are_all() {
+        for (different, all) in [(1, false), (100, false), (MOST, false), (2 * MOST + 1, true)] {
+            let mut changes = Changes::default();
+            (0..10 * MOST).for_each(|at| changes.add(station(at % different)));
+            assert_eq!(changes.deps().is_none(), all, "{different}");
+            assert!(changes.deps.len() <= 2 * MOST, "{different}");
+            let mut sum = Changes::default();
+            sum.append(changes.clone());
+            assert_eq!(sum, changes);
+            sum.append(changes);
+            assert_eq!(sum.deps().is_none(), all, "{different} twice");
+            assert!((0..different).step_by(97).all(|at| sum.touch([station(at)])));
+            assert_eq!(sum.touch([station(different)]), all);
+        }
     }
 }

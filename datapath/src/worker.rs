@@ -153,6 +153,8 @@ impl Worker {
             waiting: None,
             control,
             reported: false,
+            unheard: false,
+            heard: Instant::now(),
             tx: Runs::NONE,
             now: 0,
             lost_at: 0,
@@ -253,12 +255,14 @@ impl Worker {
     /// Nothing to do: polls a little longer, letting others have the CPU, then sleeps.
     #[cold]
     fn rest(&mut self) {
+        self.exits.ring_for_seen();
         // A flow may wait for what another worker has just now.
         let settled = self.exits.settle();
         if !settled || self.idle_since.get_or_insert_with(Instant::now).elapsed() < SPIN {
             let _ = nix::sched::sched_yield();
             return;
         }
+        self.exits.ring_for_all_seen();
         self.exits.ring_for_flows(0);
         let bell = Arc::clone(&self.exits.desk.bell);
         bell.arm();

@@ -258,7 +258,11 @@ fn a_batch_reports_each_source_once_and_no_port_more_than_its_share() {
     let seen: Vec<_> = batch.seen.iter().map(|seen| (seen.port.0, seen.mac)).collect();
     assert_eq!(seen, [(1, mac("a")), (1, mac("b")), (1, mac("c")), (2, mac("z"))]);
     assert_eq!(batch.seen[0].snapshot, 1);
+    assert_eq!(batch.strangers, 0xfff, "also those that are not reported");
     assert_eq!((batch.sends.len(), batch.admitted.len()), (12, 12));
+    world.snapshot.fdb.insert(VlanId::numbered(10).unwrap(), mac("z"), PortId(2), Origin::Dynamic).unwrap();
+    batch.decide(&world.snapshot, &frames);
+    assert_eq!((batch.strangers, batch.seen.len()), (0x3ff, 3));
     // A free ring lets every address of a batch through; a full one still one of each port.
     assert_eq!([512, 256, 128, 64, 0].map(|free| Batch::share(free, 512)), [64, 64, 16, 4, 1]);
     assert_eq!(Batch::share(0, 0), 1);

@@ -21,7 +21,7 @@ const IDLE: u64 = 60_000_000_000;
 
 /// Flows whose memory is asked for together.
 const TOGETHER: usize = 16;
-/// Flows that are folded in a turn: a quarter of a millisecond, which frames wait at most where worker and control share a CPU.
+/// Flows that are folded in a turn, if few are to be forgotten: a quarter of a millisecond, which frames wait at most where worker and control share a CPU.
 const TURN: usize = 2048;
 
 /// What control counts of flows.

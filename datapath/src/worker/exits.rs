@@ -29,6 +29,9 @@ use std::time::{Duration, Instant};
 /// as to enter ten.
 const TOGETHER: usize = 64;
 const WAIT: Duration = Duration::from_micros(200);
+/// How often control is woken for sources at most: a lone one is learned at once, of many those that came meanwhile together. To
+/// be woken costs control as much as to learn fifty.
+const PAUSE: Duration = Duration::from_micros(200);
 /// How often a worker asks the kernel what was lost, in nanoseconds.
 const ASK: u64 = 100_000_000;
 
@@ -49,6 +52,10 @@ pub(super) struct Exits {
     pub(super) control: Arc<Bell>,
     /// Is there something new for control in this round?
     pub(super) reported: bool,
+    /// Are there sources that control was not woken for yet?
+    pub(super) unheard: bool,
+    /// When it was last woken for some.
+    pub(super) heard: Instant,
     /// Copies sent but not yet counted.
     pub(super) tx: Runs<(PortId, Option<VlanId>)>,
     /// The coarse clock at this round.
@@ -177,6 +184,11 @@ impl Exits {
             if send.fragment > 0 || !replayed(frame.rx) || !sends.iter().take(COPIES).all(|send| replayed(send.port)) {
                 continue;
             }
+            // Known without asking; and the station's next frame is not too early to ask about.
+            if batch.strangers >> send.frame & 1 != 0 {
+                self.desk.uncached[frame.rx.index()][Uncached::Learning.index()].add(1);
+                continue;
+            }
             let question = match self.asked.question(frame.rx, frame.bytes(), self.now, behind) {
                 Answer::Ask(question) => question,
                 Answer::Noted => {
@@ -202,7 +214,7 @@ impl Exits {
     pub(super) fn report(&mut self, batch: &mut Batch) {
         for seen in &batch.seen {
             match self.seen.push(*seen) {
-                Ok(()) => self.reported = true,
+                Ok(()) => self.unheard = true,
                 Err(_) => self.desk.seen_lost.add(1),
             }
         }
@@ -219,8 +231,26 @@ impl Exits {
         if std::mem::take(&mut self.reported) {
             self.control.ring();
         }
+        self.ring_for_seen();
         self.ring_for_flows(TOGETHER);
         self.ask_losses_in_time();
+    }
+
+    /// Wakes control if sources wait for it, unless it was just woken for others.
+    #[inline]
+    pub(super) fn ring_for_seen(&mut self) {
+        if self.unheard && self.heard.elapsed() >= PAUSE {
+            self.ring_for_all_seen();
+        }
+    }
+
+    /// Wakes control if sources wait for it.
+    #[inline]
+    pub(super) fn ring_for_all_seen(&mut self) {
+        if std::mem::take(&mut self.unheard) {
+            self.heard = Instant::now();
+            self.control.ring();
+        }
     }
 
     #[inline]
