@@ -34,8 +34,8 @@ use std::time::{Duration, SystemTime};
 const SAMPLE: Duration = Duration::from_secs(5);
 /// Reports taken in one turn: lines and devices wait no longer than these take.
 const REPORTS: usize = 4096;
-/// Flows entered in one turn, of each worker: about two milliseconds.
-const FLOWS: usize = 2048;
+/// Flows entered in one turn, of each worker: about half a millisecond, which a station waits at most until it is learned.
+const FLOWS: usize = 512;
 /// How often what the kernel forwarded by a flow is looked at: stations and neighbours age in steps of no less.
 const FOLD: Duration = Duration::from_secs(1);
 /// How often what routes took that are gone is used again.
@@ -240,7 +240,8 @@ impl Rim {
         self.stderr.say("switchd: ready");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         loop {
-            // Workers ring thousands of times a second while flows are new: nobody else is asked then.
+            // Workers ring thousands of times a second while flows are new, and hundreds of times it is somebody's turn to be folded:
+            // nobody else is asked then.
             let others = self.wait();
             if others {
                 if let Ok(Some(signal)) = self.signals.read_signal()
@@ -321,12 +322,12 @@ impl Rim {
 
     /// Sleeps until something is to be done; by anybody but the workers, or since it is time?
     fn wait(&self) -> bool {
-        let until = self.next_sample.min(self.next_fold).min(self.next_look);
+        let until = self.next_sample.min(self.next_look);
         let until = self.switch.deadline().map_or(until, |at| at.min(until));
         let until = self.opening.iter().map(|opening| opening.next).fold(until, Instant::min);
         let marks = self.datapath.remember_at().map(|at| Instant(at.saturating_sub(self.zero)));
         // Rounded up: a turn too early would find nothing due.
-        let wake = until.min(marks.unwrap_or(until)).since(self.now());
+        let wake = until.min(marks.unwrap_or(until)).min(self.next_fold).since(self.now());
         let millis = wake.as_nanos().div_ceil(1_000_000).min(60_000) as u16;
         let mut fds = vec![
             PollFd::new(self.datapath.wakeup(), PollFlags::POLLIN),

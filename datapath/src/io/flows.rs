@@ -23,9 +23,6 @@ pub const SLOTS: u32 = 1 << 18;
 const UNKNOWN: u64 = u64::MAX;
 /// So many flows before one is looked at, its memory is asked for.
 const AHEAD: usize = 8;
-/// Flows that are forgotten in a turn of [`FlowTable::fold_some`] at most: that costs ten times what it takes to look at one, and
-/// frames wait meanwhile where worker and control share a CPU.
-const FORGOTTEN: usize = 256;
 /// A flow of which no frame came for so long has none on its way (nanoseconds).
 const PAUSE: u64 = 1_000_000_000;
 /// A flow that is remembered.
@@ -382,39 +379,21 @@ impl FlowTable {
     /// Tells what went by each flow since the last time, and forgets those that are stale, or that nobody has used for so
     /// long.
     pub fn fold(&mut self, now: u64, idle: u64, each: impl FnMut(&Entry, u64, u64)) {
-        self.fold_these(&self.tenants.taken(0, usize::MAX), usize::MAX, now, idle, each);
+        self.fold_these(&self.tenants.taken(0, usize::MAX), now, idle, each);
     }
 
-    /// The same of at most so many, one after the other: of how many such turns everybody is told of once. Fewer are looked at,
-    /// and more such turns it takes, if many are to be forgotten.
+    /// The same of at most so many, one after the other: of how many such turns everybody is told of once.
     pub fn fold_some(&mut self, most: usize, now: u64, idle: u64, each: impl FnMut(&Entry, u64, u64)) -> u32 {
         let these = self.tenants.taken(self.next, most);
-        let all = self.tenants.len();
-        let looked = self.fold_these(&these, FORGOTTEN, now, idle, each);
-        self.next = match these.get(looked) {
-            Some(next) => *next,
-            None if looked < most => 0,
-            None => these.last().map_or(0, |last| last + 1),
-        };
-        all.div_ceil(if looked < these.len() { looked } else { most }).max(1) as u32
+        self.next = if these.len() < most { 0 } else { these.last().map_or(0, |last| last + 1) };
+        self.fold_these(&these, now, idle, each);
+        self.tenants.len().div_ceil(most).max(1) as u32
     }
 
-    /// How many it looked at before so many were to be forgotten.
-    fn fold_these(
-        &mut self,
-        these: &[u32],
-        forgotten: usize,
-        now: u64,
-        idle: u64,
-        mut each: impl FnMut(&Entry, u64, u64),
-    ) -> usize {
+    fn fold_these(&mut self, these: &[u32], now: u64, idle: u64, mut each: impl FnMut(&Entry, u64, u64)) {
         self.settle(now);
-        let (mut gone, mut looked) = (Vec::new(), 0);
+        let mut gone = Vec::new();
         for (number, at) in these.iter().copied().enumerate() {
-            if gone.len() == forgotten {
-                break;
-            }
-            looked += 1;
             these.get(number + AHEAD).iter().for_each(|at| {
                 self.tenants.prefetch(**at);
                 self.slots.prefetch(**at);
@@ -446,7 +425,6 @@ impl FlowTable {
             }
         }
         self.remove_all(&gone, now);
-        looked
     }
 
     /// All flows, stale ones among them.

@@ -48,30 +48,6 @@ fn found(table: &FlowTable, flow: &Flow) -> Option<Action> {
 }
 
 #[test]
-fn many_stale_flows_are_forgotten_some_at_a_time_and_every_other_is_told_of_meanwhile() {
-    let mut table = table(8192);
-    for src in 0..2000 {
-        table.insert(&flow(1, src, table.epoch()), 0).unwrap();
-    }
-    table.raise((0..2000).filter(|src| src % 4 != 0).map(|src| Dep::Station(VlanId::DEFAULT, mac(src))));
-    let kept = table.flows().filter(|entry| table.answer(&entry.outer, &entry.inner).is_some()).count();
-    assert!((1..=500).contains(&kept), "{kept} of 500: some share a generation with one that was raised");
-    let mut turns = 0;
-    while table.flows().count() > kept {
-        let before = table.flows().count();
-        let left = table.fold_some(1000, 1, u64::MAX, |_, _, _| ());
-        let forgotten = before - table.flows().count();
-        assert!((1..=FORGOTTEN).contains(&forgotten), "{forgotten}");
-        // So many turns like this one: it was the last of them, or it looked at that share.
-        assert!(left as usize >= before / 1000, "{left} turns for {before}");
-        turns += 1;
-    }
-    assert!(turns >= 1500 / FORGOTTEN, "{turns}");
-    assert_eq!(table.flows().count(), kept);
-    table.flows().for_each(|entry| assert!(table.answer(&entry.outer, &entry.inner).is_some()));
-}
-
-#[test]
 fn flows_are_found_until_what_they_depend_on_is_raised() {
     let mut table = table(64);
     let (one, two) = (flow(1, 1, table.epoch()), flow(1, 2, table.epoch()));

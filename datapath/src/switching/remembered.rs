@@ -21,8 +21,9 @@ const IDLE: u64 = 60_000_000_000;
 
 /// Flows whose memory is asked for together.
 const TOGETHER: usize = 16;
-/// Flows that are folded in a turn, if few are to be forgotten: a quarter of a millisecond, which frames wait at most where worker and control share a CPU.
-const TURN: usize = 2048;
+/// Flows that are folded in a turn: a third of a millisecond if all that they depend on is looked at, for that frames wait where
+/// worker and control share a CPU, and more of them at once than their ring holds would be lost.
+const TURN: usize = 256;
 
 /// What control counts of flows.
 #[derive(Default)]
