@@ -105,6 +105,21 @@ enum What {
         #[arg(long, default_value_t = 200)]
         calls: usize,
     },
+    /// What 100 changes of routes a second cost 1,000 flows at full load.
+    Changes {
+        /// The device under test.
+        #[arg(long, value_enum, default_value = "mona-packet")]
+        device: Device,
+        /// How many routes there are.
+        #[arg(long, default_value_t = 1_000_000)]
+        routes: usize,
+        /// Runs without and with.
+        #[arg(long, default_value_t = 5)]
+        pairs: usize,
+        /// Seconds of a run.
+        #[arg(long, default_value_t = 1.0)]
+        seconds: f64,
+    },
     /// `forward()` alone, by the number of stations.
     Micro,
     /// What a new flow costs the worker and control, one thread.
@@ -262,6 +277,23 @@ fn run(arguments: Arguments) -> Result<(), String> {
                 add.0, add.1, remove.0, remove.1
             );
             print(text, serde_json::json!({ "add_ms": add, "remove_ms": remove }));
+        }
+        What::Changes { device, routes, pairs, seconds } => {
+            let pairs = compare::routes::changes(device, routes, pairs, Duration::from_secs_f64(seconds))?;
+            let of = |of: fn(&compare::routes::Pair) -> f64| results::median(pairs.iter().map(of).collect());
+            let text = format!(
+                "{}, {routes} routes: 100 changes a second cost {:.1} % (median of {} pairs; {:.3} and {:.3} Mpps); CPU time: \
+                 control {:.1} instead of {:.1} ms a second, who asks {:.1} with the kernel's part",
+                device.name(),
+                of(|pair| (1.0 - pair.busy / pair.quiet) * 100.0),
+                pairs.len(),
+                of(|pair| pair.quiet),
+                of(|pair| pair.busy),
+                of(|pair| pair.control[1]),
+                of(|pair| pair.control[0]),
+                of(|pair| pair.asking),
+            );
+            print(text, serde_json::json!(pairs));
         }
         What::Micro => {
             let (bridged, routed) = (micro::run(), routed::run());

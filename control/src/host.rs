@@ -41,6 +41,8 @@ pub struct Host {
     /// Netdevs that a predecessor left up and that were not planned up yet, and until when they stay so.
     left: Option<BTreeSet<u32>>,
     until: Instant,
+    /// The netdevs are as planned, or it was said why not.
+    linked: bool,
     /// The routes, on their way to Linux.
     routes: Giving,
     /// What is wrong, and was said.
@@ -73,14 +75,20 @@ impl Host {
             set: BTreeMap::new(),
             left: None,
             until: Instant::now() + GRACE,
+            linked: false,
             routes: Giving::default(),
             wrong: BTreeSet::new(),
         }
     }
 
-    /// What is to be from now on.
-    pub fn plan(&mut self, plan: Arc<HostPlan>) {
+    /// What is to be from now on. Is there more to follow than its routes?
+    pub fn plan(&mut self, plan: Arc<HostPlan>) -> bool {
+        let linked = self.linked && plan.links == self.plan.links;
+        if linked {
+            self.routes.plan_routes(plan.routes.clone());
+        }
         self.plan = plan;
+        !linked
     }
 
     /// Our netdevs, as a predecessor left them.
@@ -114,6 +122,7 @@ impl Host {
         let mut followed = Followed::default();
         let mut wrong = Vec::new();
         let mut plan = self.plan.clone();
+        self.linked = false;
         let all = self.make(requests, &plan, &mut followed, &mut wrong)?;
         self.spare(&mut plan, &all);
         let ours = |(name, is): &(&String, &Netdev)| is.alias == self.mark && plan.links.contains_key(*name);
@@ -144,15 +153,17 @@ impl Host {
         followed.netdevs = netdevs.into_iter().map(|(name, is)| (is.index, name.into())).collect();
         followed.wrong = wrong.iter().filter(|what| !self.wrong.contains(*what)).cloned().collect();
         self.wrong = wrong.into_iter().collect();
+        self.linked = true;
         Ok(followed)
     }
 
-    /// Gives some of the routes to Linux, or takes some away. `own`: our routes, as they are. What cannot be, and was not said
+    /// Gives some of the routes to Linux, or takes some away. `own`: our routes as they are, those to a
+    /// prefix or all. What cannot be, and was not said
     /// yet; `None`: there is nothing to do.
-    pub fn give<'a>(
+    pub fn give<'a, I: Iterator<Item = (&'a Key, &'a [Hop])>>(
         &mut self,
         requests: &mut Requests,
-        own: impl Iterator<Item = (&'a Key, &'a [Hop])>,
+        own: impl Fn(Option<IpNet>) -> I,
     ) -> io::Result<Option<Vec<String>>> {
         self.routes.give(requests, own)
     }

@@ -10,6 +10,7 @@ use crate::rib::Refusal;
 use crate::rtmsg::{self, Hop, INET, INET6, Kind, Told};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound::{Included, Unbounded};
 use std::sync::Arc;
 
 /// The switch's own routes in the kernel are known by this number. (Neither /etc/iproute2/rt_protos nor FRR has it.)
@@ -176,9 +177,11 @@ impl Import {
         &self.netdevs
     }
 
-    /// The switch's own routes, as they are in the kernel.
-    pub fn own(&self) -> impl Iterator<Item = (&Key, &[Hop])> {
-        self.own.iter().map(|(key, known)| (key, &known.hops[..]))
+    /// The switch's own routes, as they are in the kernel: those to a prefix, or all.
+    pub fn own(&self, prefix: Option<IpNet>) -> impl Iterator<Item = (&Key, &[Hop])> {
+        let from = prefix.map_or(Unbounded, |prefix| Included((prefix, 0)));
+        let to = prefix.map_or(Unbounded, |prefix| Included((prefix, u32::MAX)));
+        self.own.range((from, to)).map(|(key, known)| (key, &known.hops[..]))
     }
 
     /// The devices that default routes leave by.

@@ -10,6 +10,7 @@ use mona_datapath::out::{Seen, Told};
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_model::api::Reply;
 use mona_model::rows::Action;
+use mona_model::shared::SharedMap;
 use mona_model::shown::Shown;
 use mona_wire::{Mac, PortId, VlanId};
 use serde::{Deserialize, Serialize};
@@ -193,7 +194,7 @@ pub struct HostPlan {
     /// By name: `vlan10`, `gi0-1`, `gi0-1.100`, `lo0`.
     pub links: BTreeMap<String, HostLink>,
     /// Static routes, under a protocol number of the switch's own. (The kernel makes the connected ones itself.)
-    pub routes: Arc<BTreeMap<IpNet, HostRoute>>,
+    pub routes: SharedMap<IpNet, HostRoute>,
 }
 
 /// One netdev of the [`HostPlan`].

@@ -2,9 +2,10 @@
 //! ports. The frames of the switch's own are decided about here by the datapath's own functions, and sent copy by copy.
 
 use crate::input::Output;
-use crate::rib::Way;
+use crate::rib::{Way, covering};
 use crate::router::{addresses6, link_local};
 use crate::switch::Switch;
+use ipnet::IpNet;
 use mona_datapath::flow::Dep;
 use mona_datapath::fragments::Fragments;
 use mona_datapath::hops::word;
@@ -14,7 +15,7 @@ use mona_datapath::out::{Note, Told};
 use mona_datapath::route::resolve;
 use mona_datapath::{Drop, Recorder, own};
 use mona_model::config::InterfaceConfig;
-use mona_model::l3::AdvertisedPrefix;
+use mona_model::l3::{AdvertisedPrefix, StaticRoute};
 use mona_model::names::InterfaceName;
 use mona_proto::neigh::{Address, Config, In, Interface, Limits, Out, Ra, RaPrefix, Routed, Trap};
 use mona_wire::eth::{IPV4, IPV6};
@@ -49,11 +50,15 @@ impl Switch {
         let arp = &self.config.routing.arp;
         let statics4 = arp.iter().map(|(ip, mac)| (IpAddr::V4(*ip), *mac));
         // Here are its own subnets, and those that a route without a gateway says are here. (There may be a million.)
-        let routes = self.config.routing.routes.keys().take_while(|_| !arp.is_empty());
-        let on_link = routes.filter(|route| route.interface == Some(name) && route.gateway.is_none());
-        let here = interface.l3.ips().chain(on_link.map(|route| route.prefix)).collect::<Vec<_>>();
-        let statics4 =
-            statics4.filter(|(ip, _)| matches!(ip, IpAddr::V4(ip) if here.iter().any(|net| net.contains(ip))));
+        let is_on_link = |prefix: IpNet| match prefix {
+            IpNet::V4(prefix) => {
+                let line = StaticRoute { prefix, interface: Some(name), gateway: None };
+                self.config.routing.routes.contains_key(&line)
+            }
+            IpNet::V6(_) => false,
+        };
+        let is_own = |ip: &IpAddr| matches!(ip, IpAddr::V4(ip) if interface.l3.ips().any(|net| net.contains(ip)));
+        let statics4 = statics4.filter(|(ip, _)| is_own(ip) || covering(*ip).any(is_on_link));
         let statics6 = self.config.routing.neighbors.iter().filter(|((other, _), _)| *other == name);
         Some(Interface {
             name: name.to_string(),

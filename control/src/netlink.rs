@@ -193,8 +193,7 @@ impl Netlink {
 
     /// The switch's own netdevs, their addresses and its routes are to be so. What cannot be is said, each thing once.
     pub fn plan(&mut self, plan: Arc<HostPlan>) -> Vec<String> {
-        self.host.plan(plan);
-        self.follow()
+        if self.host.plan(plan) { self.follow() } else { Vec::new() }
     }
 
     /// Puts right what others changed at what was planned.
@@ -206,7 +205,7 @@ impl Netlink {
         let mut wrong = if amiss || self.host.is_due() { self.follow() } else { Vec::new() };
         // Compared with what there is, all of which must have been heard.
         if self.host.is_giving() && !self.import.is_busy() && !self.more {
-            match self.host.give(&mut self.requests, self.import.own()) {
+            match self.host.give(&mut self.requests, |prefix| self.import.own(prefix)) {
                 Ok(Some(more)) => {
                     wrong.extend(more);
                     self.next_repair = Instant::now() + PAUSE;
@@ -273,8 +272,9 @@ impl Netlink {
                 if dumped && flags & INTERRUPTED != 0 {
                     self.import.doubt();
                 }
-                // Somebody may have taken one of ours away.
-                self.amiss |= self.import.take(message, dumped) && kind == RTM_DELROUTE;
+                // Somebody else may have taken one of ours away.
+                let by_us = word(&message[12..]) == Some(self.requests.port());
+                self.amiss |= self.import.take(message, dumped) && kind == RTM_DELROUTE && !by_us;
             }
             NLMSG_DONE | NLMSG_ERROR if dumped => {
                 let code = message.get(HEADER..).and_then(word).unwrap_or(0) as i32;

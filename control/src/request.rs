@@ -16,6 +16,8 @@ pub const HEADER: usize = 16;
 /// The socket for them.
 pub struct Requests {
     socket: Socket,
+    /// The number by which what comes of them is known among events.
+    port: u32,
     sequence: u32,
     buffer: Vec<u8>,
 }
@@ -24,11 +26,16 @@ impl Requests {
     /// Opens it in the network namespace of the calling thread.
     pub fn open() -> io::Result<Requests> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
-        socket.bind_auto()?;
+        let port = socket.bind_auto()?.port_number();
         socket.connect(&SocketAddr::new(0, 0))?;
         // Answers need not repeat the question.
         socket.set_cap_ack(true)?;
-        Ok(Requests { socket, sequence: 0, buffer: vec![0; 1 << 18] })
+        Ok(Requests { socket, port, sequence: 0, buffer: vec![0; 1 << 18] })
+    }
+
+    /// The number by which events say that they come of these requests.
+    pub fn port(&self) -> u32 {
+        self.port
     }
 
     /// All there is of something.

@@ -73,6 +73,16 @@ pub struct Route {
     pub since: Instant,
 }
 
+impl Route {
+    /// One that leads where it led before keeps its age.
+    pub fn aged(self, old: Option<&Route>) -> Route {
+        match old.filter(|old| old.way == self.way) {
+            Some(old) => Route { since: old.since, ..self },
+            None => self,
+        }
+    }
+}
+
 impl Source {
     /// What the distance is unless something else is said (as on IOS).
     pub const fn distance(self) -> u8 {
@@ -108,19 +118,19 @@ pub const ZSTATIC: u8 = 196;
 #[derive(Clone, Debug, Default)]
 pub struct Rib {
     /// The routes to each prefix, the one that counts first. Never empty.
-    table: BTreeMap<IpNet, Vec<Route>>,
+    pub(crate) table: BTreeMap<IpNet, Vec<Route>>,
     /// Prefixes whose first route changed since [`Rib::changes`].
     changed: BTreeSet<IpNet>,
-    /// Counts what others than `ip route` lines say.
-    others: u64,
+    /// Prefixes to which another route than before would count without `ip route` lines, since [`Rib::spoken`].
+    spoken: Vec<IpNet>,
 }
 
 impl Rib {
     /// A source says that there is this route; what it said of the prefix (at this metric, if it is the kernel's) before is
     /// forgotten. The age of a route that stays the same stays.
     pub fn put(&mut self, prefix: IpNet, mut route: Route) {
-        self.others += u64::from(route.source != Source::Static);
         let routes = self.table.entry(prefix).or_default();
+        let others = others(routes).cloned();
         let at = routes.iter().position(|old| same_saying(old, &route));
         let old = at.map(|at| routes.remove(at));
         if let Some(old) = &old
@@ -136,17 +146,23 @@ impl Rib {
         if first.as_ref().map(|first| &first.way) != routes.first().map(|first| &first.way) {
             self.changed.insert(prefix);
         }
+        if !alike(others.as_ref(), self::others(routes)) {
+            self.spoken.push(prefix);
+        }
     }
 
     /// A source says no more that there is a route to the prefix (at this metric, if it is the kernel's).
     pub fn take(&mut self, prefix: IpNet, source: Source, metric: u32) {
-        self.others += u64::from(source != Source::Static);
         let Some(routes) = self.table.get_mut(&prefix) else { return };
+        let others = others(routes).cloned();
         let says = |old: &Route| old.source == source && (old.metric == metric || !matches!(source, Source::Kernel(_)));
         let Some(at) = routes.iter().position(says) else { return };
         routes.remove(at);
         if at == 0 {
             self.changed.insert(prefix);
+        }
+        if !alike(others.as_ref(), self::others(routes)) {
+            self.spoken.push(prefix);
         }
         if routes.is_empty() {
             self.table.remove(&prefix);
@@ -171,9 +187,9 @@ impl Rib {
         std::mem::take(&mut self.changed)
     }
 
-    /// Another number if others than `ip route` lines have said anything since.
-    pub fn others(&self) -> u64 {
-        self.others
+    /// The prefixes to which, without `ip route` lines, another route would count than at the last call.
+    pub fn spoken(&mut self) -> Vec<IpNet> {
+        std::mem::take(&mut self.spoken)
     }
 
     /// Did any route change since [`Rib::changes`]?
@@ -191,9 +207,9 @@ impl Rib {
         covering(address).find_map(|prefix| Some((prefix, self.get(&prefix)?)))
     }
 
-    /// The route to a prefix that would count without those of a source.
-    pub fn without(&self, prefix: &IpNet, source: Source) -> Option<&Route> {
-        self.table.get(prefix)?.iter().find(|route| route.source != source)
+    /// The route to a prefix that would count without `ip route` lines.
+    pub fn without_static(&self, prefix: &IpNet) -> Option<&Route> {
+        others(self.table.get(prefix)?)
     }
 
     /// The routes that count, ascending by prefix: IPv4 first.
@@ -227,6 +243,19 @@ impl Rib {
 pub fn covering(address: IpAddr) -> impl Iterator<Item = IpNet> {
     let most = if address.is_ipv4() { 32 } else { 128 };
     (0..=most).rev().filter_map(move |length| Some(IpNet::new(address, length).ok()?.trunc()))
+}
+
+/// What counts without `ip route` lines.
+fn others(routes: &[Route]) -> Option<&Route> {
+    routes.iter().find(|route| route.source != Source::Static)
+}
+
+/// Do they lead the same way, and count as much against a static one?
+fn alike(one: Option<&Route>, other: Option<&Route>) -> bool {
+    fn essence(route: &Route) -> (u8, &Way) {
+        (route.distance, &route.way)
+    }
+    one.map(essence) == other.map(essence)
 }
 
 /// Are they the same source's word about a prefix?

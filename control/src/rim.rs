@@ -242,7 +242,7 @@ impl Rim {
         loop {
             // Workers ring thousands of times a second while flows are new, and hundreds of times it is somebody's turn to be folded:
             // nobody else is asked then.
-            let others = self.wait();
+            let (others, clients) = self.wait();
             if others {
                 if let Ok(Some(signal)) = self.signals.read_signal()
                     && signal.ssi_signo != Signal::SIGHUP as u32
@@ -261,8 +261,10 @@ impl Rim {
             }
             self.datapath.remember(FLOWS);
             self.take_reports();
-            if others {
+            if clients {
                 self.serve();
+            }
+            if others {
                 let probed = self.prober.done();
                 self.feed_all(probed);
                 for (session, id, result) in self.saver.done() {
@@ -320,8 +322,8 @@ impl Rim {
         self.datapath.hold_on(Duration::from_secs(secs.into()).max(least));
     }
 
-    /// Sleeps until something is to be done; by anybody but the workers, or since it is time?
-    fn wait(&self) -> bool {
+    /// Sleeps until something is to be done: by anybody but the workers, or since it is time? And by clients?
+    fn wait(&self) -> (bool, bool) {
         let until = self.next_sample.min(self.next_look);
         let until = self.switch.deadline().map_or(until, |at| at.min(until));
         let until = self.opening.iter().map(|opening| opening.next).fold(until, Instant::min);
@@ -337,6 +339,7 @@ impl Rim {
             PollFd::new(self.prober.fd(), PollFlags::POLLIN),
         ];
         fds.extend(self.datapath.device_changes().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        let first = fds.len();
         fds.extend(self.server.fds().map(|(fd, flags)| PollFd::new(fd, flags)));
         let due = self.netlink.due();
         let left = due.map(|at| at.saturating_duration_since(std::time::Instant::now()));
@@ -344,10 +347,12 @@ impl Rim {
         let millis = if self.server.has_more() { 0 } else { millis };
         let _ = poll(&mut fds, PollTimeout::from(millis));
         let is_ready = |fd: &PollFd| fd.revents().is_some_and(|events| !events.is_empty());
-        fds[1..].iter().any(is_ready)
-            || self.server.has_more()
+        let clients = fds[first..].iter().any(is_ready) || self.server.has_more();
+        let others = clients
+            || fds[1..first].iter().any(is_ready)
             || due.is_some_and(|at| at <= std::time::Instant::now())
-            || until <= self.now()
+            || until <= self.now();
+        (others, clients)
     }
 
     fn take_reports(&mut self) {

@@ -5,13 +5,14 @@ use crate::counters::Counted;
 use crate::input::{HostHop, HostLink, HostPlan, HostRoute, KernelHop, KernelRoute, Output};
 use crate::rib::{Path, Refusal, Rib, Route, Source, Way};
 use crate::state::State;
-use crate::statics::{Ways, statics};
+use crate::statics::Statics;
 use crate::switch::Switch;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_model::config::{Config, InterfaceConfig};
 use mona_model::l3::L3;
 use mona_model::names::{InterfaceKind, InterfaceName, VlanSet};
+use mona_model::shared::SharedMap;
 use mona_wire::{Instant, Mac, PortId, VlanId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
@@ -62,16 +63,15 @@ pub struct Routes {
     /// Those of interfaces.
     connected: BTreeMap<IpNet, Route>,
     /// Those of `ip route` lines.
-    fixed: BTreeMap<IpNet, Route>,
+    pub(crate) fixed: Statics,
+    /// Interfaces that are up.
+    up: BTreeSet<InterfaceName>,
     /// What Linux was told last.
     plan: Arc<HostPlan>,
-    /// Something that they are made of changed.
+    /// Something that they are made of changed…
     pub(crate) changed: bool,
-    /// `ip route` lines changed.
-    pub(crate) lines_changed: bool,
-    /// What those of lines were made of, beside the lines: interfaces that were up, how far others had spoken, and the ways
-    /// to their gateways.
-    made_of: (BTreeSet<InterfaceName>, u64, Ways),
+    /// …and that is not only what others say of routes: interfaces, which may be many.
+    pub(crate) shaped: bool,
 }
 
 /// Is the interface one of the router's?
@@ -248,32 +248,25 @@ impl Switch {
         }
     }
 
-    /// The routes that interfaces and configuration make, from now on.
-    pub(crate) fn route(&mut self, now: Instant) {
+    /// The routes that interfaces and configuration make, from now on. Is it about more than what others say of routes?
+    pub(crate) fn route(&mut self, now: Instant) -> bool {
         let routes = &mut self.routes;
-        let connected = aged(&routes.connected, connected(&self.config, &self.state, now));
-        if connected != routes.connected {
-            routes.rib.replace(&routes.connected, &connected);
-            routes.connected = connected;
-        }
-        // There may be a million lines, and most of what happens is not about them.
-        let up: BTreeSet<InterfaceName> =
-            self.state.routers.iter().filter(|(_, router)| router.up).map(|(name, _)| *name).collect();
-        let others = routes.rib.others();
-        let lines_changed = std::mem::take(&mut routes.lines_changed);
-        let (was_up, spoken, ways) = &routes.made_of;
-        if lines_changed || up != *was_up || (others != *spoken && !ways.stay(&routes.rib, &routes.fixed)) {
-            let (ways, fixed) = statics(&self.config, &routes.rib, &|name| up.contains(&name), now);
-            let fixed = aged(&routes.fixed, fixed);
-            if fixed != routes.fixed {
-                routes.rib.replace(&routes.fixed, &fixed);
-                routes.fixed = fixed;
+        let shaped = std::mem::take(&mut routes.shaped);
+        if shaped {
+            let connected = connected(&self.config, &self.state, &routes.connected, now);
+            if connected != routes.connected {
+                routes.rib.replace(&routes.connected, &connected);
+                routes.connected = connected;
             }
-            routes.made_of = (up, others, ways);
+            routes.up = self.state.routers.iter().filter(|(_, router)| router.up).map(|(name, _)| *name).collect();
         }
-        routes.made_of.1 = others;
+        let spoken = routes.rib.spoken();
+        let fixed = routes.fixed.follow(&self.config, &mut routes.rib, &routes.up, &spoken, now);
         let changed = routes.rib.changes();
-        let anew = lines_changed || changed.iter().any(|prefix| routes.fixed.contains_key(prefix));
+        let is_given = |prefix: &&IpNet| routes.fixed.get(prefix).is_some() || routes.plan.routes.contains_key(prefix);
+        let mut given: Vec<IpNet> = fixed.into_iter().chain(changed.iter().filter(is_given).copied()).collect();
+        given.sort();
+        given.dedup();
         let lost = self.fib.follow(changed, &routes.rib, &self.state, now);
         if lost > 0 {
             let limits = self.fib.limits();
@@ -283,13 +276,14 @@ impl Switch {
             );
             self.log.add(now, "%MONA-2-FIBFULL", &text);
         }
-        let (links, plan) = (self.host_links(), &self.routes.plan);
-        let routes = anew.then(|| self.host_routes()).filter(|routes| *routes != *plan.routes);
-        if links != plan.links || routes.is_some() {
-            let routes = routes.map_or_else(|| plan.routes.clone(), Arc::new);
+        let plan = &self.routes.plan;
+        let links = if shaped { self.host_links() } else { plan.links.clone() };
+        let routes = self.host_routes(given);
+        if links != plan.links || routes != plan.routes {
             self.routes.plan = Arc::new(HostPlan { links, routes });
             self.outputs.push(Output::Host(self.routes.plan.clone()));
         }
+        shaped
     }
 
     /// What routing daemons entered into the kernel, or took back.
@@ -336,43 +330,40 @@ impl Switch {
         self.state.routers.iter().filter_map(link).collect()
     }
 
-    fn host_routes<'a>(&'a self) -> BTreeMap<IpNet, HostRoute> {
+    /// The static routes as Linux is to have them, those to these prefixes anew. Only where they count: another source's
+    /// better route is in the kernel by itself.
+    fn host_routes(&self, anew: Vec<IpNet>) -> SharedMap<IpNet, HostRoute> {
+        let Routes { rib, fixed, plan, .. } = &self.routes;
+        let mut routes = plan.routes.clone();
         let netdev = |name: &InterfaceName| self.state.routers.get(name).map(|router| router.netdev.clone());
         let hop = |path: &Path| HostHop { gateway: path.gateway, device: netdev(&path.interface) };
         let nowhere: Arc<[HostHop]> = [HostHop { gateway: None, device: None }].into();
         let mut known: BTreeMap<&[Path], Arc<[HostHop]>> = BTreeMap::new();
-        let mut hops = |way: &'a Way| match way {
-            Way::Paths(paths) => known.entry(paths).or_insert_with(|| paths.iter().map(hop).collect()).clone(),
-            _ => nowhere.clone(),
-        };
-        // Only where it counts: another source's better route is in the kernel by itself.
-        let counts = |prefix: &IpNet| self.routes.rib.get(prefix).is_some_and(|route| route.source == Source::Static);
-        let fixed = self.routes.fixed.iter().filter(|(prefix, _)| counts(prefix));
-        fixed.map(|(prefix, route)| (*prefix, HostRoute { distance: route.distance, hops: hops(&route.way) })).collect()
-    }
-}
-
-/// The routes that stay as they are keep their age.
-fn aged(old: &BTreeMap<IpNet, Route>, mut new: BTreeMap<IpNet, Route>) -> BTreeMap<IpNet, Route> {
-    for (prefix, route) in &mut new {
-        if let Some(before) = old.get(prefix)
-            && before.way == route.way
-        {
-            route.since = before.since;
+        for prefix in anew {
+            let counts = rib.get(&prefix).is_some_and(|route| route.source == Source::Static);
+            let Some(route) = fixed.get(&prefix).filter(|_| counts) else {
+                routes.remove(&prefix);
+                continue;
+            };
+            let hops = match &route.way {
+                Way::Paths(paths) => known.entry(paths).or_insert_with(|| paths.iter().map(hop).collect()).clone(),
+                _ => nowhere.clone(),
+            };
+            routes.insert(prefix, HostRoute { distance: route.distance, hops });
         }
+        routes
     }
-    new
 }
 
 /// Of each interface that is up: the subnets of its addresses, the addresses themselves, and the subnets' broadcast addresses,
 /// the old one of zeros too (RFC 1812 4.2.3.1).
-fn connected(config: &Config, state: &State, now: Instant) -> BTreeMap<IpNet, Route> {
+fn connected(config: &Config, state: &State, old: &BTreeMap<IpNet, Route>, now: Instant) -> BTreeMap<IpNet, Route> {
     let mut routes = BTreeMap::new();
     for (name, router) in state.routers.iter().filter(|(_, router)| router.up) {
         let Some(interface) = config.interfaces.get(name) else { continue };
         let mut put = |prefix: IpNet, source, way| {
             let route = Route { source, distance: 0, metric: 0, way, since: now };
-            routes.insert(prefix, route);
+            routes.insert(prefix, route.aged(old.get(&prefix)));
         };
         let on_link = match router.vlan {
             Some(_) => Way::Paths([Path { interface: *name, gateway: None, weight: 1 }].into()),

@@ -41,7 +41,7 @@ pub struct View<'a> {
     /// Facts of the program and the machine; the switch fills in the rest.
     pub version: Version,
     /// The saved configuration, if there is one.
-    pub startup: Result<String, String>,
+    pub startup: &'a dyn Fn() -> Result<String, String>,
     /// Who is connected.
     pub users: Vec<User>,
     /// Sessions with `terminal monitor`.
@@ -63,7 +63,7 @@ impl Switch {
             })],
             Action::ShowRunning { interface, all } => vec![Shown::Text(self.running(*interface, *all)?)],
             Action::ShowStartup => {
-                let text = view.startup.as_ref().map_err(Clone::clone)?;
+                let text = (view.startup)()?;
                 let head = format!("Using {} bytes", text.len());
                 vec![Shown::Text(std::iter::once(head).chain(text.lines().map(String::from)).collect())]
             }

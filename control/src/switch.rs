@@ -177,8 +177,9 @@ impl Switch {
             self.publish(now);
         }
         if std::mem::take(&mut self.routes.changed) {
-            self.route(now);
-            self.configure_neigh(now);
+            if self.route(now) {
+                self.configure_neigh(now);
+            }
             self.recall_those_behind(now);
         }
         if std::mem::take(&mut self.rekeep) {
@@ -225,7 +226,8 @@ impl Switch {
             self.statics = self.learn.set_statics(&self.fdb, statics);
         }
         self.snapshot = snapshot.clone();
-        (self.changed, self.routes.changed) = (false, true);
+        self.changed = false;
+        (self.routes.changed, self.routes.shaped) = (true, true);
         self.outputs.push(Output::Publish(snapshot));
     }
 
@@ -273,8 +275,7 @@ impl Switch {
             let fresh = self.state.lists.configure(&config);
             self.outputs.push(Output::ClearMatches(fresh));
         }
-        let (new, old) = (&config.routing, &self.config.routing);
-        self.routes.lines_changed |= (&new.routes, &new.routes6) != (&old.routes, &old.routes6);
+        self.routes.fixed.edit(&self.config.routing, &config.routing);
         self.config = config;
         self.match_ports(now);
         self.publish(now);

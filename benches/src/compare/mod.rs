@@ -7,7 +7,7 @@ mod flood;
 mod flows;
 mod restart;
 mod routed;
-mod routes;
+pub mod routes;
 mod tcp;
 
 use crate::device::Device;

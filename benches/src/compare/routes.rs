@@ -3,7 +3,7 @@
 
 use super::{Part, Sample, Wanted};
 use crate::bgp::{AS, Neighbour};
-use crate::cpu::memory_mib;
+use crate::cpu::{children, first_thread, memory_mib};
 use crate::device::Device;
 use crate::measure::{Rate, rate};
 use crate::prefixes::{addresses, prefixes};
@@ -12,6 +12,7 @@ use crate::rig::{Rig, Role, before_the_first, last_cpu, on_cpu, pin};
 use crate::router::{GATEWAYS, gateway};
 use mona_testbed::frr::Frr;
 use mona_testbed::netns::{binary, inside, wait};
+use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -172,22 +173,61 @@ fn configured(config: String, all: &[(u32, u8)]) -> String {
 
 /// The share of the rate of 1,000 flows that is lost to 100 changes of other routes a second.
 fn updates(rig: &mut Rig, all: &[(u32, u8)], time: Duration) -> Result<f64, String> {
+    let pairs = pairs(rig, all, PAIRS, time)?;
+    Ok(1.0
+        - median(pairs.iter().map(|pair| pair.busy).collect()) / median(pairs.iter().map(|pair| pair.quiet).collect()))
+}
+
+/// The same rate without and with changes, one after the other.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Pair {
+    /// Million frames a second without.
+    pub quiet: f64,
+    /// With.
+    pub busy: f64,
+    /// CPU time of the switch's control, milliseconds a second, without and with.
+    pub control: [f64; 2],
+    /// CPU time of who asks for the changes, with the kernel's part: milliseconds a second.
+    pub asking: f64,
+}
+
+/// What changes cost alone, without the rest of the part.
+pub fn changes(device: Device, routes: usize, count: usize, time: Duration) -> Result<Vec<Pair>, String> {
+    let all = prefixes(routes);
+    let mut rig = Rig::build(device, Role::Routed, true)?;
+    rig.add_gateways();
+    rig.add_batch(&rig.batch("add", &all)?)?;
+    if device.is_mona() {
+        rig.await_routes(all.len())?;
+    }
+    pairs(&mut rig, &all, count, time)
+}
+
+fn pairs(rig: &mut Rig, all: &[(u32, u8)], count: usize, time: Duration) -> Result<Vec<Pair>, String> {
     rig.targets = addresses(all, 1_000).into();
     let stream = rig.to_router(rig.targets.len() as u32);
     rate(rig, stream, 64, Duration::from_millis(200))?;
-    let (mut quiet, mut busy) = (Vec::new(), Vec::new());
-    for pair in 0..PAIRS {
-        quiet.push(Rate::from(rig.blast(stream, 64, time)?).mpps);
+    let process = rig.switch.as_ref().map(|switch| rig.world.pid(switch));
+    let control = || process.map_or(Duration::ZERO, first_thread);
+    let millis = |since: Duration, took: Duration| (control() - since).as_secs_f64() / took.as_secs_f64() * 1e3;
+    let mut pairs = Vec::new();
+    for pair in 0..count {
+        let (began, since) = (Instant::now(), control());
+        let quiet = Rate::from(rig.blast(stream, 64, time)?).mpps;
+        let idle = millis(since, began.elapsed());
         let stop = AtomicBool::new(false);
-        busy.push(std::thread::scope(|scope| {
+        let (began, since, asked) = (Instant::now(), control(), children());
+        let busy = std::thread::scope(|scope| {
             let changes = scope.spawn(|| change(rig, all, pair, &stop));
             let sent = rig.blast(stream, 64, time);
             stop.store(true, Ordering::Relaxed);
             changes.join().map_err(|_| "the changes failed")??;
             Ok::<_, String>(Rate::from(sent?).mpps)
-        })?);
+        })?;
+        let asking = (children() - asked).as_secs_f64() / began.elapsed().as_secs_f64() * 1e3;
+        pairs.push(Pair { quiet, busy, control: [idle, millis(since, began.elapsed())], asking });
     }
-    Ok(1.0 - median(busy) / median(quiet))
+    Ok(pairs)
 }
 
 /// Gives a route another next hop each 10 ms, on the CPU that is not the generator's.

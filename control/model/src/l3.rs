@@ -1,6 +1,7 @@
 //! What the operator said of layer 3: addresses and settings of interfaces, static routes, static neighbours.
 
 use crate::names::InterfaceName;
+use crate::shared::SharedMap;
 use ipnet::{Ipv4Net, Ipv6Net};
 use mona_wire::Mac;
 use serde::{Deserialize, Serialize};
@@ -176,9 +177,9 @@ pub struct Routing {
     /// `ip cef load-sharing algorithm original`: by addresses alone; default: with protocol and ports.
     pub share_by_addresses: bool,
     /// `ip route …`
-    pub routes: BTreeMap<StaticRoute<Ipv4Net>, RouteOptions>,
+    pub routes: SharedMap<StaticRoute<Ipv4Net>, RouteOptions>,
     /// `ipv6 route …`
-    pub routes6: BTreeMap<StaticRoute<Ipv6Net>, RouteOptions>,
+    pub routes6: SharedMap<StaticRoute<Ipv6Net>, RouteOptions>,
     /// `arp A H.H.H`
     pub arp: BTreeMap<Ipv4Addr, Mac>,
     /// `ipv6 neighbor A IFACE H.H.H`
@@ -203,8 +204,8 @@ impl Default for Routing {
             source_route: false,
             options: None,
             share_by_addresses: false,
-            routes: BTreeMap::new(),
-            routes6: BTreeMap::new(),
+            routes: SharedMap::new(),
+            routes6: SharedMap::new(),
             arp: BTreeMap::new(),
             neighbors: BTreeMap::new(),
         }

@@ -19,6 +19,7 @@ pub mod names;
 pub mod print;
 pub mod reference;
 pub mod rows;
+pub mod shared;
 pub mod shown;
 pub mod shown_ip;
 pub mod sources;

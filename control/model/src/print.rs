@@ -184,11 +184,14 @@ fn said_by(config: &Config, mode: Mode, place: &Place, want: &dyn Fn(&Row) -> bo
     let mut lines = Vec::new();
     for row in rows::all().filter(|row| row.modes.contains(&mode) && !row.hidden && want(row)) {
         let Does::Set { get, .. } = row.does else { continue };
-        for said in get(config, place) {
+        let said = get(config, place);
+        // Of a row there may be a million lines.
+        let spelling = Spelling::of(row, !said.is_empty());
+        for said in said {
             match said {
-                Said::Yes(args) if row.syntax.ends_with(LIST) => lines.extend(wrapped(&spell(row, &args))),
-                Said::Yes(args) => lines.push(spell(row, &args)),
-                Said::No(args) => lines.push(format!("no {}", spell(row, &args))),
+                Said::Yes(args) if row.syntax.ends_with(LIST) => lines.extend(wrapped(&spelling.line(&args))),
+                Said::Yes(args) => lines.push(spelling.line(&args)),
+                Said::No(args) => lines.push(format!("no {}", spelling.line(&args))),
                 Said::Line(line) => lines.push(line),
             }
         }
@@ -196,30 +199,39 @@ fn said_by(config: &Config, mode: Mode, place: &Place, want: &dyn Fn(&Row) -> bo
     lines
 }
 
-/// The row's syntax with these arguments in their places. Where it has options, there is an argument for each place of the
-/// longest way, and an empty one stands for what is not said.
-fn spell(row: &'static Row, args: &[String]) -> String {
-    let names = |path: &Vec<Token>| -> Vec<&'static str> {
+/// The ways through a row's syntax, each with the names of its arguments.
+struct Spelling(Vec<(Vec<Token>, Vec<&'static str>)>);
+
+impl Spelling {
+    fn of(row: &'static Row, wanted: bool) -> Spelling {
         let name = |token: &Token| match token {
             Token::Arg(name, _) => Some(*name),
             Token::Word(_) => None,
         };
-        path.iter().filter_map(name).collect()
-    };
-    let paths = paths(row.syntax);
-    let all = paths.iter().map(names).find(|names| names.len() == args.len()).unwrap_or_default();
-    let said: Vec<(&str, &String)> = all.into_iter().zip(args).filter(|(_, arg)| !arg.is_empty()).collect();
-    let path = paths.iter().find(|path| names(path).into_iter().eq(said.iter().map(|(name, _)| *name)));
-    let mut args = said.iter();
-    let words: Vec<&str> = path
-        .into_iter()
-        .flatten()
-        .map(|token| match token {
-            Token::Word(word) => word,
-            Token::Arg(..) => args.next().map_or("", |(_, arg)| arg.as_str()),
-        })
-        .collect();
-    words.join(" ")
+        let paths = if wanted { paths(row.syntax) } else { Vec::new() };
+        Spelling(paths.into_iter().map(|path| (path.clone(), path.iter().filter_map(name).collect())).collect())
+    }
+
+    /// The row's syntax with these arguments in their places. Where it has options, there is an argument for each place of the
+    /// longest way, and an empty one stands for what is not said.
+    fn line(&self, args: &[String]) -> String {
+        let all =
+            self.0.iter().map(|(_, names)| &names[..]).find(|names| names.len() == args.len()).unwrap_or_default();
+        let is_said = |(_, arg): &(&&str, &String)| !arg.is_empty();
+        let said = || all.iter().zip(args).filter(is_said);
+        let path = self.0.iter().find(|(_, names)| names.iter().eq(said().map(|(name, _)| name)));
+        let (mut line, mut args) = (String::with_capacity(WIDTH), said());
+        for token in path.into_iter().flat_map(|(path, _)| path) {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(match token {
+                Token::Word(word) => word,
+                Token::Arg(..) => args.next().map_or("", |(_, arg)| arg.as_str()),
+            });
+        }
+        line
+    }
 }
 
 /// `… allowed vlan LIST` over 80 columns goes on in `… allowed vlan add LIST`.

@@ -8,6 +8,7 @@ use crate::input::{HostHop, HostRoute};
 use crate::request::Requests;
 use crate::rtmsg::Hop;
 use ipnet::IpNet;
+use mona_model::shared::SharedMap;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage as Message;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,13 +23,15 @@ const SENTENCES: usize = 100;
 /// The routes, and how far they are given.
 #[derive(Default)]
 pub(super) struct Giving {
-    plan: Arc<BTreeMap<IpNet, HostRoute>>,
+    plan: SharedMap<IpNet, HostRoute>,
     /// Our netdevs: their indices, and are they up?
     netdevs: BTreeMap<String, (u32, bool)>,
     /// There is no other switch in this network namespace.
     alone: bool,
-    /// What was planned may be different from what is there, or being given.
+    /// What was planned may be different from what is there, or being given…
     due: bool,
+    /// …or only these may.
+    planned: BTreeSet<IpNet>,
     /// What is to be done, in order.
     changes: VecDeque<Change>,
     /// Routes without a way that were given: that they are ours nothing else says.
@@ -48,9 +51,21 @@ struct Change {
 impl Giving {
     /// What is to be from now on. All switches of a network namespace have one protocol number: what neither was given by us
     /// nor leads by our netdevs is another's, unless we are `alone`.
-    pub fn plan(&mut self, plan: Arc<BTreeMap<IpNet, HostRoute>>, netdevs: BTreeMap<String, (u32, bool)>, alone: bool) {
-        self.due |= !Arc::ptr_eq(&plan, &self.plan) || netdevs != self.netdevs || alone != self.alone;
-        (self.plan, self.netdevs, self.alone) = (plan, netdevs, alone);
+    pub fn plan(&mut self, routes: SharedMap<IpNet, HostRoute>, netdevs: BTreeMap<String, (u32, bool)>, alone: bool) {
+        self.due |= netdevs != self.netdevs || alone != self.alone;
+        (self.netdevs, self.alone) = (netdevs, alone);
+        self.plan_routes(routes);
+    }
+
+    /// The same netdevs as before, and these routes.
+    pub fn plan_routes(&mut self, routes: SharedMap<IpNet, HostRoute>) {
+        let different = routes.different(&self.plan).into_iter().copied();
+        // What is still on its way to Linux is not what is there.
+        match self.due || !self.changes.is_empty() {
+            true => self.due |= different.count() > 0,
+            false => self.planned.extend(different),
+        }
+        self.plan = routes;
     }
 
     /// Somebody may have changed them.
@@ -60,20 +75,17 @@ impl Giving {
 
     /// Is there anything to do?
     pub fn is_due(&self) -> bool {
-        self.due || !self.changes.is_empty()
+        self.due || !self.planned.is_empty() || !self.changes.is_empty()
     }
 
-    /// Does some of it.
-    pub fn give<'a>(
+    /// Does some of it. `own`: our routes as they are in Linux, those to a prefix or all.
+    pub fn give<'a, I: Iterator<Item = (&'a Key, &'a [Hop])>>(
         &mut self,
         requests: &mut Requests,
-        own: impl Iterator<Item = (&'a Key, &'a [Hop])>,
+        own: impl Fn(Option<IpNet>) -> I,
     ) -> io::Result<Option<Vec<String>>> {
         let mut said = Vec::new();
-        if std::mem::take(&mut self.due) {
-            self.was_wrong = std::mem::take(&mut self.wrong);
-            self.compare(own, &mut said);
-        }
+        self.prepare(own, &mut said);
         if self.changes.is_empty() {
             return Ok((!said.is_empty()).then_some(said));
         }
@@ -97,6 +109,25 @@ impl Giving {
         Ok(Some(said))
     }
 
+    /// What was planned and what is there, compared where they may differ.
+    fn prepare<'a, I: Iterator<Item = (&'a Key, &'a [Hop])>>(
+        &mut self,
+        own: impl Fn(Option<IpNet>) -> I,
+        said: &mut Vec<String>,
+    ) {
+        let (due, planned) = (std::mem::take(&mut self.due), std::mem::take(&mut self.planned));
+        let plan = self.plan.clone();
+        if due {
+            self.was_wrong = std::mem::take(&mut self.wrong);
+            self.changes.clear();
+            return self.compare(plan.iter(), own(None), said);
+        }
+        for prefix in planned {
+            let wanted = plan.get(&prefix).map(|route| (&prefix, route));
+            self.compare(wanted.into_iter(), own(Some(prefix)), said);
+        }
+    }
+
     fn say(&mut self, what: String, said: &mut Vec<String>) {
         if self.wrong.len() < SENTENCES && !self.was_wrong.contains(&what) {
             said.push(what.clone());
@@ -117,11 +148,15 @@ impl Giving {
     }
 
     /// What is different between plan and kernel. Both ascend.
-    fn compare<'a>(&mut self, own: impl Iterator<Item = (&'a Key, &'a [Hop])>, said: &mut Vec<String>) {
+    fn compare<'a, 'b>(
+        &mut self,
+        plan: impl Iterator<Item = (&'a IpNet, &'a HostRoute)>,
+        own: impl Iterator<Item = (&'b Key, &'b [Hop])>,
+        said: &mut Vec<String>,
+    ) {
         let mut changes = VecDeque::new();
         let mut known: BTreeMap<&[HostHop], Option<Arc<[Hop]>>> = BTreeMap::new();
-        let plan = self.plan.clone();
-        let wanted = plan.iter().filter_map(|(prefix, route)| {
+        let wanted = plan.filter_map(|(prefix, route)| {
             let hops = known.entry(&route.hops).or_insert_with(|| self.hops(&route.hops)).clone()?;
             // By this routing daemons know its distance: FRR takes it from the upper byte of the metric of others' routes.
             Some(((prefix.trunc(), u32::from(route.distance) << 24), hops))
@@ -150,7 +185,7 @@ impl Giving {
             }
         }
         changes.extend(wanted.map(new));
-        self.changes = changes;
+        self.changes.extend(changes);
         for prefix in others {
             self.say(format!("another switch of this host has a route to {prefix} in Linux: ours is not there"), said);
         }
@@ -163,7 +198,7 @@ mod tests {
     use std::net::IpAddr;
 
     /// Routes a line each: `PREFIX DISTANCE [NETDEV GATEWAY]…`; without a way they lead nowhere.
-    fn planned(lines: &[&str]) -> Arc<BTreeMap<IpNet, HostRoute>> {
+    fn planned(lines: &[&str]) -> SharedMap<IpNet, HostRoute> {
         let route = |line: &&str| {
             let words: Vec<&str> = line.split(' ').collect();
             let hop = |way: &[&str]| HostHop { gateway: way[1].parse().ok(), device: Some(way[0].into()) };
@@ -174,7 +209,7 @@ mod tests {
             let distance = words[1].parse().expect("a distance");
             (words[0].parse().expect("a prefix"), HostRoute { distance, hops: hops.into() })
         };
-        Arc::new(lines.iter().map(route).collect())
+        lines.iter().map(route).collect()
     }
 
     /// The same as the kernel has it: `PREFIX DISTANCE [INDEX GATEWAY]…`.
@@ -190,24 +225,80 @@ mod tests {
         lines.iter().map(route).collect()
     }
 
+    /// A plan's, as they are told and as they are.
+    struct Linux {
+        giving: Giving,
+        own: BTreeMap<Key, Vec<Hop>>,
+    }
+
+    impl Linux {
+        fn new(alone: bool, plan: &[&str], own: &[&str]) -> Linux {
+            let netdevs = [("vlan10", 1, true), ("vlan20", 2, true), ("vlan30", 3, false)];
+            let netdevs = netdevs.into_iter().map(|(name, index, up)| (name.to_string(), (index, up))).collect();
+            let mut giving = Giving::default();
+            giving.plan(planned(plan), netdevs, alone);
+            Linux { giving, own: present(own) }
+        }
+
+        /// What is to be done, and what is wrong.
+        fn changes(&mut self) -> (Vec<String>, Vec<String>) {
+            let mut wrong = Vec::new();
+            let to = |prefix: Option<IpNet>| {
+                let own = self.own.iter().filter(move |(key, _)| prefix.is_none_or(|prefix| key.0 == prefix));
+                own.map(|(key, hops)| (key, &hops[..]))
+            };
+            self.giving.prepare(to, &mut wrong);
+            let show = |change: &Change| {
+                let hop = |hop: &Hop| format!(" {} {}", hop.index, hop.gateway.map_or("-".into(), |ip| ip.to_string()));
+                let (prefix, metric) = change.key;
+                let sign = if change.gone { '-' } else { '+' };
+                format!("{sign}{prefix} {}{}", metric >> 24, change.hops.iter().map(hop).collect::<String>())
+            };
+            (self.giving.changes.iter().map(show).collect(), wrong)
+        }
+
+        /// They are as told.
+        fn done(&mut self) {
+            for change in self.giving.changes.drain(..) {
+                match change.gone {
+                    true => drop(self.own.remove(&change.key)),
+                    false => drop(self.own.insert(change.key, change.hops.to_vec())),
+                }
+            }
+        }
+    }
+
     fn check(alone: bool, plan: &[&str], own: &[&str], changes: &[&str], said: &[&str]) {
-        let netdevs = [("vlan10", 1, true), ("vlan20", 2, true), ("vlan30", 3, false)];
-        let netdevs = netdevs.into_iter().map(|(name, index, up)| (name.to_string(), (index, up))).collect();
-        let mut giving = Giving::default();
-        giving.plan(planned(plan), netdevs, alone);
-        let (own, mut wrong) = (present(own), Vec::new());
-        giving.compare(own.iter().map(|(key, hops)| (key, &hops[..])), &mut wrong);
-        let show = |change: &Change| {
-            let hop = |hop: &Hop| format!(" {} {}", hop.index, hop.gateway.map_or("-".into(), |ip| ip.to_string()));
-            let (prefix, metric) = change.key;
-            let sign = if change.gone { '-' } else { '+' };
-            format!("{sign}{prefix} {}{}", metric >> 24, change.hops.iter().map(hop).collect::<String>())
-        };
-        let text: Vec<String> = giving.changes.iter().map(show).collect();
+        let found = Linux::new(alone, plan, own).changes();
         assert_eq!(
-            (text, wrong),
+            found,
             (changes.iter().map(|s| s.to_string()).collect(), said.iter().map(|s| s.to_string()).collect())
         );
+    }
+
+    #[test]
+    fn of_a_new_plan_only_what_is_new_is_looked_at() {
+        let plan = ["20.0.0.0/8 1 vlan10 10.0.10.2", "30.0.0.0/8 1 vlan10 10.0.10.2", "40.0.0.0/8 1"];
+        let mut linux = Linux::new(true, &plan, &[]);
+        assert_eq!(linux.changes().0.len(), 3);
+        linux.done();
+        // Somebody took one away, which is nobody's business until it is doubted.
+        linux.own.remove(&("40.0.0.0/8".parse().expect("a prefix"), 1 << 24));
+        let other = ["20.0.0.0/8 5 vlan10 10.0.10.2", "40.0.0.0/8 1", "50.0.0.0/8 1 vlan20 10.0.20.2"];
+        linux.giving.plan_routes(planned(&other));
+        let expect = [
+            "-20.0.0.0/8 1 1 10.0.10.2",
+            "+20.0.0.0/8 5 1 10.0.10.2",
+            "-30.0.0.0/8 1 1 10.0.10.2",
+            "+50.0.0.0/8 1 2 10.0.20.2",
+        ];
+        assert_eq!(linux.changes(), (expect.map(String::from).to_vec(), Vec::new()));
+        // What is on its way is not there yet: all is looked at.
+        linux.giving.plan_routes(planned(&plan));
+        assert_eq!(linux.changes(), (vec!["+40.0.0.0/8 1".to_string()], Vec::new()));
+        linux.done();
+        linux.giving.plan_routes(planned(&plan));
+        assert!(!linux.giving.is_due());
     }
 
     #[test]

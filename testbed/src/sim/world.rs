@@ -414,7 +414,7 @@ impl World {
                 mac: Mac::ZERO,
                 serial: "0".into(),
             },
-            startup: Ok(self.saved.clone()),
+            startup: &|| Ok(self.saved.clone()),
             users: Vec::new(),
             monitors: 0,
             privilege: 15,

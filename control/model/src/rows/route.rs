@@ -7,9 +7,9 @@ use crate::config::Config;
 use crate::l3::{IpOptions, RouteOptions, Routing, StaticRoute};
 use crate::modes::Mode;
 use crate::names::{InterfaceKind, InterfaceName};
+use crate::shared::SharedMap;
 use ipnet::{Ipv4Net, Ipv6Net};
 use mona_wire::Mac;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub(super) static ROWS: &[Row] = &[
@@ -270,8 +270,8 @@ fn check<N>(route: &StaticRoute<N>, no: bool) -> Result<(), Rejected> {
     }
 }
 
-fn set<N: Ord>(
-    routes: &mut BTreeMap<StaticRoute<N>, RouteOptions>,
+fn set<N: Ord + Clone>(
+    routes: &mut SharedMap<StaticRoute<N>, RouteOptions>,
     route: StaticRoute<N>,
     args: &Args,
     no: bool,
