@@ -9,6 +9,7 @@ use mona_datapath::changes::Changes;
 use mona_datapath::out::{Seen, Told};
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_model::api::Reply;
+use mona_model::config::Config;
 use mona_model::rows::Action;
 use mona_model::shared::SharedMap;
 use mona_model::shown::Shown;
@@ -295,8 +296,8 @@ pub enum Output {
         session: u64,
         /// Of the request.
         id: u64,
-        /// The file's text.
-        text: String,
+        /// What it is to say; who writes it prints it, which takes a second of a million lines.
+        config: Box<Config>,
     },
     /// Keep the ports that hooks added (the `/run` file's text; whole every time).
     Keep(String),

@@ -2,6 +2,8 @@
 //! place. It may wait for the disk, so a thread of its own does it.
 
 use mona_datapath::io::sched;
+use mona_model::config::Config;
+use mona_model::print::startup;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::fs::{self, File};
 use std::io::Write;
@@ -16,8 +18,8 @@ pub struct Job {
     pub session: u64,
     /// Of the request.
     pub id: u64,
-    /// The text.
-    pub text: String,
+    /// What.
+    pub config: Box<Config>,
 }
 
 /// The thread that writes.
@@ -42,7 +44,7 @@ impl Saver {
                 let _ = sched::resign();
                 let _ = sched::nice(0);
                 for job in todo {
-                    let result = save(&path, &job.text);
+                    let result = save(&path, &startup(&job.config));
                     if finished.send((job.session, job.id, result)).is_err() {
                         return;
                     }

@@ -25,7 +25,6 @@ use mona_model::api::{LineError, Reply};
 use mona_model::config::Config;
 use mona_model::grammar::{Parsed, parse};
 use mona_model::names::InterfaceName;
-use mona_model::print::print;
 use mona_model::rows::Action;
 use mona_model::shown::Shown;
 use mona_proto::neigh::{In, Neigh};
@@ -359,8 +358,8 @@ impl Switch {
     fn act(&mut self, now: Instant, session: Session, id: u64, context: Vec<String>, action: Action) {
         match action {
             Action::Save => {
-                let text = print(&self.without_hooks(), true).join("\n") + "\n";
-                self.outputs.push(Output::Save { session: session.id, id, text });
+                let config = Box::new(self.without_hooks());
+                self.outputs.push(Output::Save { session: session.id, id, config });
             }
             Action::ClearMac(filter) => {
                 let port = filter.interface.map(|name| self.state.ports.get(&name).map(|port| port.id));

@@ -207,8 +207,8 @@ impl Rig {
                     self.number = snapshot.number;
                 }
                 Output::Keep(text) => self.kept = text,
-                Output::Save { session, id, text } => {
-                    self.saved = text;
+                Output::Save { session, id, config } => {
+                    self.saved = mona_model::print::startup(&config);
                     again.push(Input::Saved { session, id, result: Ok(()) });
                 }
                 Output::Probe(job) => assert!(self.unanswered.remove(&job.id), "probed twice"),

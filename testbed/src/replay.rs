@@ -72,7 +72,7 @@ pub fn describe(output: &Output) -> String {
             None => "raise everything".into(),
         },
         Output::Log(line) => format!("log {line}"),
-        Output::Save { text, .. } => format!("save {} bytes", text.len()),
+        Output::Save { config, .. } => format!("save {} bytes", mona_model::print::startup(config).len()),
         Output::KeepNeighbours(text) => format!("keep {} neighbours", text.lines().count()),
         Output::Keep(text) => format!("keep {} bytes", text.len()),
         Output::Monitor { session, on } => format!("monitor {session} {on}"),

@@ -54,6 +54,16 @@ pub fn print(config: &Config, startup: bool) -> Vec<String> {
     lines
 }
 
+/// The text of a startup-config.
+pub fn startup(config: &Config) -> String {
+    let mut text = String::new();
+    for line in print(config, true) {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
 /// What is kept over a restart: a hook adds its ports again, and gives those with a tag their netdev.
 fn saved(config: &Config) -> Config {
     let mut saved = config.clone();

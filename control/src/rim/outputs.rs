@@ -67,7 +67,7 @@ impl Rim {
                 self.server.log(&line);
                 self.stderr.say(line);
             }
-            Output::Save { session, id, text } => self.saver.save(Job { session, id, text }),
+            Output::Save { session, id, config } => self.saver.save(Job { session, id, config }),
             Output::Keep(text) => {
                 if let Err(why) = keep(&self.kept, &text) {
                     self.stderr.say(format!("switchd: the ports that hooks added are not kept: {why}"));

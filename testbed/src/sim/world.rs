@@ -226,8 +226,8 @@ impl World {
                 netdev.device.mtu = mtu;
                 Some(Input::Device(netdev.device.clone()))
             }
-            Output::Save { session, id, text } => {
-                self.saved = text;
+            Output::Save { session, id, config } => {
+                self.saved = mona_model::print::startup(&config);
                 Some(Input::Saved { session, id, result: Ok(()) })
             }
             Output::Keep(text) => {
