@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 #define PORTS 4096
-#define WINDOW 16
+#define GROUP 16
 #define DEPENDS 31
 // Of a flood, the last of them say where its further copies go.
 #define COPIES 16
@@ -20,7 +20,6 @@
 #define once(x) (*(volatile typeof(x) *)&(x))
 
 enum { FORWARD = 1, LOOK_L3, LOOK_L4 };
-enum { VIRGIN = 0 };
 // A lane is a way up to a worker on which frames keep their order: that of TC, and one per queue of an xdp port. (Of more
 // queues than there are bits, some share one.)
 #define LANES 16
@@ -55,6 +54,13 @@ struct flow {
 	__u32 id;
 } __attribute__((aligned(64)));
 
+// Of each slot of a group a byte of its key's hash; not 0 or 1: those are free, or resting. So a frame whose flow is not known
+// touches two words of a quarter of a megabyte, and not the slots.
+struct prints {
+	__u64 words[GROUP / 8];
+};
+#define EACH 0x0101010101010101ull
+
 struct depends {
 	__u32 count;
 	__u32 on[DEPENDS];
@@ -82,6 +88,7 @@ struct cache {
 	} name SEC(".maps")
 
 ARRAY(flows, 1 << 18, __u32, struct flow);
+ARRAY(prints, (1 << 18) / GROUP, __u32, struct prints);
 ARRAY(depends, 1 << 18, __u32, struct depends);
 ARRAY(generations, 1 << 16, __u32, __u64);
 ARRAY(cache, 1, __u32, struct cache);
@@ -117,8 +124,27 @@ static __always_inline __u64 mix(__u64 hash, __u64 word)
 	return hash ^ hash >> 32;
 }
 
-// Of a key that found no room where it belongs, it is where else it may be. Where it came from is mixed in last: of an inner key
-// that is known last. Only of IPv6 all words are used.
+// Is it in this slot?
+static __always_inline bool is_at(__u32 at, __u32 from, const __u64 *key, bool inner, bool six, struct hit *hit)
+{
+	struct flow *flow = bpf_map_lookup_elem(&flows, &at);
+	if (!flow)
+		return false;
+	__u32 version = once(flow->version);
+	if (flow->key0 != key[0] || flow->key1 != key[1] || flow->from != from || version & 1 || !version)
+		return false;
+	if (inner && flow->rest[3] != key[5])
+		return false;
+	if (six && (flow->rest[0] != key[2] || flow->rest[1] != key[3] || flow->rest[2] != key[4]))
+		return false;
+	hit->flow = flow, hit->at = at, hit->version = version;
+	((__u64 *)&hit->action)[0] = once(((__u64 *)&flow->action)[0]);
+	((__u64 *)&hit->action)[1] = once(((__u64 *)&flow->action)[1]);
+	return true;
+}
+
+// A key lies in the group where it belongs, or in the one where else it may be. Where it came from is mixed in last: of an inner
+// key that is known last. Only of IPv6 all words are used.
 static __always_inline bool find(__u64 seed, __u32 from, const __u64 *key, bool inner, struct hit *hit)
 {
 	bool six = inner && (__u16)(key[1] >> 32) == ETH_P_IPV6;
@@ -129,25 +155,22 @@ static __always_inline bool find(__u64 seed, __u32 from, const __u64 *key, bool 
 	if (inner)
 		hash = mix(hash, key[5]);
 	hash = mix(hash, from);
-	for (int home = 0; home < 2; home++) {
-		for (int i = 0; i < WINDOW; i++) {
-			__u32 at = ((__u32)(home ? hash >> 32 : hash) + i) & flow_mask;
-			struct flow *flow = bpf_map_lookup_elem(&flows, &at);
-			if (!flow)
-				return false;
-			__u32 version = once(flow->version);
-			if (version == VIRGIN)
-				break;
-			if (flow->key0 != key[0] || flow->key1 != key[1] || flow->from != from || version & 1)
-				continue;
-			if (inner && flow->rest[3] != key[5])
-				continue;
-			if (six && (flow->rest[0] != key[2] || flow->rest[1] != key[3] || flow->rest[2] != key[4]))
-				continue;
-			hit->flow = flow, hit->at = at, hit->version = version;
-			((__u64 *)&hit->action)[0] = once(((__u64 *)&flow->action)[0]);
-			((__u64 *)&hit->action)[1] = once(((__u64 *)&flow->action)[1]);
-			return true;
+	__u64 print = (hash >> 56 < 2 ? 2 : hash >> 56) * EACH;
+	for (int other = 0; other < 2; other++) {
+		__u32 group = ((__u32)(other ? hash >> 32 : hash) & flow_mask) / GROUP;
+		struct prints *prints_of = bpf_map_lookup_elem(&prints, &group);
+		if (!prints_of)
+			return false;
+		for (int half = 0; half < GROUP / 8; half++) {
+			// The bytes that are the same become zero, and of such the highest bit is left (and at times of one above).
+			__u64 differs = once(prints_of->words[half]) ^ print;
+			__u64 same = (differs - EACH) & ~differs & EACH << 7;
+			for (int i = 0; i < 8 && same; i++, same &= same - 1) {
+				// The number of the lowest: as many bytes up, that byte of the factor is the highest.
+				__u32 number = ((same & -same) >> 7) * 0x0001020304050607ull >> 56;
+				if (is_at(group * GROUP + half * 8 + number, from, key, inner, six, hit))
+					return true;
+			}
 		}
 	}
 	return false;

@@ -34,7 +34,7 @@ struct {
 	__type(value, struct port);
 } ports SEC(".maps");
 
-// By port number: frames refused for want of credit.
+// By port number: frames refused for want of credit; entry 0 is their sum.
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -176,9 +176,12 @@ static __always_inline int replay(struct __sk_buff *skb, struct hit *hit)
 
 static __always_inline int refuse(__u32 number)
 {
-	__u64 *lost = bpf_map_lookup_elem(&refused, &number);
-	if (lost)
+	__u32 zero = 0;
+	__u64 *lost = bpf_map_lookup_elem(&refused, &number), *sum = bpf_map_lookup_elem(&refused, &zero);
+	if (lost && sum) {
 		__sync_fetch_and_add(lost, 1);
+		__sync_fetch_and_add(sum, 1);
+	}
 	return TC_ACT_SHOT;
 }
 

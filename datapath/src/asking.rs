@@ -8,6 +8,7 @@
 //! A table by hash: what was there lately is there, or is asked once more than needed.
 
 use crate::flow::Depth;
+use crate::prefetch::prefetch;
 use mona_wire::eth::{IPV4, IPV6};
 use mona_wire::{Eth, PortId};
 
@@ -19,11 +20,19 @@ const SLOTS: usize = 1 << 18;
 /// Questions per tick of the coarse clock (1 to 10 ms): what a port that invents addresses may cost of the worker's time.
 const PER_TICK: u32 = 2048;
 
+/// How long it matters what became of flows that were noted, in nanoseconds; and one of so many that comes back is worth asking.
+const MATTERS: u64 = 1_000_000_000;
+const WORTH: u64 = 4;
+
 /// What was asked lately, or seen.
 pub struct Asked {
     slots: Box<[Slot]>,
     tick: u64,
     left: u32,
+    /// Flows that were noted, and those that came back, since then.
+    noted: u64,
+    back: u64,
+    since: u64,
 }
 
 /// A word: 38 bits of the hash, what is known, 24 bits of when, in milliseconds (it is wrong once in four hours, for ten of
@@ -64,7 +73,14 @@ pub enum Answer {
 
 impl Default for Asked {
     fn default() -> Asked {
-        Asked { slots: vec![Slot::default(); SLOTS].into_boxed_slice(), tick: 0, left: PER_TICK }
+        Asked {
+            slots: vec![Slot::default(); SLOTS].into_boxed_slice(),
+            tick: 0,
+            left: PER_TICK,
+            noted: 0,
+            back: 0,
+            since: 0,
+        }
     }
 }
 
@@ -74,6 +90,9 @@ impl Asked {
     pub fn question(&mut self, rx: PortId, frame: &[u8], now: u64, behind: bool) -> Answer {
         if now != self.tick {
             (self.tick, self.left) = (now, PER_TICK);
+            if now.saturating_sub(self.since) > MATTERS {
+                (self.noted, self.back, self.since) = (0, 0, now);
+            }
         }
         let Some((eth, outer)) = Question::addresses(rx, frame) else { return Answer::Wait };
         let known = self.state(outer, now);
@@ -86,7 +105,8 @@ impl Asked {
             return self.note(outer, now);
         }
         let inner = Question::further_in(outer, &eth, frame);
-        match self.state(inner, now) {
+        let further = self.state(inner, now);
+        match further {
             State::Asked(ago) if ago < AGAIN_MS => return Answer::Wait,
             State::New if behind && known == State::Deep => return self.note(inner, now),
             _ => {}
@@ -95,6 +115,7 @@ impl Asked {
             return Answer::Noted;
         }
         self.left -= 1;
+        self.back += u64::from(known == State::Noted || further == State::Noted);
         Answer::Ask(Question { outer, inner })
     }
 
@@ -111,6 +132,19 @@ impl Asked {
         }
     }
 
+    /// Do flows of which a frame was noted have more? Then to wait for those helps nobody: they come to userspace too.
+    pub fn come_back(&self) -> bool {
+        self.back * WORTH > self.noted
+    }
+
+    /// It will be asked about this frame soon.
+    #[inline]
+    pub fn prefetch(&self, rx: PortId, frame: &[u8]) {
+        if let Some((_, outer)) = Question::addresses(rx, frame) {
+            prefetch(&self.slots[place(outer)]);
+        }
+    }
+
     #[inline]
     fn state(&self, hash: u64, now: u64) -> State {
         self.slots[place(hash)].state(hash, now)
@@ -118,6 +152,7 @@ impl Asked {
 
     #[inline]
     fn note(&mut self, hash: u64, now: u64) -> Answer {
+        self.noted += 1;
         self.slots[place(hash)] = Slot::new(hash, NOTED, now);
         Answer::Noted
     }

@@ -72,6 +72,19 @@ fn who_is_behind_asks_about_what_comes_twice() {
     }
 }
 
+#[test]
+fn who_has_seen_flows_come_back_knows_it_for_a_second() {
+    let mut asked = Asked::default();
+    for (hosts, at_ms, expect) in
+        [(0..100, 2000, false), (0..20, 2100, false), (20..26, 2101, true), (0..1, 3002, false), (26..40, 3003, true)]
+    {
+        for to in hosts.clone() {
+            ask(&mut asked, &frame(to, 1), Some(Depth::L2), at_ms, true);
+        }
+        assert_eq!(asked.come_back(), expect, "{hosts:?} at {at_ms} ms");
+    }
+}
+
 /// From or to so many hosts, each once.
 fn spray(hosts: u32, at_ms: u64, behind: bool) -> usize {
     let mut asked = Asked::default();
@@ -114,6 +127,7 @@ fn what_comes_twice_is_known_beside_what_comes_once() {
         let at_ms = 100 + u64::from(number / 1000);
         again += u32::from(ask(&mut asked, &frame, Some(Depth::L2), at_ms, true) == "ask");
     }
+    assert!(asked.come_back());
     // Of those that share a slot the last alone is known.
     assert!((hosts * 7 / 8..hosts).contains(&again), "{again} of {hosts}");
 }

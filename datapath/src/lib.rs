@@ -53,6 +53,7 @@ mod prefetch;
 pub mod program;
 mod punt;
 pub mod recorder;
+pub mod restraint;
 pub mod rewrite;
 pub mod ring;
 pub mod route;

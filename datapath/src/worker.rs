@@ -19,6 +19,7 @@ use crate::fragments;
 use crate::io::set::{IoSet, LOSSES, Own};
 use crate::policer::Policer;
 use crate::punt::Punts;
+use crate::restraint::Restraint;
 use crate::ring::{Bell, FrameReader, FrameWriter};
 use crate::snapshot::Snapshot;
 use crate::stats::{Counter, Counters, Runs};
@@ -133,6 +134,7 @@ pub struct Worker {
     idle_since: Option<Instant>,
     /// Rounds in a row that found a full batch.
     full: u32,
+    restraint: Restraint,
 }
 
 impl Worker {
@@ -170,6 +172,7 @@ impl Worker {
             batch: Batch::default(),
             idle_since: None,
             full: 0,
+            restraint: Restraint::default(),
         }
     }
 
@@ -185,7 +188,9 @@ impl Worker {
                 self.exits.now = clock();
             }
             self.full = if frames.len() < BATCH { 0 } else { self.full.saturating_add(1) };
-            let behind = self.full > BEHIND;
+            let (now, lost, back) = (self.exits.now, self.exits.io.refused(), self.exits.asked.come_back());
+            let restrained = self.restraint.applies(now, frames.len(), lost, back);
+            let behind = restrained || self.full > BEHIND;
             let mut rest = frames.as_mut_slice();
             while !rest.is_empty() {
                 let epoch = self.shared.epoch.load(Acquire);

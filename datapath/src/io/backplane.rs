@@ -200,6 +200,12 @@ impl Backplane {
         }
     }
 
+    /// Frames of ports for which no worker had room, since ever.
+    #[inline]
+    pub fn refused(&self) -> u64 {
+        self.credit.as_ref().map_or(0, Credit::refused)
+    }
+
     /// Gives the slots of all frames received back to the kernel; their ports get the credit with [`Backplane::settle`].
     #[inline]
     pub fn release(&mut self) {
@@ -277,7 +283,7 @@ impl Backplane {
                 size_of_val(&to) as libc::socklen_t,
             )
         };
-        if sent < 0 { Err(self.refused()) } else { Ok(()) }
+        if sent < 0 { Err(self.not_taken()) } else { Ok(()) }
     }
 
     /// Sends what is queued.
@@ -287,7 +293,7 @@ impl Backplane {
     }
 
     /// Counts a frame that the kernel did not take, and says why it did not.
-    fn refused(&mut self) -> Drop {
+    fn not_taken(&mut self) -> Drop {
         match io::Error::last_os_error().raw_os_error() {
             Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) => {
                 self.tx_full += 1;

@@ -18,6 +18,8 @@ const LONG: Duration = Duration::from_millis(10);
 pub(super) struct Counts {
     pub(super) admitted: Region,
     pub(super) consumed: Region,
+    /// By port number, those for which there was no room; first the sum.
+    pub(super) refused: Region,
     /// Where those of sockets begin.
     pub(super) sockets: usize,
 }
@@ -135,6 +137,12 @@ impl Counts {
 }
 
 impl Credit {
+    /// Frames of all ports for which there was no room, since ever.
+    #[inline]
+    pub(super) fn refused(&self) -> u64 {
+        Counts::word(&self.counts.refused, 0).load(Ordering::Relaxed)
+    }
+
     /// Frames of this port are sent, or given to another worker.
     #[inline]
     pub(super) fn hold(&mut self, port: usize, frames: u64) {

@@ -9,7 +9,7 @@ mod tenants;
 
 pub use adopt::Left;
 
-use super::slots::{Content, Epoch, GENERATIONS, Key, Memory, Slots, generation};
+use super::slots::{Content, Epoch, GENERATIONS, GROUP, Key, Memory, Slots, generation};
 use crate::flow::{Action, COPIES, Counted, Dep, Depth, Flow, Inner, Looked, Outer};
 use mona_wire::PortId;
 use std::collections::{BTreeMap, VecDeque};
@@ -143,7 +143,8 @@ pub struct FlowTable {
 impl FlowTable {
     /// One that no program reads.
     pub fn in_memory(slots: u32) -> io::Result<FlowTable> {
-        Memory::anonymous(slots.next_power_of_two()).map(|memory| FlowTable::over(memory, slots))
+        let slots = slots.next_power_of_two().max(GROUP as u32);
+        Memory::anonymous(slots).map(|memory| FlowTable::over(memory, slots))
     }
 
     /// Over memory of a predecessor it begins with [`FlowTable::adopt`].

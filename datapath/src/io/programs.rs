@@ -10,7 +10,7 @@ use super::flows::{FlowTable, SLOTS};
 use super::link::{Link, Links};
 use super::live::{self, Live, Progress, Slot, TOGETHER, Together};
 use super::pins::{Mount, Pins};
-use super::slots::Memory;
+use super::slots::{GROUP, Memory};
 use super::taken::sentence;
 use super::umem::Region;
 use super::xsk::Xsk;
@@ -25,8 +25,8 @@ use std::sync::Arc;
 
 const OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/mona.bpf.o");
 /// What is handed on.
-const MAPS: [&str; 9] =
-    ["ports", "admitted", "consumed", "refused", "sockets", "flows", "depends", "generations", "cache"];
+const MAPS: [&str; 10] =
+    ["ports", "admitted", "consumed", "refused", "sockets", "flows", "prints", "depends", "generations", "cache"];
 /// Queues that all `xdp` ports have, at most: as in mona.bpf.c.
 const QUEUES: u32 = 4096;
 
@@ -98,6 +98,7 @@ impl Programs {
         let counts = Counts {
             admitted: mapped(&bpf, "admitted", size)?,
             consumed: mapped(&bpf, "consumed", size)?,
+            refused: mapped(&bpf, "refused", PORTS * 8)?,
             sockets: PORTS * workers,
         };
         // The ends of the pairs that were: they are made anew.
@@ -129,10 +130,11 @@ impl Programs {
 
     /// The table of flows that they read.
     pub(super) fn flows(&self) -> Result<FlowTable, OpenError> {
-        let [flows, depends, generations, cache] = Memory::sizes(SLOTS);
+        let [flows, prints, depends, generations, cache] = Memory::sizes(SLOTS);
         let map = |name: &str, len: usize| mapped(&self.bpf, name, len);
         let memory = Memory {
             flows: map("flows", flows)?,
+            prints: map("prints", prints)?,
             depends: map("depends", depends)?,
             generations: map("generations", generations)?,
             cache: map("cache", cache)?,
@@ -300,6 +302,7 @@ fn load_over(pins: Option<&Pins>, slots: u32, workers: usize, remembers: bool) -
     loader.override_global("remembers", &remembers, true).override_global("socket_counts", &entries, true);
     loader.override_global("slots", &slots, true).override_global("flow_mask", &(SLOTS - 1), true);
     loader.map_max_entries("flows", SLOTS).map_max_entries("depends", SLOTS);
+    loader.map_max_entries("prints", SLOTS / GROUP as u32);
     loader.map_max_entries("admitted", entries + QUEUES).map_max_entries("consumed", entries + QUEUES);
     loader.map_max_entries("live_slots", (workers * TOGETHER) as u32).map_max_entries("live_progress", workers as u32);
     if let Some(pins) = pins {

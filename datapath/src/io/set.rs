@@ -201,6 +201,12 @@ impl IoSet {
         self.own.xsks.settle(settled);
     }
 
+    /// Frames for which no worker had room, since ever.
+    #[inline]
+    pub fn refused(&self) -> u64 {
+        self.own.backplane.as_ref().map_or(0, Backplane::refused)
+    }
+
     /// Gives the slots of both rings back.
     #[inline]
     fn release(&mut self) {

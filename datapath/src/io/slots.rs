@@ -19,14 +19,13 @@ use std::mem::size_of;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
-use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, fence};
 
-/// A flow lies in one of so many slots from where its key belongs; or, if those are taken, from where else it may be: with one
-/// window of twice as many there would be no room for some even if half of all slots were free. Of eight, one in twenty finds none
-/// when a port has all that it may have; of sixteen one in a hundred.
-pub(super) const WINDOW: u32 = 16;
-/// Slots of a window that are likely to be looked at before the search ends.
-const LIKELY: usize = 4;
+/// A flow lies in one of so many slots, the group where its key belongs; or in another, where else it may be.
+pub(super) const GROUP: usize = 16;
+/// With fewer free slots left in the first, a flow goes where more are. So of a table of which four fifths are taken one flow in
+/// two thousand finds no room, and few have to be looked for twice; if it went where the first free slot is, one in fifty.
+const SPARE: usize = 3;
 /// Generations there are; what shares one goes stale together.
 pub(super) const GENERATIONS: usize = 1 << 16;
 /// Dependencies a slot has room for.
@@ -34,10 +33,13 @@ const DEPENDS: usize = 31;
 /// Where the copies of a flood are among them, which depends on little.
 const ALSO: usize = DEPENDS - COPIES;
 
-/// Versions of slots that hold no flow: none ever did (a search ends here), free, or not to be used for a moment.
-pub(super) const VIRGIN: u32 = 0;
-pub(super) const FREE: u32 = 1;
-pub(super) const RESTING: u32 = 3;
+/// Versions of slots that hold no flow: free, or not to be used for a moment.
+pub(super) const FREE: u32 = 0;
+const RESTING: u32 = 1;
+/// Prints of the same, and the first that is of a key.
+const UNUSED: u8 = 0;
+const UNFOUND: u8 = 1;
+const FOUND: u8 = 2;
 
 /// Nobody knows which of a flow's frames was the last to go up.
 const UNMARKED: u64 = u64::MAX;
@@ -74,6 +76,10 @@ pub(super) struct Slot {
     id: AtomicU32,
 }
 
+/// `struct prints`: of each slot of a group, a byte of its key's hash.
+#[repr(C, align(16))]
+struct Prints([AtomicU8; GROUP]);
+
 /// `struct depends`. Of a flood the last entries are where its further copies go.
 #[repr(C, align(64))]
 struct Depends {
@@ -94,6 +100,7 @@ pub(super) struct Cache {
 /// The memory: the kernel's maps, or a process's own.
 pub(super) struct Memory {
     pub(super) flows: Region,
+    pub(super) prints: Region,
     pub(super) depends: Region,
     pub(super) generations: Region,
     pub(super) cache: Region,
@@ -125,22 +132,23 @@ pub(super) struct Slots {
 impl Memory {
     /// Nobody else's, for so many slots.
     pub(super) fn anonymous(slots: u32) -> io::Result<Memory> {
-        let [flows, depends, generations, cache] = Memory::sizes(slots).map(Region::anonymous);
+        let [flows, prints, depends, generations, cache] = Memory::sizes(slots).map(Region::anonymous);
+        let (flows, prints, depends) = (flows?, prints?, depends?);
         let admitted = Region::anonymous(PORTS * 8)?;
-        Ok(Memory { flows: flows?, depends: depends?, generations: generations?, cache: cache?, admitted })
+        Ok(Memory { flows, prints, depends, generations: generations?, cache: cache?, admitted })
     }
 
     /// What the maps of so many slots are long.
-    pub(super) fn sizes(slots: u32) -> [usize; 4] {
+    pub(super) fn sizes(slots: u32) -> [usize; 5] {
         let slots = slots as usize;
-        [slots * size_of::<Slot>(), slots * size_of::<Depends>(), GENERATIONS * 8, size_of::<Cache>()]
+        [slots * size_of::<Slot>(), slots, slots * size_of::<Depends>(), GENERATIONS * 8, size_of::<Cache>()]
     }
 }
 
 impl Slots {
-    /// `count` is a power of two, and the memory is of this size.
+    /// `count` is a power of two, a group at least, and the memory is of this size.
     pub(super) fn new(memory: Memory, count: u32) -> Arc<Slots> {
-        let mut slots = Slots { memory, count: count.next_power_of_two(), inherited: false };
+        let mut slots = Slots { memory, count, inherited: false };
         slots.inherited = slots.cache().seed.load(Relaxed) != 0;
         let cache = slots.cache();
         // Of a table that others used before, everything stands as it is.
@@ -209,23 +217,40 @@ impl Slots {
         fresh
     }
 
-    /// The slots where the key may be: first those where it belongs.
-    pub(super) fn windows(&self, key: &Key) -> [impl Iterator<Item = u32> + use<>; 2] {
-        let (mask, steps) = (self.count - 1, WINDOW.min(self.count));
-        let window = |home: u32| (0..steps).map(move |step| home.wrapping_add(step) & mask);
-        key.homes(self.cache().seed.load(Relaxed)).map(window)
+    /// The groups where the key may be, first the one where it belongs, and its print.
+    fn homes(&self, key: &Key) -> ([usize; 2], u8) {
+        let hash = key.hash(self.cache().seed.load(Relaxed));
+        let group = |hash: u64| (hash as u32 & (self.count - 1)) as usize / GROUP;
+        ([group(hash), group(hash >> 32)], ((hash >> 56) as u8).max(FOUND))
+    }
+
+    /// The slots of a group that have this print.
+    fn printed(&self, group: usize, print: u8) -> impl Iterator<Item = u32> + use<'_> {
+        let bytes = &self.prints(group).0;
+        let is = move |(_, byte): &(u32, &AtomicU8)| byte.load(Relaxed) == print;
+        ((group * GROUP) as u32..).zip(bytes).filter(is).map(|(at, _)| at)
     }
 
     /// Where it is.
     pub(super) fn find(&self, key: &Key) -> Option<u32> {
-        let used = |window| Iterator::take_while(window, |at| self.version(*at) != VIRGIN);
-        self.windows(key).into_iter().flat_map(used).find(|at| self.key(*at) == Some(*key))
+        let (groups, print) = self.homes(key);
+        groups.into_iter().flat_map(|group| self.printed(group, print)).find(|at| self.key(*at) == Some(*key))
+    }
+
+    /// A free slot for it.
+    pub(super) fn room(&self, key: &Key) -> Option<u32> {
+        let ([first, other], _) = self.homes(key);
+        let free = |group| self.printed(group, UNUSED).count();
+        let here = free(first);
+        let group = if here >= SPARE || here >= free(other) { first } else { other };
+        self.printed(group, UNUSED).next()
     }
 
     /// What stands there; of an inner key, as it was written.
     fn key(&self, at: u32) -> Option<Key> {
         let slot = self.slot(at);
-        if slot.version.load(Relaxed) & 1 != 0 {
+        let version = slot.version.load(Relaxed);
+        if version == FREE || version & 1 != 0 {
             return None;
         }
         let word = |word: &AtomicU64| word.load(Relaxed);
@@ -248,15 +273,11 @@ impl Slots {
         prefetch(&slot.mark);
     }
 
-    /// …and those where a key may be, the first of them to be written.
+    /// …and the one that a key is likely to be written to.
     pub(super) fn prefetch_for(&self, key: &Key) {
-        let [window, _] = self.windows(key);
-        for (step, at) in window.take(LIKELY).enumerate() {
-            prefetch(self.slot(at));
-            if step < LIKELY / 2 {
-                prefetch(&self.slot(at).mark);
-                prefetch(self.depends(at));
-            }
+        if let Some(at) = self.room(key) {
+            self.prefetch(at);
+            prefetch(self.depends(at));
         }
     }
 
@@ -282,9 +303,6 @@ impl Slots {
     /// What a predecessor wrote, unless nothing has gone by it yet.
     pub(super) fn left(&self, at: u32) -> Option<(Key, Content)> {
         let slot = self.slot(at);
-        if self.version(at) == VIRGIN {
-            return None;
-        }
         let key = self.key(at)?;
         let [kind, routed, flags, count, xdp, flooded, waiting @ ..] = slot.kind.load(Relaxed).to_ne_bytes();
         let content = match kind {
@@ -332,9 +350,16 @@ impl Slots {
         let _ = self.slot(at).mark.compare_exchange(UNMARKED, number, Release, Relaxed);
     }
 
-    /// Programs no longer find what was here.
-    pub(super) fn forget(&self, at: u32, version: u32) {
-        self.slot(at).version.store(version, Release);
+    /// Programs no longer find what was here. (Whoever is interrupted here leaves a slot that is not used for now.)
+    pub(super) fn forget(&self, at: u32) {
+        self.slot(at).version.store(RESTING, Release);
+        self.print(at).store(UNFOUND, Release);
+    }
+
+    /// Nothing is here any more.
+    pub(super) fn free(&self, at: u32) {
+        self.print(at).store(UNUSED, Release);
+        self.slot(at).version.store(FREE, Release);
     }
 
     /// Writes a slot, to be found from here on under this version.
@@ -370,11 +395,20 @@ impl Slots {
                 }
             }
         }
+        self.print(at).store(self.homes(key).1, Release);
         slot.version.store(version, Release);
     }
 
     fn slot(&self, at: u32) -> &Slot {
         self.array(&self.memory.flows, at as usize, self.count as usize)
+    }
+
+    fn prints(&self, group: usize) -> &Prints {
+        self.array(&self.memory.prints, group, self.count as usize / GROUP)
+    }
+
+    fn print(&self, at: u32) -> &AtomicU8 {
+        &self.prints(at as usize / GROUP).0[at as usize % GROUP]
     }
 
     fn depends(&self, at: u32) -> &Depends {

@@ -177,10 +177,18 @@ impl Exits {
     /// again by a later frame.
     #[inline]
     pub(super) fn ask(&mut self, snapshot: &Snapshot, batch: &Batch, frames: &[RxFrame], epoch: u64, behind: bool) {
-        for sends in batch.sends.chunk_by(|one, other| one.frame == other.frame) {
+        let replayed = |port| snapshot.port(port).is_some_and(|port| port.cached);
+        let decisions = || batch.sends.chunk_by(|one, other| one.frame == other.frame);
+        // Who is behind looks up many; otherwise most are few.
+        for send in decisions().filter_map(<[_]>::first).filter(|_| behind) {
+            let frame = &frames[usize::from(send.frame)];
+            if replayed(frame.rx) {
+                self.asked.prefetch(frame.rx, frame.bytes());
+            }
+        }
+        for sends in decisions() {
             let [send, ..] = sends else { continue };
             let frame = &frames[usize::from(send.frame)];
-            let replayed = |port| snapshot.port(port).is_some_and(|port| port.cached);
             if send.fragment > 0 || !replayed(frame.rx) || !sends.iter().take(COPIES).all(|send| replayed(send.port)) {
                 continue;
             }

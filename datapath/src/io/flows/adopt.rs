@@ -4,7 +4,7 @@
 
 use super::{Decided, Entry, FlowTable, Tenant};
 use crate::flow::{Depth, Flow, Inner, Looked, Outer};
-use crate::io::slots::{Content, Key, RESTING, VIRGIN, generation};
+use crate::io::slots::{Content, FREE, Key, generation};
 use crate::out::Seen;
 use crate::recorder::Recorder;
 use crate::snapshot::Snapshot;
@@ -117,8 +117,8 @@ impl FlowTable {
         for at in 0..self.slots.count() {
             let version = self.slots.version(at);
             self.version = self.version.max(version & !1);
-            if version != VIRGIN && !self.tenants.contains(at) {
-                self.slots.forget(at, RESTING);
+            if version != FREE && !self.tenants.contains(at) {
+                self.slots.forget(at);
                 self.resting.push_back((now, at, None));
             }
         }

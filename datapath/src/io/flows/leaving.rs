@@ -1,10 +1,10 @@
 //! How flows leave the table: who makes room, whose port is gone, and when a slot may be used again.
 
 use super::{Decided, FlowTable, Refused, Share, Tenant, UNKNOWN};
-use crate::io::slots::{FREE, Key, RESTING, VIRGIN};
+use crate::io::slots::Key;
 use mona_wire::PortId;
 
-/// Of eight slots, so many are used at most: the others keep searches short.
+/// Of eight slots, so many are used at most: where a key may lie there is to be room.
 const USED: usize = 7;
 /// A port may have so many times as many flows as it leaves free: alone four fifths of all, and there is room for others' at once
 /// however many it has.
@@ -27,8 +27,7 @@ impl FlowTable {
         if self.ports.get(&port).is_some_and(|share| self.is_full(share)) {
             self.evict(port, now);
         }
-        let mut windows = self.slots.windows(key).into_iter().flatten();
-        windows.find(|at| matches!(self.slots.version(*at), VIRGIN | FREE)).ok_or(Refused::Full)
+        self.slots.room(key).ok_or(Refused::Full)
     }
 
     /// The port gives up the first of its flows that was not used since it was looked at last.
@@ -54,7 +53,7 @@ impl FlowTable {
 
     /// Takes a flow out; its slot rests.
     pub(super) fn remove(&mut self, at: u32, now: u64) {
-        self.slots.forget(at, RESTING);
+        self.slots.forget(at);
         let gone = self.leave(at);
         if let Some(Tenant::Decided(Decided { parent: Some((parent, id)), .. })) = gone.as_deref()
             && self.looks_deeper(*parent, *id)
@@ -70,7 +69,7 @@ impl FlowTable {
 
     /// Makes a slot ready for what follows there at once, under the same key.
     pub(super) fn vacate(&mut self, at: u32) {
-        self.slots.forget(at, RESTING);
+        self.slots.forget(at);
         let Some(gone) = self.leave(at) else { return };
         if let Tenant::Decided(Decided { parent: Some((parent, id)), .. }) = &*gone
             && self.looks_deeper(*parent, *id)
@@ -134,14 +133,7 @@ impl FlowTable {
         if let Some(gone) = gone {
             self.part(at, *gone);
         }
-        self.slots.forget(at, FREE);
-        // No search goes on behind the last slot that is used: those before it end there too.
-        let mask = self.slots.count() - 1;
-        let mut last = at;
-        while self.slots.version(last) == FREE && self.slots.version((last + 1) & mask) == VIRGIN {
-            self.slots.forget(last, VIRGIN);
-            last = last.wrapping_sub(1) & mask;
-        }
+        self.slots.free(at);
     }
 
     /// Forgets all flows of frames that come in or leave by this port.

@@ -89,18 +89,17 @@ impl Key {
         self.words[1] >> 48 == 0xffff
     }
 
-    /// Where it belongs, and where else it may be. As `find()` in flow.h.
-    pub(super) fn homes(&self, seed: u64) -> [u32; 2] {
+    /// By which it is found. As `find()` in flow.h.
+    pub(super) fn hash(&self, seed: u64) -> u64 {
         let [a, b, c @ .., d] = &self.words;
         let is_six = (self.words[1] >> 32) as u16 == IPV6;
         let (inner, six) = (self.is_inner(), self.is_inner() && is_six);
         let rest = c.iter().filter(|_| six).chain(Some(d).filter(|_| inner));
         let from = u64::from(self.from);
-        let mixed = [a, b].into_iter().chain(rest).chain([&from]).fold(seed, |mixed, word| {
+        [a, b].into_iter().chain(rest).chain([&from]).fold(seed, |mixed, word| {
             let product = (mixed ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             product ^ product >> 32
-        });
-        [mixed as u32, (mixed >> 32) as u32]
+        })
     }
 }
 
