@@ -1,24 +1,19 @@
 //! FRR's daemons in a namespace of a test: a router as neighbour, or the switch's own routing daemons.
 
-use crate::netns::World;
+use crate::netns::{TWO_VLANS, World};
 use std::fs;
 use std::path::Path;
 
 /// A switch between a neighbour in VLAN 10 and a host in VLAN 20.
-pub const ROUTER: &str = "\
-hostname r1
-vlan 10,20
-interface gi0/1
- device p1
- switchport access vlan 10
-interface gi0/2
- device p2
- switchport access vlan 20
+pub fn router() -> String {
+    let addresses = "hostname r1
 interface vlan 10
  ip address 10.0.10.1 255.255.255.0
 interface vlan 20
  ip address 10.0.20.1 255.255.255.0
 ";
+    [TWO_VLANS, addresses].concat()
+}
 
 /// Where Debian puts them.
 const DAEMONS: &str = "/usr/lib/frr";

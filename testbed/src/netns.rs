@@ -11,6 +11,17 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+/// The head of a router's configuration: `p1` in VLAN 10, `p2` in VLAN 20.
+pub const TWO_VLANS: &str = "\
+vlan 10,20
+interface gi0/1
+ device p1
+ switchport access vlan 10
+interface gi0/2
+ device p2
+ switchport access vlan 20
+";
+
 /// How long anything may take before a test calls it broken.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 

@@ -1,12 +1,11 @@
 //! A host in VLAN 10 browses a server in VLAN 20 through the switch, an access list on each side: curl, an HTTP server, IPv4
 //! and IPv6. What the lists do not permit fails at once, for its sender is told, and is counted and logged.
 
-use mona_testbed::netns::{World, wait};
+use mona_testbed::netns::{TWO_VLANS, World, wait};
 use std::path::Path;
 
 const CONFIG: &str = "\
 hostname r1
-vlan 10,20
 ipv6 unicast-routing
 ip access-list extended WEB
  permit tcp any host 10.0.20.80 eq www
@@ -17,12 +16,6 @@ ipv6 access-list WEB6
  permit tcp any host 2001:db8:20::80 eq www
 ipv6 access-list BACK6
  permit tcp host 2001:db8:20::80 eq www any established
-interface gi0/1
- device p1
- switchport access vlan 10
-interface gi0/2
- device p2
- switchport access vlan 20
 interface vlan 10
  ip address 10.0.10.1 255.255.255.0
  ip access-group WEB in
@@ -72,7 +65,7 @@ fn browse(label: &str, io: &str) {
         let arguments = ["-m", "http.server", port, "--bind", "::", "--directory", &directory];
         world.spawn(&server, Path::new("/usr/bin/python3"), &arguments);
     }
-    let switch = world.switch(&router, CONFIG, &["--io", io]);
+    let switch = world.switch(&router, &[TWO_VLANS, CONFIG].concat(), &["--io", io]);
     let report = |world: &World| {
         let lines = ["show access-lists", "show ip interface brief", "show platform drops", "show logging"];
         world.cli(&switch, &lines)

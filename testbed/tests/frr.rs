@@ -1,7 +1,7 @@
 //! A real routing daemon on the switch's netdevs, and one as its neighbour: routes are learned, used, and gone when they are
 //! withdrawn; a restart of the switch keeps them.
 
-use mona_testbed::frr::{Frr, ROUTER};
+use mona_testbed::frr::{self, Frr};
 use mona_testbed::netns::{Switch, World, wait};
 
 /// As many prefixes of 100.64.0.0/10 as the neighbour tells besides its own.
@@ -28,7 +28,7 @@ impl Bed {
             "ip addr add 10.0.10.2/24 dev eth0; ip addr add 172.16.0.1/32 dev lo; sysctl -qw net.ipv4.ip_forward=1",
         );
         world.exec(&host, "ip addr add 10.0.20.2/24 dev eth0; ip route add default via 10.0.20.1");
-        let switch = world.switch(&namespace, ROUTER, &["--io", io]);
+        let switch = world.switch(&namespace, &frr::router(), &["--io", io]);
         assert!(wait(|| world.pings(&namespace, "10.0.10.2")), "{}", world.messages(&switch));
         world.exec(
             &neighbour,

@@ -2,7 +2,7 @@
 //! VL-08), and has the routes that the switch has. For `packet` and `xdp` ports alike.
 
 use mona_datapath::io::raw::RawSocket;
-use mona_testbed::netns::{Switch, World, inside, wait};
+use mona_testbed::netns::{Switch, TWO_VLANS, World, inside, wait};
 use mona_testbed::speech;
 use mona_wire::arp::{Arp, Operation};
 use mona_wire::checksum::Sum;
@@ -16,14 +16,7 @@ use std::time::Duration;
 
 /// h1 in VLAN 10, h2 in VLAN 20, and a station of the test's own on a trunk whose native VLAN is 10.
 const CONFIG: &str = "\
-vlan 10,20
 ipv6 unicast-routing
-interface gi0/1
- device p1
- switchport access vlan 10
-interface gi0/2
- device p2
- switchport access vlan 20
 interface gi0/3
  device p3
  switchport mode trunk
@@ -67,7 +60,7 @@ impl Bed {
         let beside = world.namespace("st");
         world.cable((&sw, "p3"), (&beside, "h3"));
         let station = world.raw(&beside, "h3");
-        let switch = world.switch(&sw, CONFIG, &["--io", io]);
+        let switch = world.switch(&sw, &[TWO_VLANS, CONFIG].concat(), &["--io", io]);
         let mut bed = Bed { world, switch, hosts, station, router: Mac::ZERO };
         for to in ["10.0.2.2", "2001:db8:2::2"] {
             assert!(wait(|| bed.world.pings(&bed.hosts[0], to)), "{to}: {}", bed.report());

@@ -1,19 +1,12 @@
 //! A real router between hosts in namespaces of their own: between VLANs, from a routed port and by its sub-interface, over
 //! `packet` and `xdp` ports: ping, TCP with all offloads on, traceroute, path MTU, the router's own addresses, static routes.
 
-use mona_testbed::netns::{Switch, World, wait};
+use mona_testbed::netns::{Switch, TWO_VLANS, World, wait};
 
 /// h1 in VLAN 10, h2 in VLAN 20, h3 on a routed port, h4 behind a tag of another.
 const CONFIG: &str = "\
 hostname r1
-vlan 10,20
 ipv6 unicast-routing
-interface gi0/1
- device p1
- switchport access vlan 10
-interface gi0/2
- device p2
- switchport access vlan 20
 interface gi0/3
  device p3
  no switchport
@@ -77,7 +70,7 @@ impl Bed {
         world.exec(&host, "ip addr add 10.0.4.2/24 dev eth0; ip route add default via 10.0.4.1");
         world.switch(&tagger, TAGGER, &["--io", io]);
         hosts.push(host);
-        let switch = world.switch(&namespace, CONFIG, &["--io", io]);
+        let switch = world.switch(&namespace, &[TWO_VLANS, CONFIG].concat(), &["--io", io]);
         let bed = Bed { world, switch, hosts };
         bed.settle();
         bed

@@ -1,7 +1,7 @@
 //! A stream of 10,000 numbered packets a second to 10,000 prefixes that FRR taught the switch: FRR is restarted under it, and
 //! then the switch is.
 
-use mona_testbed::frr::{Frr, ROUTER};
+use mona_testbed::frr::{self, Frr};
 use mona_testbed::netns::{Switch, World, wait};
 use mona_testbed::stream::Stream;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -90,7 +90,7 @@ fn restarts(label: &str, io: &str, [daemon, learned]: [&str; 2], [own, theirs]: 
         ),
     );
     world.exec(&host, "ip addr add 10.0.20.2/24 dev eth0; ip route add default via 10.0.20.1");
-    let mut switch = world.holding(&router, ROUTER, &["--io", io]);
+    let mut switch = world.holding(&router, &frr::router(), &["--io", io]);
     assert!(wait(|| world.pings(&router, "10.0.10.2")), "{}", world.messages(&switch));
     let their_frr = Frr::start(&mut world, &neighbour, "", daemon, &theirs);
     let own_frr = Frr::start(&mut world, &router, "", daemon, &own);

@@ -1,17 +1,10 @@
 //! Interfaces that borrow the address of a loopback: hosts of one subnet in two VLANs, each behind a route of its own. For
 //! `packet` and `xdp` ports alike.
 
-use mona_testbed::netns::{World, wait};
+use mona_testbed::netns::{TWO_VLANS, World, wait};
 
 /// h1 in VLAN 10 and h2 in VLAN 20 are of the loopback's subnet.
 const CONFIG: &str = "\
-vlan 10,20
-interface gi0/1
- device p1
- switchport access vlan 10
-interface gi0/2
- device p2
- switchport access vlan 20
 interface loopback 0
  ip address 10.0.0.1 255.255.255.0
 interface vlan 10
@@ -32,7 +25,7 @@ fn hosts_are_reached_by_routes_of_their_own(label: &str, io: &str) {
         _ => format!("ip addr add 10.0.0.1{n}/24 dev eth0"),
     });
     let [h1, h2] = &hosts;
-    let mut switch = world.switch(&sw, CONFIG, &["--io", io]);
+    let mut switch = world.switch(&sw, &[TWO_VLANS, CONFIG].concat(), &["--io", io]);
     let report = |world: &World, what: &str| {
         let shown = ["show ip route", "show ip arp", "show ip interface", "show logging"];
         let switch = world.attempt(&sw, "ip addr; ip route");
