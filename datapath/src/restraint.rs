@@ -21,10 +21,12 @@ pub struct Restraint {
 }
 
 impl Restraint {
-    /// Now that so many more frames came, and so many were lost since ever: is it such a time? `back`: flows have more frames.
+    /// Now that so many more frames came: is it such a time? `lost`: since ever, asked once a tick, for who loses frames writes it;
+    /// `back`: flows have more frames.
     #[inline]
-    pub fn applies(&mut self, now: u64, came: usize, lost: u64, back: bool) -> bool {
+    pub fn applies(&mut self, now: u64, came: usize, lost: impl FnOnce() -> u64, back: bool) -> bool {
         if now != self.tick {
+            let lost = lost();
             self.judge(now, lost.wrapping_sub(self.lost), back);
             (self.tick, self.lost, self.came) = (now, lost, 0);
         }
@@ -60,7 +62,7 @@ mod tests {
     fn shares(asking: u64, otherwise: u64, back: bool) -> Vec<usize> {
         let (mut restraint, mut lost) = (Restraint::default(), 0);
         let mut tick = |number: u64| {
-            let applies = restraint.applies(number * 4_000_000, 1000, lost, back);
+            let applies = restraint.applies(number * 4_000_000, 1000, || lost, back);
             lost += if applies { otherwise } else { asking };
             applies
         };
@@ -83,7 +85,7 @@ mod tests {
         let mut restraint = Restraint::default();
         let lost = |tick: u64| if tick < 50 { 0 } else { 500 };
         let all: Vec<u64> =
-            (1..200).filter(|tick| restraint.applies(tick * 4_000_000, 1000, lost(*tick), false)).collect();
+            (1..200).filter(|tick| restraint.applies(tick * 4_000_000, 1000, || lost(*tick), false)).collect();
         assert_eq!(all, [50, 51]);
     }
 }

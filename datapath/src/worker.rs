@@ -188,8 +188,8 @@ impl Worker {
                 self.exits.now = clock();
             }
             self.full = if frames.len() < BATCH { 0 } else { self.full.saturating_add(1) };
-            let (now, lost, back) = (self.exits.now, self.exits.io.refused(), self.exits.asked.come_back());
-            let restrained = self.restraint.applies(now, frames.len(), lost, back);
+            let (now, back) = (self.exits.now, self.exits.asked.come_back());
+            let restrained = self.restraint.applies(now, frames.len(), || self.exits.io.refused(), back);
             let behind = restrained || self.full > BEHIND;
             let mut rest = frames.as_mut_slice();
             while !rest.is_empty() {
