@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -72,9 +72,14 @@ fn cpu(pid: u32) -> Duration {
 
 /// A field of `/proc/PID/status`.
 fn status(path: &Path, field: &str) -> String {
-    let text = fs::read_to_string(path.join("status")).expect("it runs");
-    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    line.unwrap_or_else(|| panic!("no {field}")).trim().to_string()
+    try_status(path, field).unwrap_or_else(|| panic!("no {field} of {}", path.display()))
+}
+
+/// None of what has ended.
+fn try_status(path: &Path, field: &str) -> Option<String> {
+    let text = fs::read_to_string(path.join("status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    Some(line.trim().to_string())
 }
 
 #[test]
@@ -404,19 +409,23 @@ fn it_keeps_three_capabilities_and_its_threads_none() {
     let lock = if ours >> 24 & 1 == 0 { 1 << 14 } else { 0 };
     let kept = format!("{:016x}", 1u64 << 12 | 1 << 13 | 1 << 39 | lock);
     let pid = world.pid(&switch);
-    let mut threads = Vec::new();
-    for task in fs::read_dir(format!("/proc/{pid}/task")).expect("it runs") {
-        let task = task.expect("a thread").path();
-        let mine = task.ends_with(pid.to_string());
-        let expect = if mine { kept.clone() } else { format!("{:016x}", 0) };
-        for set in ["CapEff", "CapPrm"] {
-            assert_eq!(status(&task, set), expect, "{set} of {}", status(&task, "Name"));
-        }
-        for set in ["CapInh", "CapAmb"] {
-            assert_eq!(status(&task, set), format!("{:016x}", 0), "{set} of {}", status(&task, "Name"));
-        }
-        threads.push(status(&task, "Name"));
-    }
+    let tasks = || -> Vec<PathBuf> {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+        tasks.map(|task| task.expect("a thread").path()).collect()
+    };
+    // A thread that has just begun is about to lose them, and may end meanwhile.
+    let wrong = || -> Vec<String> {
+        let sets = ["CapEff", "CapPrm", "CapInh", "CapAmb"];
+        let of = |task: &Path, set: &str| {
+            let mine = task.ends_with(pid.to_string()) && ["CapEff", "CapPrm"].contains(&set);
+            let expect = if mine { kept.clone() } else { format!("{:016x}", 0) };
+            let is = try_status(task, set)?;
+            (is != expect).then(|| format!("{set} of {:?} is {is}, not {expect}", try_status(task, "Name")))
+        };
+        tasks().iter().flat_map(|task| sets.map(|set| of(task, set))).flatten().collect()
+    };
+    assert!(wait(|| wrong().is_empty()), "{:?}", wrong());
+    let threads: Vec<String> = tasks().iter().filter_map(|task| try_status(task, "Name")).collect();
     assert!(threads.iter().filter(|name| name.starts_with("s-")).count() == 2, "both workers are among {threads:?}");
     // With them it can do all that it is asked: the port is given back, taken again, and saved.
     world.cli(

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mona_proto::neigh::{Address, Config, In, Interface, Limits, Neigh, Out, Ra, RaPrefix, Trap};
+use mona_proto::neigh::{Address, Config, In, Interface, Limits, Neigh, Out, Ra, RaPrefix, Routed, Trap};
 use mona_wire::checksum::Sum;
 use mona_wire::ip4::Ip4;
 use mona_wire::ip6::Ip6;
@@ -31,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
             mend(&mut frame);
         }
         let mut out = Vec::new();
-        let mut step = |input| neigh.input(now, input, &|_| VlanId::new(20), &mut out);
+        let mut step = |input| neigh.input(now, input, &|ip| Some(routed(vlan, ip)), &mut out);
         match what & 0x1f {
             0..=9 => step(In::Heard { vlan, frame: &frame }),
             10 => step(In::Used(&[(vlan, HOST4), (vlan, HOST6)])),
@@ -73,6 +73,14 @@ fn config(vlan: VlanId) -> Config {
     };
     let limits = Limits { neighbours: 8, unresolved: 4, queue_frames: 3, held_bytes: 1000, ..Limits::default() };
     Config { interfaces: [(vlan, interface)].into(), limits }
+}
+
+/// Some are right behind the interface without an address of its own, all others behind another.
+fn routed(vlan: VlanId, ip: IpAddr) -> Routed {
+    match ip {
+        IpAddr::V4(ip) if ip.octets().starts_with(&[10, 0, 99]) => Routed { vlan, direct: true },
+        _ => Routed { vlan: VlanId::new(20).unwrap(), direct: false },
+    }
 }
 
 fn trap(vlan: VlanId, why: u8) -> Trap {
