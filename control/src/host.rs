@@ -157,9 +157,8 @@ impl Host {
         Ok(followed)
     }
 
-    /// Gives some of the routes to Linux, or takes some away. `own`: our routes as they are, those to a
-    /// prefix or all. What cannot be, and was not said
-    /// yet; `None`: there is nothing to do.
+    /// Gives some of the routes to Linux, or takes some away. `own`: our routes as they are, those to a prefix or all. What
+    /// cannot be, and was not said yet; `None`: there is nothing to do.
     pub fn give<'a, I: Iterator<Item = (&'a Key, &'a [Hop])>>(
         &mut self,
         requests: &mut Requests,

@@ -1,5 +1,5 @@
-//! Hosts and switches in network namespaces of their own: what a test builds, and what is gone when it ends, however it
-//! ends.
+//! Hosts and switches in network namespaces of their own: what a test builds, and what is gone when it ends; of one that was
+//! killed, when the next begins.
 
 use mona_datapath::io::raw::RawSocket;
 use nix::sched::{CloneFlags, setns};
@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,9 @@ interface gi0/2
  device p2
  switchport access vlan 20
 ";
+
+/// The file of a world that says which process it belongs to.
+const OWNER: &str = "owner";
 
 /// How long anything may take before a test calls it broken.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -52,10 +56,35 @@ impl World {
     /// A world of its own for the test `label` (a few letters: namespaces and backplanes are named by it).
     pub fn new(label: &str) -> World {
         static NEXT: AtomicU32 = AtomicU32::new(0);
+        static CLEARED: Once = Once::new();
+        CLEARED.call_once(World::clear_killed);
         let label = format!("{label}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(format!("mona-{label}"));
         fs::create_dir_all(&dir).expect("a directory for the test");
+        fs::write(dir.join(OWNER), std::process::id().to_string()).expect("a file in it");
         World { label, dir, namespaces: Vec::new(), children: Vec::new() }
+    }
+
+    /// Takes away the worlds of processes that were killed, and what still runs there.
+    pub fn clear_killed() {
+        let entries = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten();
+        let name = |entry: fs::DirEntry| entry.file_name().into_string().ok();
+        for dir in entries(&std::env::temp_dir()) {
+            let (path, name_of) = (dir.path(), name(dir));
+            let Some(label) = name_of.as_deref().and_then(|name| name.strip_prefix("mona-")) else { continue };
+            let Ok(owner) = fs::read_to_string(path.join(OWNER)) else { continue };
+            if Path::new("/proc").join(owner).exists() {
+                continue;
+            }
+            let begins = format!("{label}-");
+            let namespaces = entries(Path::new("/run/netns")).filter_map(name).filter(|name| name.starts_with(&begins));
+            let namespaces: Vec<String> = namespaces.collect();
+            for namespace in &namespaces {
+                let _ =
+                    Command::new("sh").args(["-c", &format!("ip netns pids {namespace} | xargs -r kill -9")]).status();
+            }
+            drop(World { label: label.into(), dir: path, namespaces, children: Vec::new() });
+        }
     }
 
     /// Makes a namespace; its full name is returned. Loopback is up; IPv6 is quiet, so that no frame is sent that the
