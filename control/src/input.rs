@@ -2,6 +2,7 @@
 //! report (`switchd --record`, `testbed replay`).
 
 use crate::counters::Counted;
+use crate::printer;
 use crate::probe::Job;
 use crate::rib::Refusal;
 use ipnet::IpNet;
@@ -326,6 +327,8 @@ pub enum Output {
         /// What.
         action: Action,
     },
+    /// A session wants to see a configuration: who prints it answers.
+    Print(printer::Job),
     /// Ping or trace; the answer is [`Input::Probed`].
     Probe(Job),
     /// Look for neighbours that were sent to since the last time; the answer is [`Input::NeighboursUsed`].

@@ -20,6 +20,7 @@ pub mod log;
 mod neighbours;
 pub mod netlink;
 mod ports;
+pub mod printer;
 pub mod privilege;
 pub mod probe;
 mod request;

@@ -10,6 +10,7 @@ use mona_control::identity;
 use mona_control::input::{Input, Session};
 use mona_control::journal::{Entry, Journal};
 use mona_control::netlink::{self, Netlink};
+use mona_control::printer::Printer;
 use mona_control::probe::Prober;
 use mona_control::save::{Saver, keep, kept};
 use mona_control::say::Stderr;
@@ -53,6 +54,7 @@ pub struct Rim {
     switch: Switch,
     netlink: Netlink,
     saver: Saver,
+    printer: Printer,
     prober: Prober,
     stderr: Stderr,
     journal: Option<Journal>,
@@ -152,12 +154,14 @@ impl Rim {
         let journal = arguments.record.as_deref().map(|path| Journal::create(path, &start)).transpose()?;
         let switch = Switch::new(datapath.fdb().clone(), Fib::new(Limits::ROUTER), io);
         let saver = Saver::start(arguments.config.clone())?;
+        let printer = Printer::start(arguments.config.clone())?;
         Ok(Rim {
             server,
             datapath,
             switch,
             netlink,
             saver,
+            printer,
             prober: Prober::new()?,
             stderr: Stderr::start()?,
             journal,
@@ -270,6 +274,9 @@ impl Rim {
                 for (session, id, result) in self.saver.done() {
                     self.feed(Input::Saved { session, id, result });
                 }
+                for (session, answer) in self.printer.done() {
+                    self.server.answer(session, answer);
+                }
             }
             let now = self.now();
             if self.switch.deadline().is_some_and(|at| at <= now) {
@@ -336,6 +343,7 @@ impl Rim {
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(netlink::borrowed(&self.netlink), PollFlags::POLLIN),
             PollFd::new(self.saver.fd(), PollFlags::POLLIN),
+            PollFd::new(self.printer.fd(), PollFlags::POLLIN),
             PollFd::new(self.prober.fd(), PollFlags::POLLIN),
         ];
         fds.extend(self.datapath.device_changes().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));

@@ -25,6 +25,8 @@ const WELCOMES: usize = 16;
 const BACKLOG: usize = 256 << 20;
 /// A client that is this far behind is asked nothing more, and dropped if it wants log lines.
 const BEHIND: usize = 1 << 20;
+/// Bytes written to a client in one turn: one that reads as fast as it is told keeps nobody waiting.
+const TURN: usize = 1 << 20;
 
 /// The socket and its clients.
 pub struct Server {
@@ -90,7 +92,8 @@ impl Server {
         Ok(Server { listener, path: path.into(), clients: BTreeMap::new(), next: 1 })
     }
 
-    /// The descriptors to wait for, and for what; the listener comes first.
+    /// The descriptors to wait for, and for what; the listener comes first. Nothing is waited for of who waits for an answer:
+    /// that it left would be said again and again.
     pub fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
         let clients = self.clients.values().map(|client| {
             let mut flags = PollFlags::empty();
@@ -98,6 +101,7 @@ impl Server {
             flags.set(PollFlags::POLLOUT, !client.output.is_empty());
             (client.stream.as_fd(), flags)
         });
+        let clients = clients.filter(|(_, flags)| !flags.is_empty());
         std::iter::once((self.listener.as_fd(), PollFlags::POLLIN)).chain(clients)
     }
 
@@ -172,9 +176,14 @@ impl Server {
 
     /// Answers a client, if it is still there.
     pub fn reply(&mut self, client: u64, reply: Reply) {
+        self.answer(client, spelled(&Message::Reply(reply)));
+    }
+
+    /// The same with the answer as it is sent.
+    pub fn answer(&mut self, client: u64, answer: Vec<u8>) {
         let Some(client) = self.clients.get_mut(&client) else { return };
         client.unanswered = client.unanswered.saturating_sub(1);
-        client.say(&Message::Reply(reply));
+        client.send(answer);
         client.write();
         while self.clients.values().map(|client| client.output.len()).sum::<usize>() > BACKLOG {
             if let Some(fattest) = self.clients.values_mut().max_by_key(|client| client.output.len()) {
@@ -210,12 +219,16 @@ impl Drop for Server {
 
 impl Client {
     fn say(&mut self, message: &Message) {
-        if self.closing {
-            return;
+        self.send(spelled(message));
+    }
+
+    fn send(&mut self, line: Vec<u8>) {
+        match self.closing {
+            true => {}
+            // Not copied: it may be forty megabytes.
+            false if self.output.is_empty() => self.output = line.into(),
+            false => self.output.extend(line),
         }
-        let Ok(mut line) = serde_json::to_vec(message) else { return };
-        line.push(b'\n');
-        self.output.extend(line);
     }
 
     /// Says what is wrong and closes once that is written.
@@ -236,9 +249,10 @@ impl Client {
         self.is_asked() && !self.eof && !self.has_line()
     }
 
-    /// May it ask something? Who does not read the answers may not.
+    /// May it ask something? Who does not read the answers may not, and who waits for one has asked: answers come in the
+    /// order of what was asked.
     fn is_asked(&self) -> bool {
-        !self.closing && self.output.len() <= BEHIND
+        !self.closing && self.unanswered == 0 && self.output.len() <= BEHIND
     }
 
     fn has_line(&self) -> bool {
@@ -300,7 +314,8 @@ impl Client {
     }
 
     fn write(&mut self) {
-        while !self.output.is_empty() {
+        let least = self.output.len().saturating_sub(TURN);
+        while self.output.len() > least {
             match self.stream.write(self.output.as_slices().0) {
                 Ok(0) => break,
                 Ok(size) => {
@@ -317,6 +332,13 @@ impl Client {
     pub fn idle(&self) -> Duration {
         self.last.elapsed()
     }
+}
+
+/// A message as it is sent.
+pub fn spelled(message: &Message) -> Vec<u8> {
+    let Ok(mut line) = serde_json::to_vec(message) else { return Vec::new() };
+    line.push(b'\n');
+    line
 }
 
 fn other_version(v: u64) -> String {

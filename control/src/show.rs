@@ -11,9 +11,8 @@ use mona_datapath::io::flows;
 use mona_datapath::stats::{PortCounters, RouterCounters};
 use mona_datapath::switching::FlowTotals;
 use mona_model::acl::{Entry, ListKind, number};
-use mona_model::config::{InterfaceConfig, SwitchportMode};
+use mona_model::config::{Config, InterfaceConfig, SwitchportMode};
 use mona_model::names::{InterfaceName, VlanSet};
-use mona_model::print::{print, print_all, print_interface, print_interface_all};
 use mona_model::rows::{Action, InterfaceView, MacFilter, is_unsupported_vlan};
 use mona_model::shown::*;
 use mona_wire::{Instant, Mac, PortId, VlanId};
@@ -40,14 +39,17 @@ pub struct View<'a> {
     pub losses: Vec<(u8, &'static str, u64)>,
     /// Facts of the program and the machine; the switch fills in the rest.
     pub version: Version,
-    /// The saved configuration, if there is one.
-    pub startup: &'a dyn Fn() -> Result<String, String>,
     /// Who is connected.
     pub users: Vec<User>,
     /// Sessions with `terminal monitor`.
     pub monitors: usize,
     /// Privilege of who asks.
     pub privilege: u8,
+}
+
+/// An interface that there is. An error is a sentence that says what to do.
+pub(crate) fn configured(config: &Config, name: InterfaceName) -> Result<&InterfaceConfig, String> {
+    config.interfaces.get(&name).ok_or_else(|| format!("There is no {name}: `show interfaces status` lists them"))
 }
 
 impl Switch {
@@ -61,12 +63,6 @@ impl Switch {
                 interfaces: self.config.interfaces.keys().filter(|name| name.is_port()).count(),
                 ..view.version.clone()
             })],
-            Action::ShowRunning { interface, all } => vec![Shown::Text(self.running(*interface, *all)?)],
-            Action::ShowStartup => {
-                let text = (view.startup)()?;
-                let head = format!("Using {} bytes", text.len());
-                vec![Shown::Text(std::iter::once(head).chain(text.lines().map(String::from)).collect())]
-            }
             Action::ShowVlan { brief, id, name } => vec![self.vlans(*brief, *id, name.as_deref())?],
             Action::ShowMac(filter) => vec![Shown::MacTable(self.mac_table(filter))],
             Action::ShowMacAging => vec![Shown::AgingTime(self.config.mac.aging_secs)],
@@ -108,31 +104,8 @@ impl Switch {
             | Action::Monitor(_)
             | Action::AddPort(_)
             | Action::RemovePort { .. } => unreachable!("these change something: step() carries them out"),
+            Action::ShowRunning { .. } | Action::ShowStartup => unreachable!("the printer prints these"),
         })
-    }
-
-    fn running(&self, interface: Option<InterfaceName>, all: bool) -> Result<Vec<String>, String> {
-        let body = match interface {
-            None if all => print_all(&self.config),
-            None => print(&self.config, false),
-            Some(name) => {
-                self.configured(name)?;
-                let part =
-                    if all { print_interface_all(&self.config, name) } else { print_interface(&self.config, name) };
-                std::iter::once("!".to_string()).chain(part).chain(["end".to_string()]).collect()
-            }
-        };
-        let bytes: usize = body.iter().map(|line| line.len() + 1).sum();
-        let head =
-            ["Building configuration...".into(), String::new(), format!("Current configuration : {bytes} bytes")];
-        Ok(head.into_iter().chain(body).collect())
-    }
-
-    pub(crate) fn configured(&self, name: InterfaceName) -> Result<&InterfaceConfig, String> {
-        self.config
-            .interfaces
-            .get(&name)
-            .ok_or_else(|| format!("There is no {name}: `show interfaces status` lists them"))
     }
 
     fn vlans(&self, brief: bool, id: Option<VlanId>, name: Option<&str>) -> Result<Shown, String> {
@@ -230,7 +203,7 @@ impl Switch {
         view: &View,
     ) -> Result<Shown, String> {
         if let Some(name) = only {
-            self.configured(name)?;
+            configured(&self.config, name)?;
         }
         // What is said of ports alone is not said of the router's other interfaces.
         let fits = |name: &InterfaceName| match how {

@@ -4,6 +4,7 @@ use crate::compile::served;
 use crate::probe::Job;
 use crate::rib::{self, Path, Route, Source, Way};
 use crate::router::{addresses6, is_routed, link_local};
+use crate::show::configured;
 use crate::switch::Switch;
 use ipnet::IpNet;
 use mona_model::config::InterfaceConfig;
@@ -235,7 +236,7 @@ impl Switch {
 
     pub(crate) fn ip_interfaces(&self, six: bool, only: Option<InterfaceName>, brief: bool) -> Result<Shown, String> {
         if let Some(name) = only {
-            self.configured(name)?;
+            configured(&self.config, name)?;
         }
         let served = served(&self.config, &self.state);
         let chosen = self.config.interfaces.iter().filter(|(name, _)| only.is_none_or(|n| n == **name));

@@ -15,6 +15,7 @@ use crate::input::{Device, Input, Output, Session};
 use crate::known::Known;
 use crate::learn::Learn;
 use crate::log::Log;
+use crate::printer::{Job, Text};
 use crate::router::Routes;
 use crate::state::State;
 use mona_datapath::changes::Changes;
@@ -413,8 +414,19 @@ impl Switch {
             }
             Action::AddPort(wish) => self.add_port(now, &session, id, &wish),
             Action::RemovePort { device } => self.remove_port(now, &session, id, &device),
+            Action::ShowRunning { interface, all } => {
+                let config = Box::new(self.config.clone());
+                self.print(session.id, id, context, Text::Running { config, interface, all });
+            }
+            Action::ShowStartup => self.print(session.id, id, context, Text::Startup),
             show => self.outputs.push(Output::Show { session, id, context, action: show }),
         }
+    }
+
+    fn print(&mut self, session: u64, id: u64, context: Vec<String>, text: Text) {
+        let hostname = self.config.hostname.clone();
+        let reply = Reply { id, hostname, error: None, context, shown: Vec::new() };
+        self.outputs.push(Output::Print(Job { session, reply, text }));
     }
 
     pub(crate) fn reply(&mut self, session: u64, id: u64, context: &[String], shown: Vec<Shown>) {

@@ -191,6 +191,7 @@ impl Rig {
                     assert!(self.unanswered.remove(&reply.id), "answered twice, or never asked: {reply:?}");
                 }
                 Output::Show { id, .. } => assert!(self.unanswered.remove(&id), "shown twice"),
+                Output::Print(job) => assert!(self.unanswered.remove(&job.reply.id), "printed twice"),
                 Output::Open { port, device, .. } => {
                     assert!(!self.open.contains_key(&port), "{port} is opened twice");
                     assert!(!self.open.values().any(|d| *d == device), "{device} is opened twice");

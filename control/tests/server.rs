@@ -49,3 +49,36 @@ fn a_turn_takes_one_request_of_each_client() {
     drop(server);
     let _ = std::fs::remove_dir(dir);
 }
+
+#[test]
+fn answers_come_in_the_order_of_what_was_asked() {
+    let dir = std::env::temp_dir().join(format!("mona-order-{}", std::process::id()));
+    let path = dir.join("socket");
+    let mut server = Server::listen(&path).expect("a socket");
+    let mut clients: Vec<UnixStream> = (0..2).map(|_| UnixStream::connect(&path).expect("it listens")).collect();
+    for client in &mut clients {
+        client.write_all(&[request(1), request(2)].concat()).expect("there is room");
+    }
+    let mut asked = || -> Vec<(u64, u64)> {
+        server.serve("sw").into_iter().map(|asked| (asked.client, asked.request.id)).collect()
+    };
+    assert_eq!(asked(), [(1, 1), (2, 1)]);
+    // What the first asked takes somebody else a while: it waits, and is waited for; the second does neither.
+    assert_eq!(asked(), []);
+    assert!(!server.has_more(), "nothing could be done in another turn");
+    server.reply(2, answer(1));
+    assert!(server.has_more());
+    let next: Vec<(u64, u64)> = server.serve("sw").into_iter().map(|asked| (asked.client, asked.request.id)).collect();
+    assert_eq!(next, [(2, 2)]);
+    // The listener, and of the second client that it may read: that the first left is no news until it is answered.
+    drop(clients);
+    let waited_for = server.fds().count();
+    assert!(waited_for <= 2, "{waited_for}");
+    server.reply(1, answer(1));
+    server.reply(2, answer(2));
+    server.serve("sw");
+    server.part();
+    assert_eq!(server.clients().len(), 0);
+    drop(server);
+    let _ = std::fs::remove_dir(dir);
+}

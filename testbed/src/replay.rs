@@ -79,6 +79,7 @@ pub fn describe(output: &Output) -> String {
         Output::ClearCounters(port) => format!("clear counters of {port}"),
         Output::ClearMatches(slots) => format!("clear counters of {} access list lines", slots.len()),
         Output::Show { session, action, .. } => format!("show to {}: {action:?}", session.id),
+        Output::Print(job) => format!("print to {}", job.session),
         Output::Probe(job) => {
             let from = job.source.map(|from| format!(" from {from}")).unwrap_or_default();
             let by = job.device.as_ref().map(|device| format!(" by {device}")).unwrap_or_default();

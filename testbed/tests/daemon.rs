@@ -165,6 +165,36 @@ fn who_does_not_read_costs_the_others_nothing() {
     assert!(rests, "it is busy with clients that do nothing");
 }
 
+/// An answer as long as the configuration is made beside what others ask, not before. (Were it made before, none could
+/// overtake it, however often it is tried.)
+#[test]
+fn who_asks_for_the_whole_configuration_keeps_nobody_waiting() {
+    let (mut world, space) = world("whole", 0);
+    let remarks: String = (0..4000).map(|n| format!(" remark a line of some length, number {n}\n")).collect();
+    let config: String = (0..5).map(|list| format!("ip access-list extended LONG{list}\n{remarks}")).collect();
+    let switch = world.switch(&space, &config, &[]);
+    let mut bystander = Raw::connect(&switch.socket);
+    let mut curious = Raw::connect(&switch.socket);
+    for what in ["show running-config", "show startup-config"] {
+        let is_overtaken = (0..50).any(|_| {
+            // The next after it is asked for at once, and answered behind it.
+            curious.send((request(what) + &request("show privilege")).as_bytes());
+            let answer = bystander.ask("show privilege");
+            assert!(answer.contains("\"rows\":15"), "{answer}");
+            curious.stream.set_nonblocking(true).expect("a socket");
+            let is_overtaken = curious.lines.fill_buf().is_err();
+            curious.stream.set_nonblocking(false).expect("a socket");
+            let answer = curious.line();
+            assert!(answer.contains("LONG0") && answer.contains("LONG4"), "{what}: {} bytes", answer.len());
+            assert!(curious.line().contains("\"rows\":15"), "{what}");
+            is_overtaken
+        });
+        assert!(is_overtaken, "{what} is answered before anybody else");
+    }
+    let (done, text) = world.try_cli(&switch, &["show running-config interface vlan 7"]);
+    assert!(!done && text.contains("There is no Vlan7"), "{text}");
+}
+
 #[test]
 fn a_crowd_is_refused_at_the_door() {
     let (mut world, space) = world("crowd", 0);

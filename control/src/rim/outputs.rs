@@ -51,6 +51,7 @@ impl Rim {
                     self.stderr.say(format!("switchd: the MTU of {device} could not be set to {mtu}: {e}"));
                 }
             }
+            Output::Print(job) => self.printer.print(job),
             Output::Probe(job) => return self.prober.start(job),
             Output::Host(plan) => {
                 let wrong = self.netlink.plan(plan);

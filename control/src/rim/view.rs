@@ -30,10 +30,6 @@ impl Rim {
             clock: monotonic(),
             losses: self.datapath.losses(),
             version: self.version(),
-            startup: &|| {
-                fs::read_to_string(&self.config)
-                    .map_err(|e| format!("startup-config is not present: {}: {e}", self.config.display()))
-            },
             users: users.collect(),
             monitors: clients.values().filter(|c| c.monitor).count(),
             privilege: session.privilege,

@@ -210,6 +210,12 @@ impl World {
                 self.printed = Some(shown.unwrap_or_default().iter().flat_map(draw).collect());
                 None
             }
+            Output::Print(job) => {
+                let lines = job.text.lines(|| Ok(self.saved.clone()));
+                self.error = lines.as_ref().err().map(|text| LineError::Rejected { text: text.clone() });
+                self.printed = Some(draw(&Shown::Text(lines.unwrap_or_default())));
+                None
+            }
             Output::Open { port, device, .. } if self.slow.contains(&device) => {
                 self.opening.push((port, device));
                 None
@@ -414,7 +420,6 @@ impl World {
                 mac: Mac::ZERO,
                 serial: "0".into(),
             },
-            startup: &|| Ok(self.saved.clone()),
             users: Vec::new(),
             monitors: 0,
             privilege: 15,

@@ -1,0 +1,130 @@
+//! `show running-config` and `show startup-config`: a million lines take a second to print and to spell. A thread of its own
+//! does both, of a copy of the configuration, so that control goes on meanwhile.
+
+use crate::server::spelled;
+use crate::show::configured;
+use mona_datapath::io::sched;
+use mona_model::api::{LineError, Message, Reply};
+use mona_model::config::Config;
+use mona_model::names::InterfaceName;
+use mona_model::print::{print, print_all, print_interface, print_interface_all};
+use mona_model::shown::Shown;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// What is printed.
+#[derive(Clone)]
+pub enum Text {
+    /// The configuration, or an interface's part; `all`: with defaults.
+    Running {
+        /// As it was when it was asked for.
+        config: Box<Config>,
+        /// The one that is wanted.
+        interface: Option<InterfaceName>,
+        /// What is so by default is said too.
+        all: bool,
+    },
+    /// The saved configuration.
+    Startup,
+}
+
+/// A text, and who asked for it.
+#[derive(Clone)]
+pub struct Job {
+    /// Who asked.
+    pub session: u64,
+    /// The answer without its lines.
+    pub reply: Reply,
+    /// What.
+    pub text: Text,
+}
+
+/// The thread that prints.
+pub struct Printer {
+    jobs: Sender<Job>,
+    done: Receiver<(u64, Vec<u8>)>,
+    bell: Arc<EventFd>,
+}
+
+impl Printer {
+    /// Starts the thread; the startup-config is at `path`.
+    pub fn start(path: PathBuf) -> Result<Printer, String> {
+        let bell = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC).map_err(|e| e.to_string())?;
+        let bell = Arc::new(bell);
+        let (jobs, todo) = channel::<Job>();
+        let (finished, done) = channel();
+        let ring = bell.clone();
+        std::thread::Builder::new()
+            .name("print".into())
+            .spawn(move || {
+                // It reads a file of its own user, no more urgently than others; resigning cannot fail.
+                let _ = sched::resign();
+                let _ = sched::nice(0);
+                for job in todo {
+                    if finished.send((job.session, job.answer(&path))).is_err() {
+                        return;
+                    }
+                    let _ = ring.write(1);
+                }
+            })
+            .map_err(|e| e.to_string())?;
+        Ok(Printer { jobs, done, bell })
+    }
+
+    /// Asks for something to be printed.
+    pub fn print(&self, job: Job) {
+        // The thread ends only with us.
+        let _ = self.jobs.send(job);
+    }
+
+    /// Readable when something was printed.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+
+    /// Sessions and their answers, as they are sent.
+    pub fn done(&self) -> Vec<(u64, Vec<u8>)> {
+        let _ = self.bell.read();
+        self.done.try_iter().collect()
+    }
+}
+
+impl Job {
+    fn answer(self, path: &Path) -> Vec<u8> {
+        let saved =
+            || fs::read_to_string(path).map_err(|e| format!("startup-config is not present: {}: {e}", path.display()));
+        let (shown, error) = match self.text.lines(saved) {
+            Ok(lines) => (vec![Shown::Text(lines)], None),
+            Err(text) => (Vec::new(), Some(LineError::Rejected { text })),
+        };
+        spelled(&Message::Reply(Reply { shown, error, ..self.reply }))
+    }
+}
+
+impl Text {
+    /// What is shown, where `saved` reads the startup-config. An error is a sentence that says what to do.
+    pub fn lines(&self, saved: impl FnOnce() -> Result<String, String>) -> Result<Vec<String>, String> {
+        let body = match self {
+            Text::Startup => {
+                let text = saved()?;
+                let head = format!("Using {} bytes", text.len());
+                return Ok(std::iter::once(head).chain(text.lines().map(String::from)).collect());
+            }
+            Text::Running { config, interface: None, all: true } => print_all(config),
+            Text::Running { config, interface: None, all: false } => print(config, false),
+            Text::Running { config, interface: Some(name), all } => {
+                configured(config, *name)?;
+                let part = if *all { print_interface_all(config, *name) } else { print_interface(config, *name) };
+                std::iter::once("!".to_string()).chain(part).chain(["end".to_string()]).collect()
+            }
+        };
+        let bytes: usize = body.iter().map(|line| line.len() + 1).sum();
+        let head =
+            ["Building configuration...".into(), String::new(), format!("Current configuration : {bytes} bytes")];
+        Ok(head.into_iter().chain(body).collect())
+    }
+}
