@@ -34,7 +34,7 @@ struct Carries {
 
 /// What workers do from now on, and what that was made of. `number` is the new snapshot's; `made` is of `previous`.
 pub fn compile(config: &Config, state: &State, previous: &Snapshot, made: &Made, number: u64) -> (Snapshot, Made) {
-    let exist: VlanSet = config.vlans.keys().copied().filter(|vlan| !is_unsupported_vlan(*vlan)).collect();
+    let exist = exist(config);
     let learn = exist.without(&config.mac.no_learning.iter().copied().collect());
     let mut carried = BTreeMap::new();
     let mut ports = Vec::new();
@@ -59,10 +59,13 @@ pub fn compile(config: &Config, state: &State, previous: &Snapshot, made: &Made,
 
 /// The VLANs that have a port which is up, the router's own not counted.
 pub fn served(config: &Config, state: &State) -> VlanSet {
-    let exist: VlanSet = config.vlans.keys().copied().filter(|vlan| !is_unsupported_vlan(*vlan)).collect();
-    members(config, state, &exist)
+    members(config, state, &exist(config))
         .filter(|(_, port, _)| !port.host)
         .fold(VlanSet::default(), |served, (.., carries)| served.or(&carries.member))
+}
+
+fn exist(config: &Config) -> VlanSet {
+    config.vlans.keys().copied().filter(|vlan| !is_unsupported_vlan(*vlan)).collect()
 }
 
 /// The VLANs before, and what is different in `new`.

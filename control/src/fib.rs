@@ -6,10 +6,11 @@ use ipnet::{IpNet, Ipv6Net};
 use mona_datapath::Drop;
 use mona_datapath::changes::Changes;
 use mona_datapath::flow::Dep;
-use mona_datapath::hops::{Hop, Leaf, NextHop, PATHS, Room, word};
+use mona_datapath::hops::{Hop, Leaf, NextHop, PATHS, Room};
 use mona_datapath::lpm::{Lpm4Writer, Lpm6Writer, Mark, Prefix, TableFull};
 use mona_datapath::routing::Routing;
 use mona_wire::Instant;
+use mona_wire::ip::mapped;
 use std::collections::BTreeSet;
 use std::collections::btree_set::Range;
 use std::sync::Arc;
@@ -169,8 +170,8 @@ impl Fib {
 
 /// What flows by the prefix depend on.
 fn dep(prefix: IpNet) -> Dep {
-    let mapped = if prefix.addr().is_ipv4() { 96 } else { 0 };
-    Dep::of_prefix(word(prefix.addr()), mapped + prefix.prefix_len())
+    let before = if prefix.addr().is_ipv4() { 96 } else { 0 };
+    Dep::of_prefix(mapped(prefix.addr()), before + prefix.prefix_len())
 }
 
 /// A way as workers go it. Paths beyond what a route may have are left out.

@@ -12,8 +12,6 @@ use mona_model::names::InterfaceName;
 use mona_model::rows::FlowFilter;
 use mona_model::shown::{FlowCache, FlowCachePort, FlowRow, Flows, TraceStep};
 use mona_wire::PortId;
-use mona_wire::eth::{IPV4, IPV6};
-use std::net::IpAddr;
 
 /// Where a copy leaves, and with which tag.
 type Copied = (InterfaceName, Option<u16>);
@@ -74,7 +72,7 @@ impl Switch {
             let to: Vec<Copied> = copies.collect::<Option<_>>()?;
             let fits = interface.is_none_or(|name| name == from || to.iter().any(|copy| copy.0 == name))
                 && mac.is_none_or(|mac| mac == entry.outer.src || mac == entry.outer.dst)
-                && host.is_none_or(|host| addresses(&entry.inner).is_some_and(|(a, b)| host == a || host == b));
+                && host.is_none_or(|host| entry.inner.addresses().is_some_and(|(a, b)| host == a || host == b));
             fits.then_some((from, to, entry))
         };
         let mut chosen: Vec<_> = (view.flows)().into_iter().filter_map(chosen).collect();
@@ -140,26 +138,12 @@ fn sentence(why: Uncached) -> String {
     }
 }
 
-fn addresses(inner: &Inner) -> Option<(IpAddr, IpAddr)> {
-    match inner.ethertype {
-        IPV4 => {
-            let address = |at: usize| inner.addresses[at..].first_chunk::<4>().map(|four| IpAddr::from(*four));
-            Some((address(0)?, address(4)?))
-        }
-        IPV6 => {
-            let address = |at: usize| inner.addresses[at..].first_chunk::<16>().map(|six| IpAddr::from(*six));
-            Some((address(0)?, address(16)?))
-        }
-        _ => None,
-    }
-}
-
 /// What of a frame further in is looked at.
 fn matching(inner: &Inner, looked: Looked) -> Option<String> {
     if looked.depth == Depth::L2 {
         return None;
     }
-    let Some((from, to)) = addresses(inner) else {
+    let Some((from, to)) = inner.addresses() else {
         return Some(format!("ethertype 0x{:04x} priority {}", inner.ethertype, inner.tos));
     };
     let mut text = format!("{from} > {to} protocol {} tos 0x{:02x}", inner.protocol, inner.tos);

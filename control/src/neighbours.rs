@@ -5,10 +5,10 @@ use crate::input::Output;
 use crate::rib::{Way, covering};
 use crate::router::{addresses6, link_local};
 use crate::switch::Switch;
+use crate::trace::destination;
 use ipnet::IpNet;
 use mona_datapath::flow::Dep;
 use mona_datapath::fragments::Fragments;
-use mona_datapath::hops::word;
 use mona_datapath::io::Offload;
 use mona_datapath::offload::Leaving;
 use mona_datapath::out::{Note, Told};
@@ -18,11 +18,11 @@ use mona_model::config::InterfaceConfig;
 use mona_model::l3::{AdvertisedPrefix, StaticRoute};
 use mona_model::names::InterfaceName;
 use mona_proto::neigh::{Address, Config, In, Interface, Limits, Out, Ra, RaPrefix, Routed, Trap};
-use mona_wire::eth::{IPV4, IPV6};
+use mona_wire::ip::mapped;
 use mona_wire::ip4::{self, Ip4};
 use mona_wire::{Eth, Instant, PortId, VlanId};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How often workers are asked whom they sent to: NUD's own times are of this order.
@@ -222,8 +222,8 @@ impl Switch {
                 Out::Add { vlan, ip, mac } => {
                     // A full table leaves him unresolved: his frames are told again, and the machine bounds itself below.
                     let neighbours = &self.snapshot.routing.neighbours;
-                    if neighbours.lookup(vlan, word(ip)).is_some_and(|known| known.mac != mac) {
-                        self.changes.add(Dep::Neighbour(vlan, word(ip)));
+                    if neighbours.lookup(vlan, mapped(ip)).is_some_and(|known| known.mac != mac) {
+                        self.changes.add(Dep::Neighbour(vlan, mapped(ip)));
                     }
                     let _ = neighbours.insert(vlan, ip, mac);
                     self.known.changed = true;
@@ -231,7 +231,7 @@ impl Switch {
                 }
                 Out::Remove { vlan, ip } => {
                     self.snapshot.routing.neighbours.remove(vlan, ip);
-                    self.changes.add(Dep::Neighbour(vlan, word(ip)));
+                    self.changes.add(Dep::Neighbour(vlan, mapped(ip)));
                     self.known.changed = true;
                     self.next_ask.get_or_insert(now + ASK);
                 }
@@ -297,15 +297,4 @@ fn written(fragments: &Fragments) -> Vec<Vec<u8>> {
         Some(bytes)
     };
     (0..fragments.count()).filter_map(write).collect()
-}
-
-/// Where an IP packet in a frame goes to.
-fn destination(frame: &[u8]) -> Option<IpAddr> {
-    let eth = Eth::parse(frame)?;
-    let packet = &frame[eth.len()..];
-    match eth.ethertype {
-        IPV4 => packet.get(16..20)?.first_chunk::<4>().map(|ip| Ipv4Addr::from(*ip).into()),
-        IPV6 => packet.get(24..40)?.first_chunk::<16>().map(|ip| Ipv6Addr::from(*ip).into()),
-        _ => None,
-    }
 }

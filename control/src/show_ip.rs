@@ -13,7 +13,7 @@ use mona_model::names::InterfaceName;
 use mona_model::shown::Shown;
 use mona_model::shown_ip::*;
 use mona_proto::neigh::{Neighbour, State};
-use mona_wire::{Instant, Mac, VlanId};
+use mona_wire::{Instant, Mac};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -207,11 +207,6 @@ impl Switch {
         }
     }
 
-    /// The name of the router's interface in a VLAN.
-    fn router_in(&self, vlan: VlanId) -> Option<InterfaceName> {
-        self.state.routers.iter().find(|(_, router)| router.vlan == Some(vlan)).map(|(name, _)| *name)
-    }
-
     fn neighbour_rows(&self, now: Instant, six: bool) -> impl Iterator<Item = NeighbourRow> + '_ {
         let row = |Neighbour { vlan, ip, mac, age, state, .. }: Neighbour| {
             Some(NeighbourRow {
@@ -226,7 +221,7 @@ impl Switch {
                     Some(State::Incomplete | State::Failed) => "INCMP",
                 }
                 .into(),
-                interface: self.router_in(vlan)?,
+                interface: self.state.router_in(vlan)?,
             })
         };
         // As on IOS, the router's own addresses are among those of ARP, not of ND.

@@ -6,7 +6,7 @@ use crate::router::RouterPort;
 use mona_datapath::switching::Opened;
 use mona_model::config::{InterfaceConfig, Io};
 use mona_model::names::InterfaceName;
-use mona_wire::{Mac, PortId};
+use mona_wire::{Mac, PortId, VlanId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything the outside told.
@@ -92,6 +92,11 @@ impl State {
     /// The interface a port number belongs to.
     pub fn interface_of(&self, id: PortId) -> Option<InterfaceName> {
         self.ports.iter().find(|(_, port)| port.id == id).map(|(name, _)| *name)
+    }
+
+    /// The router's interface in a VLAN.
+    pub fn router_in(&self, vlan: VlanId) -> Option<InterfaceName> {
+        self.routers.iter().find(|(_, router)| router.vlan == Some(vlan)).map(|(name, _)| *name)
     }
 
     /// The ports and their devices, those of the router's interfaces too.

@@ -188,12 +188,11 @@ impl Tracer<'_> {
     /// What an access list says, the line that uses it and the line that decided.
     fn listed(&self, stage: Stage, family: Family, slot: Option<u32>, permit: bool) -> (String, Vec<String>) {
         let (config, state) = (&self.switch.config, &self.switch.state);
-        let routers = |vlan| state.routers.iter().find(|(_, router)| router.vlan == Some(vlan)).map(|(name, _)| *name);
         let (at, inward) = match stage {
             Stage::PortIn(port) => (state.interface_of(port), true),
             Stage::PortOut(port) => (state.interface_of(port), false),
-            Stage::RouterIn(vlan) => (routers(vlan), true),
-            Stage::RouterOut(vlan) => (routers(vlan), false),
+            Stage::RouterIn(vlan) => (state.router_in(vlan), true),
+            Stage::RouterOut(vlan) => (state.router_in(vlan), false),
         };
         let interface = at.and_then(|name| config.interfaces.get(&name)).map(|interface| &interface.filters);
         let ways = interface.map(|filters| match family {
@@ -290,7 +289,7 @@ impl Tracer<'_> {
 }
 
 /// Where the packet in the frame is to go.
-fn destination(frame: &[u8]) -> Option<IpAddr> {
+pub(crate) fn destination(frame: &[u8]) -> Option<IpAddr> {
     let eth = Eth::parse(frame)?;
     let packet = &frame[eth.len()..];
     match eth.ethertype {

@@ -38,7 +38,8 @@ impl Switch {
         let line = match address {
             IpAddr::V4(ip) => routing.arp.get(&ip).map(|mac| format!("arp {ip} {mac} arpa")),
             IpAddr::V6(ip) => self
-                .router_at(vlan)
+                .state
+                .router_in(vlan)
                 .and_then(|name| Some(format!("ipv6 neighbor {ip} {name} {}", routing.neighbors.get(&(name, ip))?))),
         };
         line.into_iter().collect()
@@ -47,16 +48,12 @@ impl Switch {
     /// What is said of the router's interface in this VLAN that begins with one of these words.
     pub(crate) fn lines_at(&self, vlan: VlanId, words: &[&str]) -> Vec<String> {
         let begins = |line: &str| words.iter().any(|words| line.trim_start().starts_with(words));
-        self.router_at(vlan).map(|name| self.lines_of(name, begins)).unwrap_or_default()
+        self.state.router_in(vlan).map(|name| self.lines_of(name, begins)).unwrap_or_default()
     }
 
     /// The router's interface in this VLAN, by its name.
     pub(crate) fn router_name(&self, vlan: VlanId) -> String {
-        self.router_at(vlan).map_or_else(|| format!("VLAN {vlan}"), |name| name.to_string())
-    }
-
-    fn router_at(&self, vlan: VlanId) -> Option<InterfaceName> {
-        self.state.routers.iter().find(|(_, router)| router.vlan == Some(vlan)).map(|(name, _)| *name)
+        self.state.router_in(vlan).map_or_else(|| format!("VLAN {vlan}"), |name| name.to_string())
     }
 
     /// The addresses of an interface in whose subnet the prefix lies.

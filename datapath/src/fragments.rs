@@ -7,6 +7,7 @@ use crate::offload::{Leaving, MAX_SEGMENTS};
 use mona_wire::Eth;
 use mona_wire::checksum::Sum;
 use mona_wire::eth::IPV4;
+use mona_wire::ip4::{MF, OFFSET};
 
 /// The longest packet and its frame's header.
 const LARGEST: usize = 65535 + 14 + 8;
@@ -58,9 +59,6 @@ pub struct Fragments<'a> {
     mtu: usize,
 }
 
-/// Lowest bits of the word of flags and offset.
-const OFFSET: u16 = 0x1fff;
-const MORE: u16 = 0x2000;
 /// Fragments begin at multiples of so many bytes.
 const UNIT: usize = 8;
 
@@ -120,7 +118,7 @@ impl<'a> Fragments<'a> {
         own.copy_from_slice(header);
         data.copy_from_slice(part);
         let was = u16::from_be_bytes([self.header[6], self.header[7]]);
-        let more = if index + 1 < self.count() { MORE } else { 0 };
+        let more = if index + 1 < self.count() { MF } else { 0 };
         put(own, 2, (header.len() + part.len()) as u16);
         put(own, 6, (was & !OFFSET) | more | ((was & OFFSET) + (start / UNIT) as u16));
         put(own, 10, 0);

@@ -16,10 +16,11 @@ use crate::Drop;
 use crate::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use crate::fdb::Full;
 pub use crate::lpm::Leaf;
+use mona_wire::ip::mapped;
 use mona_wire::{Instant, VlanId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -417,7 +418,7 @@ impl Hops {
             let slot = &self.next_hops[number];
             // Odd while it changes, even for whoever gets the name.
             let version = (slot.place.load(Relaxed) >> 32) as u16 & !1;
-            let address = path.gateway.map_or(0, word);
+            let address = path.gateway.map_or(0, mapped);
             slot.place.store(u64::from(version | 1) << 32, Release);
             slot.address[0].store((address >> 64) as u64, Release);
             slot.address[1].store(address as u64, Release);
@@ -456,21 +457,6 @@ impl Hops {
             }
         }
     }
-}
-
-/// An address as one word, IPv4 mapped into IPv6 (RFC 4291 2.5.5.2).
-#[inline]
-pub fn word(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(four) => 0xffff_0000_0000 | u128::from(four.to_bits()),
-        IpAddr::V6(six) => six.to_bits(),
-    }
-}
-
-/// The address of such a word.
-#[inline]
-pub fn address(word: u128) -> IpAddr {
-    Ipv6Addr::from_bits(word).to_canonical()
 }
 
 /// Shares the buckets out by weight (largest remainder). A path keeps the buckets it had, so far as its share allows: a

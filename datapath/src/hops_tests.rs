@@ -1,4 +1,5 @@
 use super::*;
+use mona_wire::ip::unmapped;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::atomic::AtomicBool;
@@ -29,7 +30,7 @@ fn via(text: &str) -> Hop {
 fn spread(hops: &Hops, leaf: Leaf) -> Vec<u8> {
     let each = (0..BUCKETS as u32).map(|bucket| match hops.follow(leaf, || bucket << 25) {
         Some(Step::To(vlan, Some(to))) => {
-            assert_eq!(address(to), gateway(vlan.get() as u8), "the VLAN is the gateway's");
+            assert_eq!(unmapped(to), gateway(vlan.get() as u8), "the VLAN is the gateway's");
             to as u8
         }
         other => panic!("{other:?}"),
@@ -52,7 +53,7 @@ fn every_kind_of_way() {
     assert_eq!(follow(&Hop::Broadcast(vlan(4096))), Some(Step::Broadcast(vlan(4096))));
     assert_eq!(follow(&Hop::connected(vlan(10))), Some(Step::To(vlan(10), None)));
     let six: IpAddr = "2001:db8::1".parse().unwrap();
-    assert_eq!(follow(&Hop::gateway(vlan(8191), six)), Some(Step::To(vlan(8191), Some(word(six)))));
+    assert_eq!(follow(&Hop::gateway(vlan(8191), six)), Some(Step::To(vlan(8191), Some(mapped(six)))));
     assert_eq!(hops.follow(Leaf::new(63), || 0), None);
     assert_eq!(hops.follow(Leaf::new(Leaf::COUNT as u32 - 1), || 0), None);
 }
@@ -154,7 +155,7 @@ fn a_reader_sees_no_mixture() {
                     // The writer is faster here than it ever is: it may win every try.
                     if let Some(step) = hops.follow(leaf, || flow) {
                         let Step::To(vlan, Some(to)) = step else { panic!("{step:?}") };
-                        assert_eq!(address(to), gateway(vlan.get() as u8));
+                        assert_eq!(unmapped(to), gateway(vlan.get() as u8));
                     }
                 }
             });

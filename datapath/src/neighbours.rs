@@ -13,8 +13,8 @@
 
 use crate::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::*};
 use crate::fdb::{Full, scattered};
-use crate::hops::{address, word};
 use crate::prefetch::prefetch;
+use mona_wire::ip::{mapped, unmapped};
 use mona_wire::{Mac, VlanId};
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
@@ -35,7 +35,7 @@ pub struct Neighbour {
 impl Neighbour {
     /// His address.
     pub fn ip(&self) -> IpAddr {
-        address(self.address)
+        unmapped(self.address)
     }
 }
 
@@ -148,7 +148,7 @@ impl Neighbours {
 
     /// Control alone: enters one, as used now, or gives him another MAC.
     pub fn insert(&self, vlan: VlanId, address: IpAddr, mac: Mac) -> Result<(), Full> {
-        let address = word(address);
+        let address = mapped(address);
         let value = mac.to_u64() << 16 | u64::from(self.epoch());
         if let Some((slot, _)) = self.find(vlan, address) {
             slot.value.swap(value, AcqRel);
@@ -176,7 +176,7 @@ impl Neighbours {
 
     /// Control alone: removes one; `false` if he was not there.
     pub fn remove(&self, vlan: VlanId, address: IpAddr) -> bool {
-        let address = word(address);
+        let address = mapped(address);
         let Some((slot, at)) = self.find(vlan, address) else { return false };
         slot.place.store(slot.place.load(Relaxed).wrapping_add(ODD), Release);
         let mut before = self.home(vlan, address);

@@ -24,18 +24,18 @@ fn ip(number: u8) -> IpAddr {
 fn who_is_used_is_stamped_and_a_late_stamp_undoes_nothing() {
     let table = Neighbours::with_capacity_and_seed(4, [1, 2]);
     table.insert(vlan(10), ip(3), mac(1)).unwrap();
-    let old = table.lookup(vlan(10), word(ip(3))).unwrap();
+    let old = table.lookup(vlan(10), mapped(ip(3))).unwrap();
     table.set_epoch(7);
     table.touch(&old);
-    assert_eq!(table.lookup(vlan(10), word(ip(3))).unwrap().epoch, 7);
+    assert_eq!(table.lookup(vlan(10), mapped(ip(3))).unwrap().epoch, 7);
     table.insert(vlan(10), ip(3), mac(2)).unwrap();
     table.set_epoch(8);
     table.touch(&old);
-    let now = table.lookup(vlan(10), word(ip(3))).unwrap();
+    let now = table.lookup(vlan(10), mapped(ip(3))).unwrap();
     assert_eq!((now.mac, now.epoch, now.ip()), (mac(2), 7, ip(3)));
     table.remove(vlan(10), ip(3));
     table.touch(&now);
-    assert_eq!(table.lookup(vlan(10), word(ip(3))), None);
+    assert_eq!(table.lookup(vlan(10), mapped(ip(3))), None);
 }
 
 proptest! {
@@ -62,7 +62,7 @@ proptest! {
             prop_assert_eq!(table.len(), map.len());
             for number in [1, 10, 4096, 8191] {
                 for host in 0..12 {
-                    let found = table.lookup(vlan(number), word(ip(host))).map(|found| found.mac);
+                    let found = table.lookup(vlan(number), mapped(ip(host))).map(|found| found.mac);
                     prop_assert_eq!(found, map.get(&(vlan(number), ip(host))).copied());
                 }
             }

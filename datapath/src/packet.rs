@@ -4,8 +4,8 @@ use crate::Drop;
 use crate::forward::Frame;
 use crate::routing::{LoadSharing, Options, RouterInterface};
 use mona_wire::checksum::{Sum, is_right};
-use mona_wire::ip::{DCCP, ICMP6, SCTP, TCP, UDP, UDP_LITE};
-use mona_wire::ip4;
+use mona_wire::ip::{DCCP, ICMPV6, SCTP, TCP, UDP, UDP_LITE};
+use mona_wire::{ip4, nd};
 
 /// What every packet is asked for, but for its addresses. What few are, is read when it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -274,10 +274,8 @@ pub mod six {
     /// Is it a message of neighbour discovery (RFC 4861 4)?
     #[inline]
     pub fn is_discovery(frame: &Frame<'_>) -> bool {
-        const FIRST: u8 = 133;
-        const LAST: u8 = 137;
         let packet = frame.bytes.get(frame.eth.len()..).unwrap_or_default();
-        packet.get(6) == Some(&ICMP6) && packet.get(HEADER).is_some_and(|kind| (FIRST..=LAST).contains(kind))
+        packet.get(6) == Some(&ICMPV6) && packet.get(HEADER).is_some_and(|kind| nd::is_discovery(*kind))
     }
 
     const fn is_link_local(address: u128) -> bool {

@@ -2,7 +2,8 @@
 //! hands it over. Classes have buckets of their own: no flood of data, or of ARP, costs a hello of a routing protocol.
 
 use mona_wire::eth::{ARP, IPV4, IPV6};
-use mona_wire::{Eth, PortId};
+use mona_wire::ip::{ICMPV6, TCP, UDP};
+use mona_wire::{Eth, PortId, nd};
 
 /// What competes with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,21 +80,17 @@ fn four(packet: &[u8]) -> Class {
 }
 
 fn six(packet: &[u8]) -> Class {
-    const ICMP6: u8 = 58;
     let (Some(next), upper) = (packet.get(6).copied(), packet.get(40..).unwrap_or_default()) else {
         return Class::Data;
     };
     match upper.first() {
-        // RFC 4861 4.
-        Some(133..=137) if next == ICMP6 => Class::Discovery,
+        Some(kind) if next == ICMPV6 && nd::is_discovery(*kind) => Class::Discovery,
         _ => protocol(next, upper),
     }
 }
 
 /// By protocol number, and by either port: who of both opened the session is chance.
 fn protocol(number: u8, upper: &[u8]) -> Class {
-    const TCP: u8 = 6;
-    const UDP: u8 = 17;
     let ports = upper.first_chunk().map(|[a, b, c, d]| [u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d])]);
     let known = match (number, ports) {
         // EIGRP, OSPF, PIM, VRRP.

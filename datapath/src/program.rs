@@ -4,14 +4,13 @@ use crate::Drop;
 use crate::fdb::{Fdb, Station};
 use crate::flow::{Action, COPIES, Copied, Counted, DEPS, Dep, Depth, Flow, Inner, LINES, Looked, Outer, Uncached};
 use crate::forward::{Frame, forward};
-use crate::hops::word;
 use crate::io::Offload;
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::out::{Flood, NotLearned, Note, Out, Seen, Told};
 use crate::rewrite::Rewrite;
 use crate::snapshot::Snapshot;
 use mona_wire::eth::{IPV4, IPV6};
-use mona_wire::ip::{DCCP, ICMP, ICMP6, SCTP, TCP, UDP, UDP_LITE};
+use mona_wire::ip::{DCCP, ICMP, ICMPV6, SCTP, TCP, UDP, UDP_LITE, mapped};
 use mona_wire::{Mac, PortId, Tci, VlanId};
 use std::net::IpAddr;
 
@@ -144,12 +143,12 @@ impl<'a> Program<'a> {
         if let Some((dst, _)) = self.route {
             // The lists and the way back have been asked about the frame as it came; the rest follows the address.
             self.dst = dst;
-            let (source, destination) = addresses(&inner).ok_or(Uncached::Header)?;
-            self.depend_on_route(destination);
+            let (source, destination) = inner.addresses().ok_or(Uncached::Header)?;
+            self.depend_on_route(mapped(destination));
             if self.snapshot.vlan(self.counted.from).and_then(|vlan| vlan.router.as_deref()).is_some_and(|router| {
                 if self.counted.six == Some(true) { router.urpf6 } else { router.urpf4 }.is_some()
             }) {
-                self.depend_on_route(source);
+                self.depend_on_route(mapped(source));
             }
         }
         let eth = self.frame.eth;
@@ -308,10 +307,22 @@ impl Inner {
                 inner.flags = upper[13];
             }
             (UDP | DCCP | SCTP | UDP_LITE, _) => inner.ports = *upper.get(..8)?.first_chunk()?,
-            (ICMP, IPV4) | (ICMP6, IPV6) => inner.ports[..2].copy_from_slice(upper.get(..2)?),
+            (ICMP, IPV4) | (ICMPV6, IPV6) => inner.ports[..2].copy_from_slice(upper.get(..2)?),
             _ => {}
         }
         Some(inner)
+    }
+
+    /// Source and destination, if it is a packet.
+    pub fn addresses(&self) -> Option<(IpAddr, IpAddr)> {
+        fn at<const N: usize>(bytes: &[u8], number: usize) -> Option<[u8; N]> {
+            bytes.as_chunks::<N>().0.get(number).copied()
+        }
+        match self.ethertype {
+            IPV4 => Some((at::<4>(&self.addresses, 0)?.into(), at::<4>(&self.addresses, 1)?.into())),
+            IPV6 => Some((at::<16>(&self.addresses, 0)?.into(), at::<16>(&self.addresses, 1)?.into())),
+            _ => None,
+        }
     }
 
     /// So much of it as was looked at: what two frames of one flow have in common.
@@ -326,20 +337,3 @@ impl Inner {
 
 /// Extension headers behind which the upper layer would be (IANA "IPv6 Extension Header Types").
 const EXTENSIONS: [u8; 9] = [0, 43, 44, 51, 60, 135, 139, 140, 253];
-
-/// Source and destination, IPv4 mapped into IPv6.
-fn addresses(inner: &Inner) -> Option<(u128, u128)> {
-    let at = |at: usize, len: usize| -> Option<IpAddr> {
-        let bytes = inner.addresses.get(at..at + len)?;
-        match len {
-            4 => bytes.first_chunk::<4>().map(|four| IpAddr::from(*four)),
-            _ => bytes.first_chunk::<16>().map(|six| IpAddr::from(*six)),
-        }
-    };
-    let (source, destination) = match inner.ethertype {
-        IPV4 => (at(0, 4)?, at(4, 4)?),
-        IPV6 => (at(0, 16)?, at(16, 16)?),
-        _ => return None,
-    };
-    Some((word(source), word(destination)))
-}

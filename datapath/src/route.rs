@@ -8,7 +8,7 @@ use crate::Drop;
 use crate::acl::{Stage, pass};
 use crate::flow::{Depth, Looked};
 use crate::forward::{Frame, Way};
-use crate::hops::{Leaf, Step, address, word};
+use crate::hops::{Leaf, Step};
 use crate::lpm::Cell;
 use crate::offload::MIN_FRAME;
 use crate::out::{Note, Out, ToHost, Told};
@@ -17,6 +17,7 @@ use crate::rewrite::Rewrite;
 use crate::routing::{RouterInterface, Routing, Urpf};
 use crate::snapshot::{Snapshot, Vlan};
 use mona_wire::eth::{HEADER, IPV4, IPV6};
+use mona_wire::ip::{mapped, unmapped};
 use mona_wire::{Mac, VlanId};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -53,7 +54,7 @@ fn route4(way: Way<'_>, router: &RouterInterface, cell: Option<Cell>, out: &mut 
         verify(way, lpm.lookup(source), urpf, out)?;
     }
     let cell = cell.unwrap_or_else(|| lpm.cell(destination));
-    follow(way, router, packet, word(Ipv4Addr::from(destination).into()), lpm.lookup_at(cell, destination), out)
+    follow(way, router, packet, mapped(Ipv4Addr::from(destination).into()), lpm.lookup_at(cell, destination), out)
 }
 
 /// Of an IPv6 packet.
@@ -146,7 +147,7 @@ fn onward(
     packet.check_scope()?;
     let (vlan, leaving) = interface(way.snapshot, id, packet.six)?;
     pass(&leaving.acl_out, Stage::RouterOut(id), way.id, way.frame, out)?;
-    out.note(Note::NextHop(id, address(next)));
+    out.note(Note::NextHop(id, unmapped(next)));
     let fragment = packet.fragment(way.frame, leaving)?;
     let neighbours = &way.snapshot.routing.neighbours;
     let neighbour = neighbours.lookup(id, next).ok_or(Drop::Unresolved)?;
@@ -253,8 +254,8 @@ pub fn resolve(snapshot: &Snapshot, to: IpAddr, flow: u32) -> Result<(VlanId, Ip
     match leaf.and_then(|leaf| routing.hops.follow(leaf, || flow)).ok_or(miss)? {
         Step::To(vlan, gateway) => {
             interface(snapshot, vlan, to.is_ipv6())?;
-            let next = gateway.unwrap_or(word(to));
-            Ok((vlan, address(next), routing.neighbours.lookup(vlan, next).map(|neighbour| neighbour.mac)))
+            let next = gateway.unwrap_or(mapped(to));
+            Ok((vlan, unmapped(next), routing.neighbours.lookup(vlan, next).map(|neighbour| neighbour.mac)))
         }
         Step::Drop(why) => Err(why),
         Step::Local | Step::Broadcast(_) => Err(Drop::NonRoutable),

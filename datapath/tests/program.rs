@@ -4,9 +4,9 @@ mod world;
 
 use mona_datapath::acl::{Acl, Filters, Flags, Ports, Rule};
 use mona_datapath::flow::{Dep, Depth, Flow, Uncached};
-use mona_datapath::hops::address;
 use mona_datapath::io::Offload;
 use mona_datapath::program::program;
+use mona_wire::ip::unmapped;
 use mona_wire::{Mac, PortId};
 use std::sync::Arc;
 use world::router::port_name;
@@ -46,11 +46,11 @@ fn dep(dep: &Dep) -> String {
         Dep::Station(vlan, mac) => format!("v{vlan}.{}", name(*mac)),
         Dep::Unknown(vlan, mac) => format!("v{vlan}.{}?", name(*mac)),
         Dep::Route(prefix, len) if *len >= 96 && prefix >> 32 == 0xffff => {
-            format!("{}/{}", address(*prefix), len - 96)
+            format!("{}/{}", unmapped(*prefix), len - 96)
         }
         Dep::Route(prefix, len) => format!("{}/{len}", std::net::Ipv6Addr::from_bits(*prefix)),
         Dep::Leaf(_) => "leaf".into(),
-        Dep::Neighbour(vlan, word) => format!("v{vlan}.{}", address(*word)),
+        Dep::Neighbour(vlan, word) => format!("v{vlan}.{}", unmapped(*word)),
     }
 }
 

@@ -92,7 +92,7 @@ fn raised(old: &Switch, new: &Switch) -> Vec<Dep> {
                 let (address, len) = words[1].split_once('/').unwrap();
                 let (address, len): (std::net::IpAddr, u8) = (address.parse().unwrap(), len.parse().unwrap());
                 let len = if address.is_ipv4() { len + 96 } else { len };
-                deps.push(Dep::of_prefix(mona_datapath::hops::word(address), len));
+                deps.push(Dep::of_prefix(mona_wire::ip::mapped(address), len));
                 // They are numbered anew.
                 deps.extend((0..100).map(Dep::Leaf));
             }

@@ -9,7 +9,7 @@
 
 use mona_wire::arp::{self, Arp};
 use mona_wire::checksum::Sum;
-use mona_wire::icmp::{ICMP, ICMPV6};
+use mona_wire::ip::{ICMP, ICMPV6};
 use mona_wire::ip4::{self, Ip4};
 use mona_wire::ip6::{self, Ip6};
 use mona_wire::{Eth, Mac, eth};

@@ -6,7 +6,7 @@ use mona_testbed::netns::{Switch, TWO_VLANS, World, inside, wait};
 use mona_testbed::speech;
 use mona_wire::arp::{Arp, Operation};
 use mona_wire::checksum::Sum;
-use mona_wire::icmp::{ICMP, ICMPV6};
+use mona_wire::ip::{ICMP, ICMPV6};
 use mona_wire::ip4::Ip4;
 use mona_wire::ip6::Ip6;
 use mona_wire::{Mac, nd};

@@ -155,7 +155,7 @@ impl Kind {
             "tcp-port" => Kind::Named(&names::TCP_PORTS),
             "udp-port" => Kind::Named(&names::UDP_PORTS),
             "icmp-message" => Kind::Named(&names::ICMP),
-            "icmp6-message" => Kind::Named(&names::ICMP6),
+            "icmp6-message" => Kind::Named(&names::ICMPV6),
             "dscp" => Kind::Named(&names::DSCP),
             "precedence" => Kind::Named(&names::PRECEDENCE),
             "tos" => Kind::Named(&names::TOS),

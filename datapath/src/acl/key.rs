@@ -4,7 +4,7 @@ use super::Family;
 use crate::Drop;
 use mona_wire::Eth;
 use mona_wire::eth::{IPV4, IPV6};
-use mona_wire::ip::{ICMP, ICMP6, TCP, UDP};
+use mona_wire::ip::{ICMP, ICMPV6, TCP, UDP};
 
 /// Extension headers stepped over: more is not traffic (RFC 8200 4.1 has each occur once, one twice).
 const EXTENSIONS: usize = 8;
@@ -143,7 +143,7 @@ impl Key {
         let wanted = match (protocol, self.family) {
             (TCP, _) => 14,
             (UDP, _) => 8,
-            (ICMP, Family::Ip4) | (ICMP6, Family::Ip6) => 2,
+            (ICMP, Family::Ip4) | (ICMPV6, Family::Ip6) => 2,
             _ => return,
         };
         if upper.len() < wanted {

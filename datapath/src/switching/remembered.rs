@@ -4,12 +4,12 @@
 use super::{Datapath, Held};
 use crate::changes::Changes;
 use crate::flow::Uncached;
-use crate::hops::word;
 use crate::io::flows::{Entry, FlowStats, Left, Refused};
 use crate::program::program;
 use crate::snapshot::Snapshot;
 use crate::stats::{Counters, Run};
 use mona_wire::eth::TAG;
+use mona_wire::ip::mapped;
 use mona_wire::{Mac, PortId};
 use nix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
@@ -192,7 +192,7 @@ impl Into<'_> {
             fdb.touch(&station);
         }
         if let Some(ip) = counted.neighbour
-            && let Some(neighbour) = routing.neighbours.lookup(counted.to, word(ip))
+            && let Some(neighbour) = routing.neighbours.lookup(counted.to, mapped(ip))
         {
             routing.neighbours.touch(&neighbour);
         }

@@ -2,12 +2,10 @@
 //! errors, about which no error is made.
 
 use crate::checksum::Sum;
+use crate::ip::ICMPV6;
+use crate::nd::REDIRECT;
 use std::net::Ipv6Addr;
 
-/// The protocol number of ICMP.
-pub const ICMP: u8 = 1;
-/// The protocol number of ICMPv6.
-pub const ICMPV6: u8 = 58;
 /// Bytes of type, code, checksum and the 32 bits that depend on the type.
 pub const HEADER: usize = 8;
 
@@ -20,7 +18,7 @@ pub const fn is_query(kind: u8) -> bool {
 
 /// Is an ICMPv6 message of this type an error or a redirect (RFC 4443 2.1, 2.4(e))?
 pub const fn is_error6(kind: u8) -> bool {
-    kind < 128 || kind == 137
+    kind < 128 || kind == REDIRECT
 }
 
 /// An ICMP message: `rest` is the word that depends on the type.

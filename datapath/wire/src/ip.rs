@@ -1,7 +1,9 @@
-//! Where the upper-layer packet lies in an IP packet: IPv4 (RFC 791 3.1), IPv6 and its extension headers (RFC 8200 4).
+//! What IPv4 and IPv6 have in common: protocol numbers, addresses as numbers, and where the upper-layer packet lies (RFC 791
+//! 3.1, RFC 8200 4).
 
 use crate::checksum::Sum;
 use crate::eth::{IPV4, IPV6, TPID_C, TPID_S};
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The protocol number of ICMP (IANA "Assigned Internet Protocol Numbers", as all of these).
 pub const ICMP: u8 = 1;
@@ -12,11 +14,26 @@ pub const UDP: u8 = 17;
 /// The protocol number of DCCP.
 pub const DCCP: u8 = 33;
 /// The protocol number of ICMPv6.
-pub const ICMP6: u8 = 58;
+pub const ICMPV6: u8 = 58;
 /// The protocol number of SCTP.
 pub const SCTP: u8 = 132;
 /// The protocol number of UDP-Lite.
 pub const UDP_LITE: u8 = 136;
+
+/// An address as a number, IPv4 mapped into IPv6 (RFC 4291 2.5.5.2).
+#[inline]
+pub fn mapped(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(four) => 0xffff_0000_0000 | u128::from(four.to_bits()),
+        IpAddr::V6(six) => six.to_bits(),
+    }
+}
+
+/// The address of such a number.
+#[inline]
+pub fn unmapped(number: u128) -> IpAddr {
+    Ipv6Addr::from_bits(number).to_canonical()
+}
 
 /// An upper-layer packet that is there in full: no fragment. Offsets count from where [`Upper::locate`] began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 //! router sends.
 
 use crate::Mac;
-use crate::icmp::{self, ICMPV6, message6};
+use crate::icmp::{self, message6};
+use crate::ip::ICMPV6;
 use crate::ip6::{HEADER, Ip6};
 use std::net::Ipv6Addr;
 
@@ -16,6 +17,12 @@ pub const NEIGHBOR_SOLICIT: u8 = 135;
 pub const NEIGHBOR_ADVERT: u8 = 136;
 /// See [`ROUTER_SOLICIT`].
 pub const REDIRECT: u8 = 137;
+
+/// Is an ICMPv6 message of this type one of neighbour discovery (RFC 4861 4)?
+pub const fn is_discovery(kind: u8) -> bool {
+    ROUTER_SOLICIT <= kind && kind <= REDIRECT
+}
+
 /// Every message comes and goes with this hop limit: so no router has forwarded it.
 pub const HOP_LIMIT: u8 = 255;
 /// ff02::1

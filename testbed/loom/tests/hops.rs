@@ -3,7 +3,8 @@
 use loom::sync::Arc;
 use loom::thread;
 use mona_loom::Drop;
-use mona_loom::hops::{Hop, Hops, NextHop, Room, Step, word};
+use mona_loom::hops::{Hop, Hops, NextHop, Room, Step};
+use mona_wire::ip::mapped;
 use mona_wire::{Instant, VlanId};
 use std::net::IpAddr;
 
@@ -25,7 +26,7 @@ fn path(number: u16) -> NextHop {
 }
 
 fn to(number: u16) -> Step {
-    Step::To(vlan(number), Some(word(gateway(number))))
+    Step::To(vlan(number), Some(mapped(gateway(number))))
 }
 
 /// One group, and so few next hops that they are used again at once.

@@ -2,8 +2,8 @@
 
 use loom::sync::Arc;
 use loom::thread;
-use mona_loom::hops::word;
 use mona_loom::neighbours::Neighbours;
+use mona_wire::ip::mapped;
 use mona_wire::{Mac, VlanId};
 use std::net::IpAddr;
 
@@ -39,7 +39,7 @@ fn a_slot_used_again_shows_nobody_elses_mac() {
             let table = table.clone();
             thread::spawn(move || {
                 for number in [1, 2] {
-                    if let Some(neighbour) = table.lookup(VLAN, word(ip(number))) {
+                    if let Some(neighbour) = table.lookup(VLAN, mapped(ip(number))) {
                         assert_eq!(neighbour.mac, mac(number));
                     }
                 }
@@ -64,7 +64,7 @@ fn a_touch_never_undoes_a_change() {
             .map(|_| {
                 let table = table.clone();
                 thread::spawn(move || {
-                    let neighbour = table.lookup(VLAN, word(ip(1))).expect("he moves, he does not go");
+                    let neighbour = table.lookup(VLAN, mapped(ip(1))).expect("he moves, he does not go");
                     assert!([mac(1), mac(2)].contains(&neighbour.mac));
                     table.touch(&neighbour);
                 })
@@ -72,7 +72,7 @@ fn a_touch_never_undoes_a_change() {
             .collect();
         table.insert(VLAN, ip(1), mac(2)).unwrap();
         workers.into_iter().for_each(|worker| worker.join().unwrap());
-        let neighbour = table.lookup(VLAN, word(ip(1))).unwrap();
+        let neighbour = table.lookup(VLAN, mapped(ip(1))).unwrap();
         assert_eq!((neighbour.mac, neighbour.epoch), (mac(2), 1));
     });
 }
@@ -83,7 +83,7 @@ fn a_touch_of_the_departed() {
     check(|| {
         let table = small(1);
         table.insert(VLAN, ip(1), mac(1)).unwrap();
-        let old = table.lookup(VLAN, word(ip(1))).unwrap();
+        let old = table.lookup(VLAN, mapped(ip(1))).unwrap();
         table.set_epoch(1);
         let worker = {
             let table = table.clone();
@@ -93,8 +93,8 @@ fn a_touch_of_the_departed() {
         table.remove(VLAN, ip(1));
         table.insert(VLAN, ip(2), mac(2)).unwrap();
         worker.join().unwrap();
-        assert_eq!(table.lookup(VLAN, word(ip(1))), None);
-        assert_eq!(table.lookup(VLAN, word(ip(2))).map(|n| (n.mac, n.epoch)), Some((mac(2), 0)));
+        assert_eq!(table.lookup(VLAN, mapped(ip(1))), None);
+        assert_eq!(table.lookup(VLAN, mapped(ip(2))).map(|n| (n.mac, n.epoch)), Some((mac(2), 0)));
         assert_eq!((table.len(), table.iter().count()), (1, 1));
     });
 }
@@ -111,7 +111,7 @@ fn who_passed_a_full_bucket_is_found() {
                 let table = table.clone();
                 thread::spawn(move || {
                     let last = first + 2;
-                    assert_eq!(table.lookup(VLAN, word(ip(last))).map(|neighbour| neighbour.mac), Some(mac(last)));
+                    assert_eq!(table.lookup(VLAN, mapped(ip(last))).map(|neighbour| neighbour.mac), Some(mac(last)));
                 })
             };
             table.remove(VLAN, ip(first));

@@ -1,6 +1,7 @@
 //! The numbers that have names in access lists: protocols, ports, ICMP messages, code points. As on IOS.
 
 use super::ListKind;
+use mona_wire::ip;
 
 /// A name, its number, and what it means.
 pub type Name = (&'static str, u32, &'static str);
@@ -225,7 +226,7 @@ pub static ICMP: Names = Names {
 };
 
 /// Messages of ICMPv6 (RFC 4443, RFC 4861).
-pub static ICMP6: Names = Names {
+pub static ICMPV6: Names = Names {
     low: 0,
     high: 255,
     names: &[
@@ -347,15 +348,10 @@ pub static ETHERTYPES: Names = Names {
 pub static FLAGS: [(&str, u8); 6] =
     [("ack", 0x10), ("fin", 0x01), ("psh", 0x08), ("rst", 0x04), ("syn", 0x02), ("urg", 0x20)];
 
-/// TCP's number.
-pub const TCP: u8 = 6;
-/// UDP's number.
-pub const UDP: u8 = 17;
-
 /// ICMP's number in lists of the kind.
 pub const fn icmp_of(kind: ListKind) -> u8 {
     match kind {
-        ListKind::Ip6 => 58,
-        _ => 1,
+        ListKind::Ip6 => ip::ICMPV6,
+        _ => ip::ICMP,
     }
 }

@@ -3,6 +3,7 @@
 use super::names::{self, FLAGS, Names};
 use super::{AccessList, Address, Entry, Flags, Line, ListKind, Log, Ports, STEP};
 use mona_wire::Mac;
+use mona_wire::ip::{TCP, UDP};
 use std::net::Ipv4Addr;
 
 impl AccessList {
@@ -142,15 +143,15 @@ fn address(address: Address) -> String {
 pub fn protocol(kind: ListKind, number: Option<u8>) -> String {
     let names = if kind == ListKind::Ip6 { &names::IP6_PROTOCOLS } else { &names::IP_PROTOCOLS };
     match number {
-        Some(names::TCP) => "tcp".into(),
-        Some(names::UDP) => "udp".into(),
+        Some(TCP) => "tcp".into(),
+        Some(UDP) => "udp".into(),
         Some(icmp) if icmp == names::icmp_of(kind) => "icmp".into(),
         other => names.print(other.map_or(names::ANY, u32::from)),
     }
 }
 
 fn port_names(protocol: Option<u8>) -> &'static Names {
-    if protocol == Some(names::UDP) { &names::UDP_PORTS } else { &names::TCP_PORTS }
+    if protocol == Some(UDP) { &names::UDP_PORTS } else { &names::TCP_PORTS }
 }
 
 fn ports(names: &Names, ports: Ports) -> String {
@@ -165,7 +166,7 @@ fn ports(names: &Names, ports: Ports) -> String {
 }
 
 fn icmp(kind: ListKind, number: u8, code: Option<u8>) -> String {
-    let names = if kind == ListKind::Ip6 { &names::ICMP6 } else { &names::ICMP };
+    let names = if kind == ListKind::Ip6 { &names::ICMPV6 } else { &names::ICMP };
     let message = names::message(number, code);
     match names.names.iter().find(|(_, other, _)| *other == message) {
         Some((name, ..)) => name.to_string(),

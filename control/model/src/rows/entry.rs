@@ -6,13 +6,14 @@ use crate::acl::{Address, Entry, Flags, ListKind, Log, Ports};
 use crate::args::Args;
 use ipnet::Ipv6Net;
 use mona_wire::Mac;
+use mona_wire::ip::{TCP, UDP};
 use std::net::Ipv4Addr;
 
 /// The entry that the line says.
 pub(super) fn of(kind: ListKind, args: &Args) -> Result<Entry, Rejected> {
     let protocol = match args.word("protocol").as_deref() {
-        Some("tcp") => Some(names::TCP),
-        Some("udp") => Some(names::UDP),
+        Some("tcp") => Some(TCP),
+        Some("udp") => Some(UDP),
         Some(_) => Some(names::icmp_of(kind)),
         None => args.number("protocol").and_then(|number| u8::try_from(number).ok()),
     };

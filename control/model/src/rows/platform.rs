@@ -2,13 +2,13 @@
 
 use super::interface::{each, io, of};
 use super::{Action, AddPort, DONE, Does, FlowFilter, No, Rejected, Row, Said, say};
-use crate::acl::names;
 use crate::args::Args;
 use crate::modes::Mode;
 use crate::names::InterfaceName;
+use mona_wire::ip::{ICMP, ICMPV6, TCP, UDP};
 use mona_wire::ip4::{self, Ip4};
 use mona_wire::ip6::Ip6;
-use mona_wire::{arp, eth, icmp};
+use mona_wire::{arp, eth};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const ADD: &str = "platform port add <device:word> [interface <interface:interface>] [tag <tag:word>] \
@@ -226,7 +226,7 @@ fn frame(args: &Args) -> Vec<u8> {
 
 fn packet4(args: &Args) -> Vec<u8> {
     let address = |name| args.ip(name).unwrap_or(Ipv4Addr::UNSPECIFIED);
-    let (protocol, upper) = upper(args, icmp::ICMP, 8);
+    let (protocol, upper) = upper(args, ICMP, 8);
     let length = ip4::HEADER as u16 + upper.len() as u16;
     let (src, dst) = (address("src"), address("dst"));
     let header = Ip4 { header: ip4::HEADER, tos: 0, length, id: 0, fragment: 0, ttl: 64, protocol, src, dst };
@@ -235,7 +235,7 @@ fn packet4(args: &Args) -> Vec<u8> {
 
 fn packet6(args: &Args) -> Vec<u8> {
     let address = |name| args.ip6(name).unwrap_or(Ipv6Addr::UNSPECIFIED);
-    let (next, upper) = upper(args, icmp::ICMPV6, 128);
+    let (next, upper) = upper(args, ICMPV6, 128);
     let (src, dst) = (address("src6"), address("dst6"));
     let header = Ip6 { class: 0, flow: 0, length: upper.len() as u16, next, hop_limit: 64, src, dst };
     [&header.bytes()[..], &upper].concat()
@@ -248,8 +248,8 @@ fn upper(args: &Args, icmp: u8, echo: u8) -> (u8, Vec<u8>) {
     let ports = [port("sport"), port("dport")].concat();
     match args.word("upper").as_deref() {
         // A SYN.
-        Some("tcp") => (names::TCP, [&ports[..], &[0; 8], &[0x50, 2, 0xff, 0xff], &[0; 4]].concat()),
-        Some("udp") => (names::UDP, [&ports[..], &[0, 8, 0, 0]].concat()),
+        Some("tcp") => (TCP, [&ports[..], &[0; 8], &[0x50, 2, 0xff, 0xff], &[0; 4]].concat()),
+        Some("udp") => (UDP, [&ports[..], &[0, 8, 0, 0]].concat()),
         Some(_) => (icmp, vec![echo, 0, 0, 0, 0, 0, 0, 0]),
         None => (args.number("protocol").unwrap_or(253) as u8, Vec::new()),
     }

@@ -6,7 +6,8 @@
 
 use super::frame::ethernet;
 use super::{Interface, Link, Neigh, Out};
-use mona_wire::icmp::{self, ICMP, ICMPV6};
+use mona_wire::icmp;
+use mona_wire::ip::{ICMP, ICMPV6};
 use mona_wire::ip4::{self, Ip4};
 use mona_wire::ip6::{self, Ip6};
 use mona_wire::{Eth, Instant, Mac, VlanId, eth, nd};

@@ -6,7 +6,7 @@ use super::frame::ethernet;
 use super::resolve::Heard;
 use super::table::State;
 use super::{Link, Neigh, Out};
-use mona_wire::icmp::ICMPV6;
+use mona_wire::ip::ICMPV6;
 use mona_wire::ip6::Ip6;
 use mona_wire::nd::{self, HOP_LIMIT, Message};
 use mona_wire::{Eth, Instant, Mac, VlanId, eth};

@@ -8,7 +8,9 @@ use crate::io::slots::{Content, FREE, Key, generation};
 use crate::out::Seen;
 use crate::recorder::Recorder;
 use crate::snapshot::Snapshot;
+use mona_wire::checksum::Sum;
 use mona_wire::eth::{IPV4, IPV6};
+use mona_wire::ip::{TCP, UDP};
 use mona_wire::{Mac, PortId};
 use std::collections::HashMap;
 
@@ -56,8 +58,7 @@ impl FlowTable {
         if !self.adopting {
             return Vec::new();
         }
-        let ports: HashMap<u32, PortId> =
-            self.ports.iter().filter_map(|(port, share)| Some((share.way?.ifindex, *port))).collect();
+        let ports = self.by_device();
         let parents = self.parents(&ports);
         (0..self.slots.count())
             .filter_map(|at| {
@@ -73,6 +74,11 @@ impl FlowTable {
                 fresh.then(|| Left { at, outer, frame: frame(&outer, inner.as_ref()), to, route })
             })
             .collect()
+    }
+
+    /// The ports by the indices of their devices.
+    fn by_device(&self) -> HashMap<u32, PortId> {
+        self.ports.iter().filter_map(|(port, share)| Some((share.way?.ifindex, *port))).collect()
     }
 
     /// By id.
@@ -91,9 +97,7 @@ impl FlowTable {
         if !std::mem::take(&mut self.adopting) {
             return 0;
         }
-        let ports: HashMap<u32, PortId> =
-            self.ports.iter().filter_map(|(port, share)| Some((share.way?.ifindex, *port))).collect();
-        let mut parents = self.parents(&ports);
+        let mut parents = self.parents(&self.by_device());
         let epoch = self.slots.epoch();
         for left in left {
             let Some(flow) = decide(left.outer.rx, &left.frame) else { continue };
@@ -128,21 +132,20 @@ impl FlowTable {
     /// Is this what stands in the slot?
     fn same(&self, left: &Left, flow: &Flow, now: u64, parents: &mut HashMap<u32, Parent>) -> Option<Decided> {
         let (key, content) = self.slots.left(left.at)?;
-        let parent = if key.is_inner() {
-            let parent = parents.get_mut(&key.from)?;
+        if key.is_inner() != (flow.looked.depth != Depth::L2) {
+            return None;
+        }
+        let parent = match key.is_inner() {
+            true => Some(parents.get_mut(&key.from)?),
+            false => None,
+        };
+        if let Some(parent) = &parent {
             let seen = Looked { depth: parent.depth, flags: parent.flags != 0 };
-            let is_it = Key::inner(&flow.inner, parent.depth, parent.flags, key.from) == key
-                && flow.looked.depth != Depth::L2
-                && seen.and(flow.looked) == seen;
-            if !is_it {
+            let key_now = Key::inner(&flow.inner, parent.depth, parent.flags, key.from);
+            if key_now != key || seen.and(flow.looked) != seen {
                 return None;
             }
-            Some(parent)
-        } else if flow.looked.depth == Depth::L2 {
-            None
-        } else {
-            return None;
-        };
+        }
         if flow.outer != left.outer || !content.is_same(&self.content(flow).ok()?) {
             return None;
         }
@@ -183,9 +186,8 @@ fn frame(outer: &Outer, inner: Option<&Inner>) -> Vec<u8> {
             let mut header = [0; 20];
             (header[0], header[1], header[3], header[8], header[9]) = (0x45, inner.tos, 40, 64, inner.protocol);
             header[12..].copy_from_slice(&inner.addresses[..8]);
-            let sum: u32 = header.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();
-            let sum = (sum & 0xffff) + (sum >> 16);
-            header[10..12].copy_from_slice(&(!((sum & 0xffff) + (sum >> 16)) as u16).to_be_bytes());
+            let sum = Sum::default().bytes(&header).finish();
+            header[10..12].copy_from_slice(&sum.to_be_bytes());
             frame.extend(header);
         }
         IPV6 => {
@@ -198,6 +200,3 @@ fn frame(outer: &Outer, inner: Option<&Inner>) -> Vec<u8> {
     frame.resize(frame.len().max(64), 0);
     frame
 }
-
-const TCP: u8 = 6;
-const UDP: u8 = 17;
