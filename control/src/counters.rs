@@ -1,9 +1,9 @@
 //! Counters as operators read them: since the last clear, with rates averaged over five minutes as on IOS.
 
 use mona_datapath::Drop;
-use mona_datapath::flow::Uncached;
 use mona_datapath::stats::{PortCounters, RouterCounters};
 use mona_datapath::switching::FlowTotals;
+use mona_datapath::uncached::Uncached;
 use mona_model::shown::{InterfaceCounters, Routed};
 use mona_wire::{Instant, PortId, VlanId};
 use std::collections::BTreeMap;

@@ -3,10 +3,11 @@
 use crate::counters::{Counted, FlowCounts};
 use crate::show::View;
 use crate::switch::Switch;
-use mona_datapath::flow::{Depth, Flow, Inner, Looked, Uncached};
+use mona_datapath::flow::{Depth, Flow, Inner, Looked};
 use mona_datapath::io::Offload;
 use mona_datapath::io::flows::{Entry, SLOTS};
 use mona_datapath::program::program;
+use mona_datapath::uncached::Uncached;
 use mona_model::config::Config;
 use mona_model::names::InterfaceName;
 use mona_model::rows::FlowFilter;
@@ -103,15 +104,14 @@ impl Switch {
 
     /// The interface of a port, or the router's whose netdev is behind it.
     fn interface_at(&self, id: PortId) -> Option<InterfaceName> {
-        let is_behind = |router: &crate::router::RouterPort| router.port.as_ref().is_some_and(|port| port.id == id);
-        let behind = || self.state.routers.iter().find(|(_, router)| is_behind(router)).map(|(name, _)| *name);
+        let behind = || self.state.routers.iter().find(|(_, router)| router.is_port(id)).map(|(name, _)| *name);
         self.state.interface_of(id).or_else(behind)
     }
 
     /// The last step of a trace: would the kernel remember it?
     pub(crate) fn would_remember(&self, port: PortId, frame: &[u8]) -> TraceStep {
         let text = match program(&self.snapshot, port, frame, frame.len() as u32, &Offload::default(), 0) {
-            Err(why) => format!("the kernel does not remember it: {}", sentence(why)),
+            Err(why) => format!("the kernel does not remember it: {}", why.why()),
             Ok(flow) => {
                 let Flow { outer, inner, looked, .. } = flow;
                 let tag = outer.vid.map_or("untagged".into(), |vid| format!("tag {vid}"));
@@ -126,16 +126,8 @@ impl Switch {
 
 /// Word, count and sentence of each reason there was.
 fn not_cached(counts: [u64; Uncached::COUNT]) -> Vec<(String, u64, String)> {
-    let all = Uncached::ALL.into_iter().zip(Uncached::NAMES).zip(counts);
-    all.filter(|(_, count)| *count > 0).map(|((why, name), count)| (name.into(), count, sentence(why))).collect()
-}
-
-fn sentence(why: Uncached) -> String {
-    match why {
-        // Which one is in the table of drops.
-        Uncached::Dropped(_) => "it is dropped, which is counted exactly".into(),
-        why => why.why(),
-    }
+    let all = Uncached::WORDS.iter().zip(counts).filter(|(_, count)| *count > 0);
+    all.map(|((word, why), count)| (word.to_string(), count, why.to_string())).collect()
 }
 
 /// What of a frame further in is looked at.

@@ -27,8 +27,8 @@ static __always_inline bool parse(struct xdp_md *ctx, struct frame *frame)
 	return type != bpf_htons(ETH_P_8021AD) || frame->tag;
 }
 
-// May a sender on this machine (or a guest's host) have left the checksum to its device? XDP sees it only in the frame: the sum of the pseudo
-// header stands there (as in offload.rs). TC sees it beside.
+// May a sender on this machine (or a guest's host) have left the checksum to its device? XDP sees it only in the frame: the sum
+// of the pseudo header stands there (as in offload.rs). TC sees it beside.
 static __always_inline bool is_partial(const struct frame *frame)
 {
 	__u8 *ip = frame->ip, *end = frame->end, *upper, protocol;

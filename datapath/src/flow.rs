@@ -9,7 +9,6 @@
 //! depended on ([`Dep`]), each with a generation that control raises when that changed, after the workers decide by the
 //! change and before the command returns. So the first frame after the change obeys it.
 
-use crate::Drop;
 use crate::hops::Leaf;
 use mona_wire::{Mac, PortId, VlanId};
 use std::net::IpAddr;
@@ -194,111 +193,4 @@ pub struct Flow {
     pub snapshot: u64,
     /// and the epoch before that: what was raised since may be what it depends on.
     pub epoch: u64,
-}
-
-/// Why a decision is not remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Uncached {
-    /// It is turned off, for the switch or at one of the ports.
-    Off,
-    /// The frame is dropped, which is counted exactly.
-    Dropped(Drop),
-    /// It goes to more than [`COPIES`] ports, or it is for its size that some do not get it.
-    Flood,
-    /// It goes to the switch itself or to a netdev of the router's, which is policed.
-    Punt,
-    /// Its source is still to be learned.
-    Learning,
-    /// Control is shown frames like it.
-    Told,
-    /// It leaves in fragments.
-    Fragmented,
-    /// Its packet has options or extension headers, or is a fragment, or ends early.
-    Header,
-    /// It was decided by more than a key holds (the flow label).
-    Beyond,
-    /// One of its ports cannot be reached from the kernel's program of the other.
-    Device,
-    /// A worker that is behind asks about a flow when it sees it again.
-    Once,
-    /// What it depends on had changed when it came to be entered.
-    Late,
-    /// More is to be entered than control gets done.
-    Lost,
-}
-
-impl Uncached {
-    /// How many reasons there are.
-    pub const COUNT: usize = 13;
-    /// Their words, by [`Uncached::index`].
-    pub const NAMES: [&str; Uncached::COUNT] = [
-        "off",
-        "dropped",
-        "flood",
-        "punt",
-        "learning",
-        "told",
-        "fragmented",
-        "header",
-        "beyond",
-        "device",
-        "once",
-        "late",
-        "lost",
-    ];
-    /// One of each.
-    pub const ALL: [Uncached; Uncached::COUNT] = [
-        Uncached::Off,
-        Uncached::Dropped(Drop::EmptyTxList),
-        Uncached::Flood,
-        Uncached::Punt,
-        Uncached::Learning,
-        Uncached::Told,
-        Uncached::Fragmented,
-        Uncached::Header,
-        Uncached::Beyond,
-        Uncached::Device,
-        Uncached::Once,
-        Uncached::Late,
-        Uncached::Lost,
-    ];
-
-    /// Its number among all.
-    pub const fn index(self) -> usize {
-        match self {
-            Uncached::Off => 0,
-            Uncached::Dropped(_) => 1,
-            Uncached::Flood => 2,
-            Uncached::Punt => 3,
-            Uncached::Learning => 4,
-            Uncached::Told => 5,
-            Uncached::Fragmented => 6,
-            Uncached::Header => 7,
-            Uncached::Beyond => 8,
-            Uncached::Device => 9,
-            Uncached::Once => 10,
-            Uncached::Late => 11,
-            Uncached::Lost => 12,
-        }
-    }
-
-    /// A sentence for an operator.
-    pub fn why(self) -> String {
-        let why = match self {
-            Uncached::Off => "platform flow-cache is off for the switch or one of the ports",
-            Uncached::Dropped(why) => return format!("it is dropped, which is counted exactly: {}", why.name()),
-            Uncached::Flood => "it goes to too many ports, or some do not get it for its size",
-            Uncached::Punt => "it goes to the switch itself",
-            Uncached::Learning => "its source is still to be learned",
-            Uncached::Told => "control is shown frames like it (a log line, a redirect)",
-            Uncached::Fragmented => "it leaves in fragments",
-            Uncached::Header => "its packet has options or extension headers, is a fragment, or ends early",
-            Uncached::Beyond => "it is decided by the flow label, which a key does not hold",
-            Uncached::Device => "the device of one of its ports cannot be reached from the other's program",
-            Uncached::Once => "the worker has more to do than it gets done, and has not seen the like before",
-            Uncached::Late => "what it depends on changed before it was entered",
-            Uncached::Lost => "more is to be entered than control gets done",
-        };
-        why.into()
-    }
 }

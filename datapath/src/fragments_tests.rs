@@ -39,7 +39,7 @@ proptest! {
         padding in 0usize..50,
     ) {
         let payload: Vec<u8> = (0..length).map(|at| (at * 7 + at / 256) as u8).collect();
-        let flags = offset | if more { MORE } else { 0 };
+        let flags = offset | if more { MF } else { 0 };
         let frame = frame(tagged, flags, options, &payload, padding);
         let fragments = Fragments::of(&frame, mtu).unwrap();
         let head = if tagged { 18 } else { 14 };

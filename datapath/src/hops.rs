@@ -127,6 +127,7 @@ struct Book {
     free_groups: VecDeque<usize>,
 }
 
+#[derive(Clone)]
 struct Entry {
     hop: Hop,
     default: bool,
@@ -288,23 +289,16 @@ impl Hops {
         if matches!(hop, Hop::Via(paths) if paths.len() > PATHS) {
             return Err(Full);
         }
-        let Some(entry) = book.leaves.get_mut(leaf.index()).and_then(Option::take) else { return Ok(()) };
-        let (was, default, routes) = (entry.hop.clone(), entry.default, entry.routes);
-        let spare = Entry { hop: was.clone(), default, routes, group: entry.group.clone() };
-        match self.write(&mut book, leaf, entry, hop) {
-            Ok(entry) => {
-                book.leaves[leaf.index()] = Some(entry);
-                if book.by_hop.get(&(was.clone(), default)) == Some(&leaf) {
-                    book.by_hop.remove(&(was, default));
-                }
-                book.by_hop.entry((hop.clone(), default)).or_insert(leaf);
-                Ok(())
-            }
-            Err(full) => {
-                book.leaves[leaf.index()] = Some(spare);
-                Err(full)
-            }
+        let Some(Some(entry)) = book.leaves.get(leaf.index()).cloned() else { return Ok(()) };
+        let was = (entry.hop.clone(), entry.default);
+        let default = entry.default;
+        let entry = self.write(&mut book, leaf, entry, hop)?;
+        book.leaves[leaf.index()] = Some(entry);
+        if book.by_hop.get(&was) == Some(&leaf) {
+            book.by_hop.remove(&was);
         }
+        book.by_hop.entry((hop.clone(), default)).or_insert(leaf);
+        Ok(())
     }
 
     /// Control alone: one route less, which no prefix names any more.
@@ -359,13 +353,10 @@ impl Hops {
             (Hop::Via(_), []) => (DROP, Drop::Blackhole as u32),
             (Hop::Via(_), [one]) => (TO, *one),
             (Hop::Via(_), _) => {
-                let kept = old.group.clone();
-                let (number, before) = match kept.or_else(|| Some((self.new_group(book)?, Vec::new()))) {
-                    Some(kept) => kept,
-                    None => {
-                        self.drop_next_hops(book, paths);
-                        return Err(Full);
-                    }
+                let kept = old.group.clone().or_else(|| Some((self.new_group(book)?, Vec::new())));
+                let Some((number, before)) = kept else {
+                    self.drop_next_hops(book, paths);
+                    return Err(Full);
                 };
                 let buckets = buckets(paths, &before);
                 let name_of = |path: &NextHop| {

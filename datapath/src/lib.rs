@@ -62,6 +62,7 @@ pub mod sleep;
 pub mod snapshot;
 pub mod stats;
 pub mod switching;
+pub mod uncached;
 mod wiring;
 pub mod worker;
 

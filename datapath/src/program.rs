@@ -2,13 +2,14 @@
 
 use crate::Drop;
 use crate::fdb::{Fdb, Station};
-use crate::flow::{Action, COPIES, Copied, Counted, DEPS, Dep, Depth, Flow, Inner, LINES, Looked, Outer, Uncached};
+use crate::flow::{Action, COPIES, Copied, Counted, DEPS, Dep, Depth, Flow, Inner, LINES, Looked, Outer};
 use crate::forward::{Frame, forward};
 use crate::io::Offload;
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::out::{Flood, NotLearned, Note, Out, Seen, Told};
 use crate::rewrite::Rewrite;
 use crate::snapshot::Snapshot;
+use crate::uncached::Uncached;
 use mona_wire::eth::{IPV4, IPV6};
 use mona_wire::ip::{DCCP, ICMP, ICMPV6, SCTP, TCP, UDP, UDP_LITE, mapped};
 use mona_wire::{Mac, PortId, Tci, VlanId};

@@ -8,7 +8,6 @@ mod remembered;
 mod report;
 
 use crate::Fdb;
-use crate::flow::Uncached;
 use crate::io::flows::{FlowTable, SLOTS};
 use crate::io::packet::PacketPorts;
 use crate::io::pins::Mount;
@@ -18,6 +17,7 @@ use crate::io::xdp::XdpPorts;
 use crate::ring::{Bell, Label};
 use crate::snapshot::{Home, Snapshot};
 use crate::stats::PortCounters;
+use crate::uncached::Uncached;
 use crate::wiring::{Link, ORDERS, Start, employ, no_descriptor};
 use crate::worker::{Order, Shared};
 use arc_swap::ArcSwap;

@@ -3,9 +3,10 @@
 mod world;
 
 use mona_datapath::acl::{Acl, Filters, Flags, Ports, Rule};
-use mona_datapath::flow::{Dep, Depth, Flow, Uncached};
+use mona_datapath::flow::{Dep, Depth, Flow};
 use mona_datapath::io::Offload;
 use mona_datapath::program::program;
+use mona_datapath::uncached::Uncached;
 use mona_wire::ip::unmapped;
 use mona_wire::{Mac, PortId};
 use std::sync::Arc;

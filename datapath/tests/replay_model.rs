@@ -6,9 +6,10 @@ mod rig;
 mod world;
 
 use mona_datapath::fdb::Origin;
-use mona_datapath::flow::{Dep, Flow, Uncached};
+use mona_datapath::flow::{Dep, Flow};
 use mona_datapath::io::Offload;
 use mona_datapath::program::program;
+use mona_datapath::uncached::Uncached;
 use mona_datapath::{Recorder, Seen};
 use mona_wire::{Eth, PortId};
 use proptest::prelude::*;

@@ -29,8 +29,15 @@ enum To {
     Xdp(XdpMode),
 }
 
-/// The two of every port (where the kernel runs the XDP program, another one in), the end of a pair, and what an `xdp` port has before them: in its driver, or else in the
-/// kernel's receive path.
+impl Side {
+    /// Where its link at a device is pinned.
+    pub(super) fn pinned(self, pins: &Pins, index: u32) -> PathBuf {
+        pins.path(&format!("{}-{index}", self.pin))
+    }
+}
+
+/// The two of every port (where the kernel runs the XDP program, another one in), the end of a pair, and what an `xdp` port
+/// has before them: in its driver, or else in the kernel's receive path.
 pub(super) const PORT_IN: Side = Side { pin: "in", program: "port_in", to: To::Tcx(TcAttachType::Ingress) };
 pub(super) const GENERIC_IN: Side = Side { program: "generic_in", ..PORT_IN };
 pub(super) const PORT_OUT: Side = Side { pin: "out", program: "port_out", to: To::Tcx(TcAttachType::Egress) };
@@ -66,7 +73,7 @@ impl Attached {
     /// In the driver if it can, else in the kernel's receive path.
     pub(super) fn attach_xdp(bpf: &mut Ebpf, pins: Option<&Pins>, link: &Link) -> Result<Attached, OpenError> {
         // Only one of them can be there.
-        let left = pins.is_some_and(|pins| pins.path(&format!("{}-{}", GENERIC.pin, link.index)).exists());
+        let left = pins.is_some_and(|pins| GENERIC.pinned(pins, link.index).exists());
         match Attached::try_attach(bpf, pins, NATIVE, link) {
             Ok(attached) => Ok(attached),
             Err(error) if is_occupied(&error) && !left => Attached::attach(bpf, pins, NATIVE, link),
@@ -75,7 +82,7 @@ impl Attached {
     }
 
     fn try_attach(bpf: &mut Ebpf, pins: Option<&Pins>, side: Side, link: &Link) -> Result<Attached, ProgramError> {
-        let Some(pin) = pins.map(|pins| pins.path(&format!("{}-{}", side.pin, link.index))) else {
+        let Some(pin) = pins.map(|pins| side.pinned(pins, link.index)) else {
             return Ok(Attached { side, _link: new(bpf, side, link)?, pin: None });
         };
         if let Some(adopted) = adopt(bpf, side, &pin, link.index) {

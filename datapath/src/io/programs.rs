@@ -62,12 +62,7 @@ impl Programs {
     /// loaded anew. `slots`: of a worker's ring.
     pub(super) fn load(mount: Option<&Mount>, cookie: u64, slots: u32, workers: usize) -> Result<Programs, OpenError> {
         let entries = (PORTS * workers) as u32;
-        let build = [slots, entries, SLOTS]
-            .map(u32::to_le_bytes)
-            .concat()
-            .iter()
-            .chain(OBJECT)
-            .fold(FNV, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+        let build = fnv([slots, entries, SLOTS].map(u32::to_le_bytes).as_flattened().iter().chain(OBJECT));
         let (mut why, mut replaced) = (None, false);
         if let Some(mount) = mount {
             replaced = mount.clear_others(cookie, build).unwrap_or(false);
@@ -102,9 +97,9 @@ impl Programs {
             sockets: PORTS * workers,
         };
         // The ends of the pairs that were: they are made anew.
-        let ends =
-            |pins: &Pins| pins.indices(FAR_IN.pin).into_iter().map(|at| pins.path(&format!("far-{at}"))).collect();
-        pins.as_ref().map_or(Vec::new(), ends).iter().for_each(remove);
+        if let Some(pins) = &pins {
+            pins.indices(FAR_IN.pin).into_iter().for_each(|index| remove(&FAR_IN.pinned(pins, index)));
+        }
         Ok(Programs {
             ports: HashMap::try_from(take(&mut bpf, "ports")?).map_err(|e| sentence("ports", e))?,
             refused: Array::try_from(take(&mut bpf, "refused")?).map_err(|e| sentence("refused", e))?,
@@ -239,7 +234,7 @@ impl Programs {
 
     /// Does a predecessor's program, pinned, wait there to be adopted?
     pub(super) fn was_ours(&self, index: u32) -> bool {
-        self.pins.as_ref().is_some_and(|pins| pins.path(&format!("{}-{index}", PORT_IN.pin)).exists())
+        self.pins.as_ref().is_some_and(|pins| PORT_IN.pinned(pins, index).exists())
     }
 
     /// What they were told by a predecessor or since: devices by index, and the numbers of their ports.
@@ -256,7 +251,7 @@ impl Programs {
     /// Takes off one of what a predecessor left there.
     pub(super) fn take_off(&self, side: Side, index: u32) {
         if let Some(pins) = &self.pins {
-            remove(&pins.path(&format!("{}-{index}", side.pin)));
+            remove(&side.pinned(pins, index));
         }
     }
 
@@ -293,7 +288,9 @@ fn no_worker(worker: u8) -> OpenError {
 }
 
 /// FNV-1a: it is the same in every release.
-const FNV: u64 = 0xcbf2_9ce4_8422_2325;
+fn fnv<'a>(bytes: impl Iterator<Item = &'a u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+}
 
 fn load_over(pins: Option<&Pins>, slots: u32, workers: usize, remembers: bool) -> Result<Ebpf, OpenError> {
     let entries = (PORTS * workers) as u32;

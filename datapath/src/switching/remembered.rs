@@ -3,11 +3,11 @@
 
 use super::{Datapath, Held};
 use crate::changes::Changes;
-use crate::flow::Uncached;
 use crate::io::flows::{Entry, FlowStats, Left, Refused};
 use crate::program::program;
 use crate::snapshot::Snapshot;
 use crate::stats::{Counters, Run};
+use crate::uncached::Uncached;
 use mona_wire::eth::TAG;
 use mona_wire::ip::mapped;
 use mona_wire::{Mac, PortId};

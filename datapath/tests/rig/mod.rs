@@ -200,7 +200,7 @@ impl Rig {
     pub fn learn(&mut self, snapshot: &Snapshot, line: &Line, offload: &Offload) -> Flow {
         let epoch = self.table.epoch();
         let decided = program(snapshot, line.rx, &line.bytes, line.bytes.len() as u32, offload, epoch);
-        let flow = decided.unwrap_or_else(|why| panic!("{:x?}: {}", line.bytes, why.why()));
+        let flow = decided.unwrap_or_else(|why| panic!("{:x?}: {why:?}", line.bytes));
         self.table.insert(&flow, self.now()).expect("room");
         flow
     }
