@@ -9,6 +9,7 @@
 use super::RxFrame;
 use super::credit::{Credit, Settled};
 use super::set::Egress;
+use super::socket;
 use super::txring::TxRing;
 use super::umem::Region;
 use super::vnet::{VNET, described, write};
@@ -16,9 +17,9 @@ use crate::Drop;
 use crate::offload::Leaving;
 use mona_wire::PortId;
 use std::io;
-use std::mem::{size_of, size_of_val, zeroed};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::ptr::{self, NonNull};
+use std::mem::size_of_val;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -98,7 +99,7 @@ pub struct Backplane {
 impl Backplane {
     /// Opens the raw socket on the far end with this index.
     pub(super) fn open(far: u32, shape: Shape, credit: Option<Credit>, devices: Devices) -> io::Result<Backplane> {
-        let fd = packet_socket()?;
+        let fd = socket::packet()?;
         set(&fd, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V2 as i32))?;
         set(&fd, libc::PACKET_VNET_HDR, &1i32)?;
         set(&fd, libc::PACKET_IGNORE_OUTGOING, &1i32)?;
@@ -106,18 +107,7 @@ impl Backplane {
         mark(&fd)?;
         set(&fd, libc::PACKET_RX_RING, &shape.request())?;
         let ring = Region::of(fd.as_raw_fd(), shape.size(), 0)?;
-        // SAFETY: sockaddr_ll is plain data for which all zeros is a value.
-        let mut address: libc::sockaddr_ll = unsafe { zeroed() };
-        address.sll_family = libc::AF_PACKET as u16;
-        address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
-        address.sll_ifindex = far as i32;
-        // SAFETY: `address` lives through the call and its length is its own.
-        let bound = unsafe {
-            libc::bind(fd.as_raw_fd(), (&raw const address).cast(), size_of_val(&address) as libc::socklen_t)
-        };
-        if bound < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        socket::bind(&fd, &socket::netdev(far, libc::ETH_P_ALL))?;
         Ok(Backplane {
             fd,
             shape,
@@ -271,7 +261,7 @@ impl Backplane {
         // What was queued before goes before.
         self.tx.flush();
         let len = write(&leaving, &mut self.large)?;
-        let to = address(device);
+        let to = socket::netdev(device, 0);
         // SAFETY: the pointers and lengths are of one buffer and one address, which outlive the call.
         let sent = unsafe {
             libc::sendto(
@@ -327,20 +317,9 @@ impl Backplane {
 
     /// Frames lost here, by name.
     pub fn losses(&mut self) -> Vec<(&'static str, u64)> {
-        let mut stats = [0u32; 2];
-        let mut len = size_of_val(&stats) as libc::socklen_t;
-        // SAFETY: tpacket_stats is two words: packets, drops. Reading resets them.
-        let done = unsafe {
-            libc::getsockopt(
-                self.fd.as_raw_fd(),
-                libc::SOL_PACKET,
-                libc::PACKET_STATISTICS,
-                stats.as_mut_ptr().cast(),
-                &raw mut len,
-            )
-        };
-        if done == 0 {
-            self.ring_full += u64::from(stats[1]);
+        // `struct tpacket_stats`: packets, drops. Reading resets them.
+        if let Ok([_, drops]) = socket::get::<[u32; 2]>(&self.fd, libc::SOL_PACKET, libc::PACKET_STATISTICS) {
+            self.ring_full += u64::from(drops);
         }
         vec![
             ("ring_full", self.ring_full),
@@ -357,52 +336,13 @@ impl AsFd for Backplane {
     }
 }
 
-/// The netdev of this index as somewhere to send to.
-pub(super) fn address(device: u32) -> libc::sockaddr_ll {
-    // SAFETY: sockaddr_ll is plain data for which all zeros is a value; protocol 0: the frame says what it is.
-    let mut address: libc::sockaddr_ll = unsafe { zeroed() };
-    address.sll_family = libc::AF_PACKET as u16;
-    address.sll_ifindex = device as i32;
-    address
-}
-
 /// Marks what the socket sends.
 pub(super) fn mark(fd: &OwnedFd) -> io::Result<()> {
-    let word = MARK;
-    // SAFETY: pointer and size are of one u32, which the option takes.
-    let done = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_MARK,
-            (&raw const word).cast(),
-            size_of_val(&word) as libc::socklen_t,
-        )
-    };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// A raw socket that receives nothing until it is bound.
-pub(super) fn packet_socket() -> io::Result<OwnedFd> {
-    // SAFETY: no pointers; the descriptor is owned from here on.
-    unsafe {
-        let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
-        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
-    }
+    socket::set(fd, libc::SOL_SOCKET, libc::SO_MARK, &MARK)
 }
 
 pub(super) fn set<T>(fd: &OwnedFd, option: i32, value: &T) -> io::Result<()> {
-    // SAFETY: pointer and size are of one value of the type that the option takes.
-    let done = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_PACKET,
-            option,
-            ptr::from_ref(value).cast(),
-            size_of::<T>() as libc::socklen_t,
-        )
-    };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    socket::set(fd, libc::SOL_PACKET, option, value)
 }
 
 /// A socket whose memberships keep netdevs promiscuous, and let go of them with it.
@@ -412,7 +352,7 @@ pub(super) struct Promiscuous {
 
 impl Promiscuous {
     pub(super) fn open() -> io::Result<Promiscuous> {
-        Ok(Promiscuous { fd: packet_socket()? })
+        Ok(Promiscuous { fd: socket::packet()? })
     }
 
     pub(super) fn set(&self, index: u32, on: bool) -> io::Result<()> {

@@ -1,10 +1,11 @@
 //! What a device's driver can do with XDP, by the kernel's own account: the generic netlink family `netdev`
 //! (linux/Documentation/netlink/specs/netdev.yaml, Linux 6.3).
 
-#![allow(unsafe_code)]
-
+use super::socket;
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, send};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// It runs programs before it makes a packet of a frame.
 pub(super) const BASIC: u64 = 1 << 0;
@@ -38,7 +39,7 @@ pub(super) struct Changes(OwnedFd);
 impl Changes {
     /// From now on.
     pub(super) fn open() -> io::Result<Changes> {
-        let fd = socket()?;
+        let fd = netlink()?;
         let groups = ask(&fd, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, FAMILY, CTRL_ATTR_MCAST_GROUPS)?;
         let has =
             |group: &[u8]| attributes(group).any(|(kind, name)| kind == CTRL_ATTR_MCAST_GRP_NAME && name == GROUP);
@@ -46,25 +47,18 @@ impl Changes {
         let id =
             attributes(group).find(|(kind, _)| *kind == CTRL_ATTR_MCAST_GRP_ID).and_then(|(_, id)| id.first_chunk());
         let id = u32::from_ne_bytes(*id.ok_or(io::ErrorKind::InvalidData)?);
-        let (level, option) = (libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP);
-        // SAFETY: the value and its length are what the option takes, and outlive the call.
-        let done = unsafe {
-            libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const id).cast(), size_of::<u32>() as libc::socklen_t)
-        };
-        if done < 0 { Err(io::Error::last_os_error()) } else { Ok(Changes(fd)) }
+        socket::set(&fd, libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, &id)?;
+        Ok(Changes(fd))
     }
 
     /// Did any since the last time? (What was said is not read: it is asked for what is.)
     pub(super) fn any(&self) -> bool {
         let mut any = false;
-        let mut said = [0u8; 1 << 12];
         loop {
-            // SAFETY: pointer and length are of one buffer.
-            let length =
-                unsafe { libc::recv(self.0.as_raw_fd(), said.as_mut_ptr().cast(), said.len(), libc::MSG_DONTWAIT) };
             // That some were lost is news too.
-            if length < 0 && io::Error::last_os_error().raw_os_error() != Some(libc::ENOBUFS) {
-                return any;
+            match recv(self.0.as_raw_fd(), &mut [0; 1 << 12], MsgFlags::MSG_DONTWAIT) {
+                Ok(_) | Err(Errno::ENOBUFS) => {}
+                Err(_) => return any,
             }
             any = true;
         }
@@ -79,7 +73,7 @@ impl AsFd for Changes {
 
 /// The features of a device of this network namespace.
 pub(super) fn of(ifindex: u32) -> io::Result<u64> {
-    let fd = socket()?;
+    let fd = netlink()?;
     let family = ask(&fd, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, FAMILY, CTRL_ATTR_FAMILY_ID)?;
     let family = family.first_chunk().map(|id| u16::from_ne_bytes(*id)).ok_or(io::ErrorKind::InvalidData)?;
     let index = (NETDEV_A_DEV_IFINDEX, &ifindex.to_ne_bytes()[..]);
@@ -88,12 +82,8 @@ pub(super) fn of(ifindex: u32) -> io::Result<u64> {
 }
 
 /// A generic netlink socket.
-fn socket() -> io::Result<OwnedFd> {
-    // SAFETY: no pointers; the descriptor is owned from here on.
-    unsafe {
-        let fd = libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_GENERIC);
-        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
-    }
+fn netlink() -> io::Result<OwnedFd> {
+    socket::open(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_GENERIC)
 }
 
 /// Attributes one behind the other, by kind.
@@ -124,17 +114,9 @@ fn ask(fd: &OwnedFd, family: u16, command: u8, (kind, value): (u16, &[u8]), want
     let length = request.len() as u32;
     request[..4].copy_from_slice(&length.to_ne_bytes());
     let mut reply = vec![0u8; 1 << 15];
-    // SAFETY: pointers and lengths are of live buffers.
-    let length = unsafe {
-        if libc::send(fd.as_raw_fd(), request.as_ptr().cast(), request.len(), 0) < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        libc::recv(fd.as_raw_fd(), reply.as_mut_ptr().cast(), reply.len(), 0)
-    };
-    if length < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let reply = &reply[..length as usize];
+    send(fd.as_raw_fd(), &request, MsgFlags::empty())?;
+    let length = recv(fd.as_raw_fd(), &mut reply, MsgFlags::empty())?;
+    let reply = &reply[..length];
     let word = |at: usize| reply.get(at..).and_then(|r| r.first_chunk()).map(|half| u16::from_ne_bytes(*half));
     if word(4).map(i32::from) == Some(libc::NLMSG_ERROR) {
         let error = reply.get(16..).and_then(|r| r.first_chunk()).map_or(0, |code| i32::from_ne_bytes(*code));

@@ -3,10 +3,11 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
+use super::socket;
+use nix::sys::socket::{MsgFlags, recv, send};
 use std::io;
-use std::mem::{size_of, zeroed};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
@@ -56,7 +57,8 @@ pub struct Links {
 impl Links {
     /// Opens both in the network namespace of the calling thread.
     pub fn open() -> io::Result<Links> {
-        Ok(Links { netlink: socket(libc::AF_NETLINK, libc::NETLINK_ROUTE)?, ioctl: socket(libc::AF_INET, 0)? })
+        let netlink = socket::open(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE)?;
+        Ok(Links { netlink, ioctl: socket::open(libc::AF_INET, libc::SOCK_DGRAM, 0)? })
     }
 
     /// Looks a netdev up by its name.
@@ -113,13 +115,7 @@ impl Links {
 
     /// A number that this network namespace alone has until the machine boots anew.
     pub fn namespace(&self) -> io::Result<u64> {
-        let (mut cookie, mut length) = (0u64, size_of::<u64>() as libc::socklen_t);
-        let (level, option) = (libc::SOL_SOCKET, libc::SO_NETNS_COOKIE);
-        // SAFETY: the value and its length are what the option takes, and outlive the call.
-        let done = unsafe {
-            libc::getsockopt(self.netlink.as_raw_fd(), level, option, (&raw mut cookie).cast(), &raw mut length)
-        };
-        if done < 0 { Err(io::Error::last_os_error()) } else { Ok(cookie) }
+        socket::get(&self.netlink, libc::SOL_SOCKET, libc::SO_NETNS_COOKIE)
     }
 
     /// Removes a netdev (of a veth pair, both).
@@ -131,17 +127,9 @@ impl Links {
     fn ask(&self, message: Message) -> io::Result<Option<Link>> {
         let bytes = message.finish();
         let mut reply = vec![0u8; 1 << 16];
-        // SAFETY: pointers and lengths are of live buffers.
-        let length = unsafe {
-            if libc::send(self.netlink.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0) < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            libc::recv(self.netlink.as_raw_fd(), reply.as_mut_ptr().cast(), reply.len(), 0)
-        };
-        if length < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let reply = &reply[..length as usize];
+        send(self.netlink.as_raw_fd(), &bytes, MsgFlags::empty())?;
+        let length = recv(self.netlink.as_raw_fd(), &mut reply, MsgFlags::empty())?;
+        let reply = &reply[..length];
         let kind = u16::from_ne_bytes(part(reply, 4)?);
         if i32::from(kind) == libc::NLMSG_ERROR {
             return match i32::from_ne_bytes(part(reply, 16)?) {
@@ -150,11 +138,7 @@ impl Links {
             };
         }
         // The acknowledgement that follows an answer is read too, or the next question would get it.
-        let mut acknowledgement = [0u8; 4096];
-        // SAFETY: pointer and length are of one buffer.
-        unsafe {
-            libc::recv(self.netlink.as_raw_fd(), acknowledgement.as_mut_ptr().cast(), acknowledgement.len(), 0);
-        }
+        let _ = recv(self.netlink.as_raw_fd(), &mut [0; 4096], MsgFlags::empty());
         parse(reply).map(Some)
     }
 
@@ -216,30 +200,11 @@ impl Links {
     /// `data` points to the structure that its first word, the command, says.
     fn ethtool(&self, device: &str, data: *mut libc::c_char) -> io::Result<()> {
         const SIOCETHTOOL: libc::c_ulong = 0x8946;
-        // SAFETY: ifreq is plain data for which all zeros is a value.
-        let mut request: libc::ifreq = unsafe { zeroed() };
-        let name = CString::new(device).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let name = name.as_bytes();
-        if name.len() >= request.ifr_name.len() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        for (to, from) in request.ifr_name.iter_mut().zip(name) {
-            *to = *from as libc::c_char;
-        }
+        let mut request = socket::request(device)?;
         request.ifr_ifru.ifru_data = data;
         // SAFETY: the callers pass a buffer of the size that its command and counts claim.
         let done = unsafe { libc::ioctl(self.ioctl.as_raw_fd(), SIOCETHTOOL as _, &raw mut request) };
         if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-    }
-}
-
-/// A socket of this family that closes with its owner.
-fn socket(family: i32, protocol: i32) -> io::Result<OwnedFd> {
-    let kind = if family == libc::AF_NETLINK { libc::SOCK_RAW } else { libc::SOCK_DGRAM };
-    // SAFETY: no pointers; the descriptor is owned from here on.
-    unsafe {
-        let fd = libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol);
-        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
     }
 }
 

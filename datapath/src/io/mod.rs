@@ -22,6 +22,7 @@ pub mod reset;
 pub mod sched;
 pub mod set;
 mod slots;
+mod socket;
 pub(crate) mod taken;
 pub mod tap;
 mod txring;

@@ -3,14 +3,15 @@
 
 #![allow(unsafe_code)]
 
-use super::Offload;
 use super::vnet::{self, VNET};
+use super::{Offload, socket};
 use crate::offload::Leaving;
 use mona_wire::Eth;
-use std::ffi::CString;
+use nix::net::if_::if_nametoindex;
+use nix::sys::socket::{MsgFlags, send};
 use std::io;
-use std::mem::{size_of, zeroed};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::mem::zeroed;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 /// An AF_PACKET socket bound to one netdev of the network namespace it was opened in.
@@ -24,44 +25,19 @@ impl RawSocket {
     /// Opens it on `device`; frames sent by this host are not seen on it. Errors are the kernel's: no such device, not
     /// permitted.
     pub fn open(device: &str) -> io::Result<RawSocket> {
-        let protocol = (libc::ETH_P_ALL as u16).to_be();
-        // SAFETY: no pointers; the descriptor is owned from here on.
-        let fd = unsafe {
-            let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
-        let name = CString::new(device).map_err(|_| io::ErrorKind::InvalidInput)?;
-        // SAFETY: `name` is a terminated string.
-        let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-        if index == 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: sockaddr_ll is plain data for which all zeros is a value.
-        let mut address: libc::sockaddr_ll = unsafe { zeroed() };
-        address.sll_family = libc::AF_PACKET as u16;
-        address.sll_protocol = protocol;
-        address.sll_ifindex = index as i32;
-        set(&fd, libc::PACKET_IGNORE_OUTGOING, 1)?;
-        set(&fd, libc::PACKET_AUXDATA, 1)?;
-        // SAFETY: `address` lives through the call and its length is its own.
-        let bound = unsafe {
-            libc::bind(fd.as_raw_fd(), (&raw const address).cast(), size_of::<libc::sockaddr_ll>() as libc::socklen_t)
-        };
-        if bound < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let socket = RawSocket { fd, described: false };
+        let fd = socket::packet()?;
+        let index = if_nametoindex(device)?;
+        socket::set(&fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &1i32)?;
+        socket::set(&fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, &1i32)?;
+        socket::bind(&fd, &socket::netdev(index, libc::ETH_P_ALL))?;
         // What arrived on other netdevs between socket() and bind() is not ours: with protocol 0 nothing did.
-        Ok(socket)
+        Ok(RawSocket { fd, described: false })
     }
 
     /// As [`RawSocket::open`], for frames that may leave something to be done: super-frames, partial checksums.
     pub fn open_with_offload(device: &str) -> io::Result<RawSocket> {
         let mut socket = RawSocket::open(device)?;
-        set(&socket.fd, libc::PACKET_VNET_HDR, 1)?;
+        socket::set(&socket.fd, libc::SOL_PACKET, libc::PACKET_VNET_HDR, &1i32)?;
         socket.described = true;
         Ok(socket)
     }
@@ -87,9 +63,7 @@ impl RawSocket {
 
     /// Sends one frame as it is.
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
-        // SAFETY: the pointer and length are of one slice.
-        let sent = unsafe { libc::send(self.fd.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
-        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        Ok(send(self.fd.as_raw_fd(), frame, MsgFlags::empty()).map(drop)?)
     }
 
     /// The next frame, its tag put back into it, or `None` when `patience` is over.
@@ -179,18 +153,4 @@ impl AsRawFd for RawSocket {
     fn as_raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
-}
-
-fn set(fd: &OwnedFd, option: i32, value: i32) -> io::Result<()> {
-    // SAFETY: the option takes an int, whose address and size are given.
-    let done = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_PACKET,
-            option,
-            (&raw const value).cast(),
-            size_of::<i32>() as libc::socklen_t,
-        )
-    };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

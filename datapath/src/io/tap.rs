@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use super::socket;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -13,15 +14,8 @@ const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
 /// file is open. Reads and writes are whole frames without a virtio header. Errors are the kernel's: busy, not permitted,
 /// and `InvalidInput` for a name longer than 15 bytes.
 pub fn open(name: &str) -> io::Result<File> {
-    if name.is_empty() || name.len() >= libc::IFNAMSIZ {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
+    let mut request = socket::request(name)?;
     let file = OpenOptions::new().read(true).write(true).open("/dev/net/tun")?;
-    // SAFETY: ifreq is plain data for which all zeros is a value.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = from as libc::c_char;
-    }
     request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as i16;
     // SAFETY: TUNSETIFF reads one ifreq, which lives through the call.
     if unsafe { libc::ioctl(file.as_raw_fd(), TUNSETIFF, &raw const request) } < 0 {

@@ -4,7 +4,8 @@
 
 #![allow(unsafe_code)]
 
-use super::backplane::{Shape, address, mark, packet_socket, set};
+use super::backplane::{Shape, mark, set};
+use super::socket;
 use super::umem::Region;
 use super::vnet::{VNET, write};
 use crate::Drop;
@@ -41,7 +42,7 @@ pub(super) struct TxRing {
 
 impl TxRing {
     pub(super) fn open() -> io::Result<TxRing> {
-        let fd = packet_socket()?;
+        let fd = socket::packet()?;
         set(&fd, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V2 as i32))?;
         set(&fd, libc::PACKET_VNET_HDR, &1i32)?;
         // What is refused can be passed over.
@@ -114,7 +115,7 @@ impl TxRing {
     /// Has the kernel send what is in the ring. What was wrong?
     #[inline]
     fn kick(&self, device: u32) -> Option<i32> {
-        let to = address(device);
+        let to = socket::netdev(device, 0);
         // SAFETY: the address outlives the call and its length is its own.
         let sent = unsafe {
             libc::sendto(

@@ -3,11 +3,12 @@
 #![allow(unsafe_code)]
 
 use super::credit::SocketCredit;
+use super::socket;
 use super::umem::{CHUNK, Ring, Umem};
 use mona_wire::PortId;
 use std::io;
-use std::mem::{size_of, zeroed};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::mem::zeroed;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::Arc;
 
@@ -61,14 +62,7 @@ impl Xsk {
         ifindex: u32,
         queue: u32,
     ) -> io::Result<Xsk> {
-        // SAFETY: no pointers; the descriptor is owned from here on.
-        let fd = unsafe {
-            let fd = libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
+        let fd = socket::open(libc::AF_XDP, libc::SOCK_RAW, 0)?;
         if shared.is_none() {
             // SAFETY: plain data for which all zeros is a value.
             let mut memory: libc::xdp_umem_reg = unsafe { zeroed() };
@@ -83,8 +77,7 @@ impl Xsk {
         set(&fd, libc::XDP_TX_RING, &DEPTH)?;
         // An older kernel does not know it and is called more often.
         let _ = set(&fd, XDP_MAX_TX_SKB_BUDGET, &BUDGET);
-        // SAFETY: plain data for which all zeros is a value.
-        let offsets: libc::xdp_mmap_offsets = get(&fd, libc::XDP_MMAP_OFFSETS, unsafe { zeroed() })?;
+        let offsets: libc::xdp_mmap_offsets = socket::get(&fd, libc::SOL_XDP, libc::XDP_MMAP_OFFSETS)?;
         let raw = fd.as_raw_fd();
         let xsk = Xsk {
             port,
@@ -111,10 +104,8 @@ impl Xsk {
             sxdp_queue_id: queue,
             sxdp_shared_umem_fd: shared.map_or(0, |fd| fd as u32),
         };
-        // SAFETY: `address` lives through the call and its length is its own.
-        let bound =
-            unsafe { libc::bind(raw, (&raw const address).cast(), size_of::<libc::sockaddr_xdp>() as libc::socklen_t) };
-        if bound < 0 { Err(io::Error::last_os_error()) } else { Ok(xsk) }
+        socket::bind(&xsk.fd, &address)?;
+        Ok(xsk)
     }
 
     /// Readable when there are frames.
@@ -177,21 +168,9 @@ impl Xsk {
 
 /// What the kernel counted at a socket.
 pub(super) fn statistics(fd: &OwnedFd) -> io::Result<libc::xdp_statistics> {
-    // SAFETY: plain data for which all zeros is a value.
-    get(fd, libc::XDP_STATISTICS, unsafe { zeroed() })
+    socket::get(fd, libc::SOL_XDP, libc::XDP_STATISTICS)
 }
 
 fn set<T>(fd: &OwnedFd, option: i32, value: &T) -> io::Result<()> {
-    let length = size_of::<T>() as libc::socklen_t;
-    // SAFETY: the option takes a T, whose address and size are given.
-    let done = unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_XDP, option, ptr::from_ref(value).cast(), length) };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-fn get<T>(fd: &OwnedFd, option: i32, mut value: T) -> io::Result<T> {
-    let mut length = size_of::<T>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes of a plain structure.
-    let done =
-        unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_XDP, option, (&raw mut value).cast(), &raw mut length) };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(value) }
+    socket::set(fd, libc::SOL_XDP, option, value)
 }
