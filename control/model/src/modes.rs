@@ -73,6 +73,11 @@ impl Mode {
         Mode::MacList,
         Mode::Line,
     ];
+    /// Those in which something is configured.
+    pub const CONFIGURATION: &'static [Mode] = match Mode::ALL.split_first() {
+        Some((Mode::Exec, others)) => others,
+        _ => panic!("exec mode is the first"),
+    };
 
     /// The mode in which an interface is configured.
     pub fn of(name: &InterfaceName) -> Mode {

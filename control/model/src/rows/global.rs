@@ -3,21 +3,6 @@
 use super::{DONE, Does, No, Row, flag, say, unsaid};
 use crate::modes::{Mode, Place};
 
-const ANY: &[Mode] = &[
-    Mode::Config,
-    Mode::Interface,
-    Mode::Subinterface,
-    Mode::Svi,
-    Mode::Loopback,
-    Mode::Vlan,
-    Mode::Profile,
-    Mode::StandardList,
-    Mode::ExtendedList,
-    Mode::Ip6List,
-    Mode::MacList,
-    Mode::Line,
-];
-
 pub(super) static ROWS: &[Row] = &[
     Row::config(
         &[Mode::Config],
@@ -69,9 +54,10 @@ pub(super) static ROWS: &[Row] = &[
         },
     )
     .help(&[("dot1q", "dot1q parameters"), ("tag", "Tag parameters"), ("native", "Tag the native VLAN of trunks")]),
-    Row::config(ANY, "end", No::Never, Does::Context(|_| Vec::new())).help(&[("end", "Exit from configure mode")]),
+    Row::config(Mode::CONFIGURATION, "end", No::Never, Does::Context(|_| Vec::new()))
+        .help(&[("end", "Exit from configure mode")]),
     Row::config(
-        ANY,
+        Mode::CONFIGURATION,
         "exit",
         No::Never,
         Does::Context(|context| match Place::of(context) {

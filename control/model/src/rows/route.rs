@@ -188,7 +188,6 @@ pub(super) static ROWS: &[Row] = &[
     .late(),
 ];
 
-/// What the words of a static route mean.
 /// A neighbour is a station: no group, nor nobody.
 fn station(mac: Option<Mac>) -> Result<(), Rejected> {
     match mac {
@@ -198,6 +197,7 @@ fn station(mac: Option<Mac>) -> Result<(), Rejected> {
     }
 }
 
+/// What the words of a static route mean.
 const ROUTE: &[(&str, &str)] = &[
     ("route", "Establish static routes"),
     ("<prefix>", "Destination prefix"),
