@@ -34,7 +34,9 @@ const MTU: u32 = 65535;
 /// Of what leaves many at a time, as a veth with an XDP program has it.
 const ETHERNET: u32 = 1500;
 /// Super-frames that a virtio header cannot describe: the kernel cuts them before they cross.
-const UNDESCRIBED: [&str; 10] = [
+const UNDESCRIBED: [&str; 11] = [
+    // Of TCP whose CWR bit is one of a counter, which all segments carry (RFC 9768), a header says what holds for RFC 3168.
+    "tx-tcp-accecn-segmentation",
     "tx-gre-segmentation",
     "tx-gre-csum-segmentation",
     "tx-ipxip4-segmentation",
