@@ -284,15 +284,16 @@ impl<'a> Way<'a> {
             Some(Flood::Multicast) if port.block_multicast => return Err(Drop::UnknownMulticastBlocked),
             _ => {}
         }
-        if self.payload > u32::from(port.mtu) {
-            return Err(Drop::Oversize);
-        }
         if port.host && flood.is_some() {
             // To the router among others: what is for it alone was asked on its way there.
             let acl_in = self.vlan.router.as_deref().map_or(&None, |router| &router.acl_in);
             pass(acl_in, Stage::RouterIn(self.id), self.id, self.frame, out)?;
         }
         pass(&port.acl_out, Stage::PortOut(to), self.id, self.frame, out)?;
+        // Last: who gets no frame of a flow gets none whatever its size.
+        if self.payload > u32::from(port.mtu) {
+            return Err(Drop::Oversize);
+        }
         let tag = self.frame.eth.tag.unwrap_or(Tci(0)).with_vid(self.vlan.vid);
         Ok((!self.vlan.untagged.contains(to)).then_some(tag))
     }

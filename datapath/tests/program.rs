@@ -301,7 +301,7 @@ fn flooded() {
 #[test]
 fn flooded_by_lists() {
     let mut world = World::new(
-        "vlan 10\n p1 access 10\n p2 access 10\n p3 access 10\n p4 access 10\n station 10 a p1\n station 10 b p2",
+        "vlan 10\n p1 access 10\n p2 access 10 mtu 1400\n p3 access 10\n p4 access 10\n station 10 a p1\n station 10 b p2",
     );
     let permit = Rule { permit: true, ..Rule::default() };
     let udp = filters(vec![Rule { slot: 3, protocol: Some(17), ..permit }]);
@@ -310,8 +310,10 @@ fn flooded_by_lists() {
     edit_port(&mut world, "p4", |port| port.acl_in = filters(vec![Rule { slot: 4, log: true, ..permit }]));
     check(
         &world,
-        "p1 a>* 10.0.10.2>10.0.10.9 => l3 p2 p3 p4 mtu 1500 in 10 out 10 line 3 line 3 alive | p1 v10 v10.* v10.a v10.p1
+        "p1 a>* 10.0.10.2>10.0.10.9 => l3 p2 p3 p4 mtu 1400 in 10 out 10 line 3 line 3 alive | p1 v10 v10.* v10.a v10.p1
+         p1 a>* 10.0.10.2>10.0.10.9 len 1401 => Flood
          p1 a>* 10.0.10.2>10.0.10.9 proto 6 => l3 p4 mtu 1500 in 10 out 10 alive | p1 v10 v10.* v10.a v10.p1
+         p1 a>* 10.0.10.2>10.0.10.9 proto 6 len 1401 => l3 p4 mtu 1500 in 10 out 10 alive | p1 v10 v10.* v10.a v10.p1
          p1 a>* 10.0.10.2>10.0.10.9 frag 1 => Header
          p1 a>* 10.0.10.2>10.0.10.9 byte 3 255 => Header",
     );
