@@ -122,6 +122,13 @@ impl Text {
                 std::iter::once("!".to_string()).chain(part).chain(["end".to_string()]).collect()
             }
         };
+        let body = match self {
+            // A text is one command of several lines.
+            Text::Running { config, .. } if !config.banners.is_empty() => {
+                body.iter().flat_map(|command| command.split('\n')).map(String::from).collect()
+            }
+            _ => body,
+        };
         let bytes: usize = body.iter().map(|line| line.len() + 1).sum();
         let head =
             ["Building configuration...".into(), String::new(), format!("Current configuration : {bytes} bytes")];

@@ -11,7 +11,7 @@ use mona_datapath::io::flows;
 use mona_datapath::stats::{PortCounters, RouterCounters};
 use mona_datapath::switching::FlowTotals;
 use mona_model::acl::{Entry, ListKind, number};
-use mona_model::config::{Config, InterfaceConfig, SwitchportMode};
+use mona_model::config::{Banner, Config, InterfaceConfig, SwitchportMode};
 use mona_model::names::{InterfaceName, VlanSet};
 use mona_model::rows::{Action, InterfaceView, MacFilter, is_unsupported_vlan};
 use mona_model::shown::*;
@@ -78,6 +78,11 @@ impl Switch {
             Action::ShowLogging => {
                 let (size, logged, lines) = self.log.view();
                 vec![Shown::Logging(Logging { size, logged, monitors: view.monitors, lines })]
+            }
+            Action::ShowBanner(kind) => {
+                let shown = Banner::ALL.into_iter().filter(|banner| kind.is_none_or(|kind| kind == *banner));
+                let texts = shown.filter_map(|banner| self.config.banners.get(&banner));
+                vec![Shown::Text(texts.flat_map(|text| text.lines()).map(String::from).collect())]
             }
             Action::ShowClock => vec![Shown::Clock(format!("*{}", clock(self.log.at(now), true)))],
             Action::ShowUsers => vec![Shown::Users(view.users.clone())],

@@ -288,7 +288,8 @@ impl Switch {
         let mut context = start.clone();
         // The head of a section was unusable: its lines must not reach the section before.
         let mut lost = false;
-        for (index, line) in text.lines().enumerate() {
+        let mut lines = text.lines().enumerate();
+        while let Some((index, line)) = lines.next() {
             let inside = line.starts_with(' ') && !line.trim().is_empty();
             lost &= inside || line.trim().is_empty();
             if lost && inside {
@@ -297,7 +298,16 @@ impl Switch {
                 self.log.add(now, "%SYS-4-CONFIG_LINE", &text);
                 continue;
             }
-            let problem = match parse(&config, &context, 15, line) {
+            let mut parsed = parse(&config, &context, 15, line);
+            if let Ok(Parsed::More(text)) = &mut parsed {
+                // A text without an end is one unusable line: it must not take the rest of the file along.
+                let mut ahead = lines.clone();
+                if let Some(whole) = ahead.find_map(|(_, line)| text.add(line)) {
+                    lines = ahead;
+                    parsed = parse(&config, &context, 15, &whole);
+                }
+            }
+            let problem = match parsed {
                 Ok(Parsed::Config(command)) => {
                     // A line that is refused leaves what the lines before it made.
                     let tried = command.apply(&mut config);
@@ -308,6 +318,7 @@ impl Switch {
                     None
                 }
                 Ok(Parsed::Local(_)) => None,
+                Ok(Parsed::More(text)) => Some(format!("its text does not end with {}", text.delimiter())),
                 Ok(Parsed::Exec(_)) => Some("this is no configuration line".to_string()),
                 Err(error) => Some(sentence(&error)),
             };
@@ -328,6 +339,8 @@ impl Switch {
         match parse(&self.config, &context, session.privilege, line) {
             Err(error) => self.reject(session.id, id, &context, error),
             Ok(Parsed::Local(_)) => self.reply(session.id, id, &context, Vec::new()),
+            // Who asks sends the whole text with it.
+            Ok(Parsed::More(_)) => self.reject(session.id, id, &context, LineError::Incomplete),
             Ok(Parsed::Context(to)) => {
                 if to.is_empty() && !context.is_empty() {
                     let text = format!("Configured from console by {} on {}", session.user, session.origin);

@@ -11,6 +11,8 @@ pub struct Place {
     pub context: Vec<String>,
     /// The session's privilege.
     pub privilege: u8,
+    /// Inside a text of several lines: every key is text, and there is no prompt.
+    pub in_text: bool,
 }
 
 impl Place {

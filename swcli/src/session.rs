@@ -11,6 +11,8 @@ use mona_model::config::Config;
 use mona_model::grammar::{self, Local, Parsed};
 use mona_model::rows::Action;
 use mona_model::shown::Shown;
+use mona_model::text::{Delimiter, Unfinished};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -29,6 +31,8 @@ pub struct Session {
     pub history: Vec<String>,
     /// `terminal length`; `None` = as tall as the screen, 0 = no pager.
     pub length: Option<u32>,
+    /// A command whose text goes on in the lines that follow.
+    text: Option<Unfinished>,
     client: Client,
     socket: PathBuf,
     on_log: Box<dyn Fn() -> OnLog>,
@@ -64,19 +68,22 @@ impl Session {
         client.origin = origin.into();
         let privilege = privilege.unwrap_or(client.granted).min(client.granted);
         client.privilege = Some(privilege);
-        let place = Place { context: Vec::new(), privilege };
-        Ok(Session { place, history: Vec::new(), length: None, client, socket, on_log, monitor: false })
+        let place = Place { context: Vec::new(), privilege, in_text: false };
+        Ok(Session { place, history: Vec::new(), length: None, text: None, client, socket, on_log, monitor: false })
     }
 
-    /// `host#`, `host(config-if)#`, `host>`
+    /// `host#`, `host(config-if)#`, `host>`; none while a text is told.
     pub fn prompt(&self) -> String {
+        if self.place.in_text {
+            return String::new();
+        }
         let mark = if self.place.privilege >= 2 { '#' } else { '>' };
         format!("{}{}{mark}", self.client.hostname, grammar::prompt(&self.place.context))
     }
 
     /// Keeps a typed line for `show history`.
     pub fn remember(&mut self, line: &str) {
-        if line.trim().is_empty() || self.history.last().is_some_and(|last| last == line) {
+        if self.place.in_text || line.trim().is_empty() || self.history.last().is_some_and(|last| last == line) {
             return;
         }
         if self.history.len() == HISTORY_LIMIT {
@@ -87,6 +94,43 @@ impl Session {
 
     /// Carries out a line. `indent`: the column it began in.
     pub fn carry_out(&mut self, line: &str, indent: usize) -> Outcome {
+        let line = match self.text.take() {
+            None => Cow::Borrowed(line),
+            Some(mut text) => match text.add(line) {
+                Some(whole) => Cow::Owned(whole),
+                None => {
+                    self.text = Some(text);
+                    return Outcome::default();
+                }
+            },
+        };
+        let outcome = self.carry_out_whole(&line, indent);
+        self.place.in_text = self.text.is_some();
+        outcome
+    }
+
+    /// The text that is not at its end yet: the first line of its command, and what ends it.
+    pub fn text(&self) -> Option<(&str, Delimiter)> {
+        self.text.as_ref().map(|text| (text.first_line(), text.delimiter()))
+    }
+
+    /// Ctrl-C: the end of the text, if it is one that it ends; any other text is given up.
+    pub fn interrupt(&mut self) -> Outcome {
+        match self.text() {
+            Some((_, delimiter)) if delimiter.is_ctrl_c() => self.carry_out("^C", 0),
+            _ => {
+                self.give_up_text();
+                Outcome::default()
+            }
+        }
+    }
+
+    fn give_up_text(&mut self) {
+        self.text = None;
+        self.place.in_text = false;
+    }
+
+    fn carry_out_whole(&mut self, line: &str, indent: usize) -> Outcome {
         let refused = |error: &LineError| Outcome::refused(errors::text(error, indent, line));
         let (command, filter) = match filter::split(line) {
             (command, Some((offset, rest))) if self.place.is_exec(line) => match Filter::parse(line, offset, rest) {
@@ -112,6 +156,7 @@ impl Session {
 
     /// Leaves any configuration mode: Ctrl-Z, and the end of a script.
     pub fn end(&mut self) -> Outcome {
+        self.give_up_text();
         if self.place.context.is_empty() { Outcome::default() } else { self.carry_out("end", 0) }
     }
 
@@ -120,6 +165,10 @@ impl Session {
         let parsed = grammar::parse(&Config::default(), &self.place.context, self.place.privilege, line);
         if let Ok(Parsed::Local(local)) = parsed {
             return self.carry_out_local(local).map_err(Refusal::Line);
+        }
+        if let Ok(Parsed::More(text)) = parsed {
+            self.text = Some(text);
+            return Ok(Done::default());
         }
         let mut done = Done::default();
         let reply = self.request(line, &mut done.notes).map_err(Refusal::Connection)?;

@@ -26,6 +26,7 @@ pub fn interactive(socket: PathBuf, privilege: Option<u8>, style: Style) -> Resu
     let on_log = editor.log_source();
     let mut session = Session::open(socket, privilege, origin, on_log)?;
     let _raw = RawMode::enter();
+    pager::print(&session.carry_out("show banner", 0).lines);
     let mut keys = Keys::default();
     let mut initial = (String::new(), String::new());
     loop {
@@ -52,7 +53,10 @@ pub fn interactive(socket: PathBuf, privilege: Option<u8>, style: Style) -> Resu
                     return Ok(());
                 }
             }
-            Typed::Cancelled => {}
+            Typed::Cancelled => {
+                let outcome = session.interrupt();
+                show(&outcome, &session, &mut editor, &mut keys);
+            }
             Typed::Closed => {
                 session.end();
                 return Ok(());
@@ -79,6 +83,10 @@ pub fn batch(socket: PathBuf, privilege: Option<u8>, lines: impl Iterator<Item =
             break;
         }
     }
+    if let Some((line, delimiter)) = session.text() {
+        all_accepted = false;
+        eprintln!("{line}\n% The text does not end: a line with {delimiter} ends it");
+    }
     session.end();
     Ok(all_accepted)
 }
@@ -94,8 +102,11 @@ pub fn stdin_lines() -> impl Iterator<Item = String> {
 /// Carries out a line that a person typed after the prompt.
 fn type_line(session: &mut Session, line: &str, prompt: &str) -> Outcome {
     session.remember(line);
-    let was_exec = session.place.context.is_empty();
+    let (was_exec, was_in_text) = (session.place.context.is_empty(), session.place.in_text);
     let mut outcome = session.carry_out(line, prompt.chars().count());
+    if let Some((_, delimiter)) = session.text().filter(|_| !was_in_text) {
+        outcome.lines.push(format!("Enter TEXT message.  End with the character '{delimiter}'."));
+    }
     if was_exec && !session.place.context.is_empty() {
         outcome.lines.push("Enter configuration commands, one per line.  End with CNTL/Z.".into());
     }

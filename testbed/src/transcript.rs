@@ -11,6 +11,11 @@
 //! s1#conf t<C-c>                <C-c>, <C-z>, <C-u>, <C-p>, <C-v>, <BS>, <NUL>: keys.
 //! s1#sh v<WAIT>                 Nothing more is typed for now.
 //!  --More-- <SPACE>             A page is turned; the line is gone afterwards.
+//! s1(config)#banner motd #      Of a text of several lines,
+//! Enter TEXT message.  End with the character '#'.
+//! > Who are you?                each is typed where there is no prompt.
+//! > #
+//! --- ends the startup-config where something is shown before the first prompt.
 //! … stands for anything in a line, a line of ⋮ alone for any lines.
 //! ```
 
@@ -34,6 +39,8 @@ const LINES: u16 = 24;
 enum Step {
     /// A line that begins with a prompt.
     Type(String),
+    /// A line of a text, typed where there is no prompt.
+    Text(String),
     /// A page is turned with these keys.
     Turn(String),
     /// Runs in the switch's namespace.
@@ -54,13 +61,16 @@ impl Transcript {
     pub fn read(text: &str) -> Transcript {
         let mut lines = text.lines().filter(|line| !line.starts_with('#')).peekable();
         let mut config = String::new();
-        while let Some(line) = lines.next_if(|line| prompt_length(line).is_none()) {
+        while let Some(line) = lines.next_if(|line| prompt_length(line).is_none() && *line != "---") {
             config.push_str(line);
             config.push('\n');
         }
+        lines.next_if_eq(&"---");
         let step = |line: &str| {
             if let Some(command) = line.strip_prefix("@ ") {
                 Step::Run(command.into())
+            } else if let Some(text) = line.strip_prefix("> ") {
+                Step::Text(text.into())
             } else if let Some(keys) = line.strip_prefix(" --More-- ") {
                 Step::Turn(keys.into())
             } else if prompt_length(line).is_some() {
@@ -82,6 +92,12 @@ impl Transcript {
             match step {
                 Step::See(line) => screen.push(line.clone()),
                 Step::Run(command) => run(command),
+                Step::Text(text) => {
+                    // No key but Ctrl-C means anything else here.
+                    let (text, end) = text.strip_suffix("<C-c>").map_or((text.as_str(), "\r"), |text| (text, "\x03"));
+                    screen.push(text.into());
+                    terminal.send([text, end].concat().into_bytes());
+                }
                 Step::Turn(keys) => {
                     screen.push(" --More--".into());
                     terminal.expect(&screen);

@@ -3,6 +3,7 @@
 use crate::acl::names::{self, Names};
 use crate::config::Config;
 use crate::names::{InterfaceName, VlanSet};
+use crate::text::{Delimiter, Text};
 use ipnet::Ipv6Net;
 use mona_wire::{Mac, VlanId};
 use nom::Parser;
@@ -30,6 +31,8 @@ pub enum Kind {
     Word,
     /// The rest of the line.
     Line,
+    /// A text between two of the same character, the rest of the line and of those that follow.
+    Text,
     /// A decimal number in these bounds.
     Number(u32, u32),
     /// A hexadecimal number from 600 to ffff.
@@ -67,6 +70,10 @@ pub enum Value {
     Mac(Mac),
     /// Of [`Kind::Word`], [`Kind::Line`], [`Kind::Choice`].
     Word(String),
+    /// Of [`Kind::Text`], between its delimiters.
+    Text(String),
+    /// Of [`Kind::Text`], if its end is still to come.
+    Begun(Delimiter),
     /// Of [`Kind::Number`], [`Kind::Ethertype`], [`Kind::Hex16`], [`Kind::Named`].
     Number(u32),
     /// Of [`Kind::Hex`].
@@ -105,6 +112,7 @@ impl Args {
         range Range Vec<InterfaceName>;
         mac Mac Mac;
         word Word String;
+        text Text String;
         number Number u32;
         bytes Bytes Vec<u8>;
         ip Ip Ipv4Addr;
@@ -119,6 +127,16 @@ impl Args {
             Value::Word(word) if *n == name => Some(word.as_str()),
             _ => None,
         })
+    }
+
+    /// What ends the text that is not at its end.
+    pub(crate) fn begun(&self) -> Option<Delimiter> {
+        self.0.iter().find_map(|(_, value)| if let Value::Begun(delimiter) = value { Some(*delimiter) } else { None })
+    }
+
+    /// Is one of them a text, which may have several lines?
+    pub(crate) fn has_text(&self) -> bool {
+        self.0.iter().any(|(_, value)| matches!(value, Value::Text(_) | Value::Begun(_)))
     }
 
     /// Was the word of this choice given?
@@ -143,6 +161,7 @@ impl Kind {
             "mac" => Kind::Mac,
             "word" => Kind::Word,
             "line" => Kind::Line,
+            "text" => Kind::Text,
             "ethertype" => Kind::Ethertype,
             "hex" => Kind::Hex,
             "ip" => Kind::Ip,
@@ -171,7 +190,7 @@ impl Kind {
             Kind::Vlans | Kind::Word => "WORD".into(),
             Kind::Interface | Kind::Range => "GigabitEthernet".into(),
             Kind::Mac => "H.H.H".into(),
-            Kind::Line => "LINE".into(),
+            Kind::Line | Kind::Text => "LINE".into(),
             Kind::Number(low, high) => format!("<{low}-{high}>"),
             Kind::Ethertype => "<0x600-0xffff>".into(),
             Kind::Hex => "HH".into(),
@@ -205,7 +224,7 @@ impl Kind {
 
     /// Does it take the rest of the line, blanks and all?
     pub fn takes_rest(&self) -> bool {
-        matches!(self, Kind::Line | Kind::Range | Kind::Hex)
+        matches!(self, Kind::Line | Kind::Text | Kind::Range | Kind::Hex)
     }
 
     /// The value of `text`; `config` finds interfaces by their netdev. `None`: not of this kind.
@@ -218,6 +237,10 @@ impl Kind {
             Kind::Mac => text.parse().ok().map(Value::Mac),
             Kind::Word => Some(Value::Word(text.into())),
             Kind::Line => Some(Value::Word(text.trim_end().into())),
+            Kind::Text => Text::read(text).map(|text| match text {
+                Text::Whole(text) => Value::Text(text),
+                Text::Begun(delimiter) => Value::Begun(delimiter),
+            }),
             Kind::Number(low, high) => within(*low, *high, text),
             Kind::Named(names) => within(names.low, names.high, text),
             Kind::Hex16 => u16::from_str_radix(text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?, 16)

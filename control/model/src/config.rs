@@ -36,6 +36,34 @@ pub struct Config {
     /// `platform flow-cache …`
     #[serde(default)]
     pub flow_cache: FlowCacheConfig,
+    /// `banner …`
+    #[serde(default)]
+    pub banners: BTreeMap<Banner, String>,
+}
+
+/// When a text is shown to who begins a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Banner {
+    /// Last, before the first prompt.
+    Exec,
+    /// After the message of the day.
+    Login,
+    /// First.
+    Motd,
+}
+
+impl Banner {
+    /// All, in the order in which they are shown.
+    pub const ALL: [Banner; 3] = [Banner::Motd, Banner::Login, Banner::Exec];
+
+    /// How the shell calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Banner::Exec => "exec",
+            Banner::Login => "login",
+            Banner::Motd => "motd",
+        }
+    }
 }
 
 /// `platform flow-cache …`
@@ -195,6 +223,7 @@ impl Default for Config {
             routing: Routing::default(),
             access_lists: BTreeMap::new(),
             flow_cache: FlowCacheConfig::default(),
+            banners: BTreeMap::new(),
         }
     }
 }

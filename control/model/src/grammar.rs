@@ -5,6 +5,7 @@ use crate::args::Args;
 use crate::config::Config;
 use crate::modes::{Mode, Place};
 use crate::rows::{Action, Does, Rejected, Row};
+use crate::text::Unfinished;
 use crate::walk::{Match, Stop, Walk};
 
 /// A line that was understood.
@@ -17,6 +18,8 @@ pub enum Parsed {
     /// Leaving modes or entering `config`: the context afterwards. Entering an interface or VLAN is a `Config` line, since
     /// it makes what it names.
     Context(Vec<String>),
+    /// A line that begins a text: the lines that follow belong to it, see [`Unfinished::add`].
+    More(Unfinished),
     /// The shell's own business.
     Local(Local),
 }
@@ -84,23 +87,36 @@ impl ConfigLine {
 
 /// Understands a line typed in a mode. `config` serves only to find interfaces by their netdev's name.
 pub fn parse(config: &Config, context: &[String], privilege: u8, line: &str) -> Result<Parsed, LineError> {
-    let place = Place::of(context);
     let start = line.len() - line.trim_start().len();
     let text = line.trim();
     if text.is_empty() || text.starts_with('!') {
         return Ok(Parsed::Local(Local::Nothing));
     }
-    // A line feed in a description would be a line of its own in the file.
-    if let Some(at) = text.find(|c: char| c.is_control() && c != '\t') {
-        return Err(LineError::Invalid { at: start + at });
+    let parsed = understand(config, context, privilege, line);
+    let has_text = match &parsed {
+        Ok(Parsed::Config(command)) => command.args.has_text(),
+        Ok(Parsed::More(_)) => true,
+        Ok(Parsed::Exec(_) | Parsed::Context(_) | Parsed::Local(_)) | Err(_) => false,
+    };
+    // A line feed in a description would be a line of its own in the file: only a text may have one.
+    match text.find(|c: char| c.is_control() && c != '\t') {
+        Some(at) if !has_text => Err(LineError::Invalid { at: start + at }),
+        _ => parsed,
     }
+}
+
+fn understand(config: &Config, context: &[String], privilege: u8, line: &str) -> Result<Parsed, LineError> {
+    let place = Place::of(context);
+    let start = line.len() - line.trim_start().len();
+    let text = line.trim();
     if place.mode() != Mode::Exec && ["no", "do"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
         return Err(LineError::Incomplete);
     }
     if let Some(rest) = after(line, "do")
         && place.mode() != Mode::Exec
     {
-        return run(find(config, Mode::Exec, privilege, line, rest, false)?, Place::Exec, context, false);
+        let found = find(config, Mode::Exec, privilege, line, rest, false)?;
+        return run(found, Place::Exec, context, line, false);
     }
     let (begin, no) = match after(line, "no") {
         Some(rest) if place.mode() != Mode::Exec => (rest, true),
@@ -112,12 +128,12 @@ pub fn parse(config: &Config, context: &[String], privilege: u8, line: &str) -> 
         // What the parent makes of it is the answer, unless it understands even less.
         (Err(Trouble::Stop(stop)), Some(parent)) => match find(config, parent, privilege, line, begin, no) {
             Err(Trouble::Stop(other)) if other.at() <= stop.at() => Err(Trouble::Stop(stop).into()),
-            found => run(found?, Place::Global, context, no),
+            found => run(found?, Place::Global, context, line, no),
         },
         (Err(Trouble::Stop(Stop::First(_))), None) if mode == Mode::Exec && !text.contains(' ') => {
             Err(LineError::Unknown)
         }
-        (found, _) => run(found?, place, context, no),
+        (found, _) => run(found?, place, context, line, no),
     }
 }
 
@@ -152,8 +168,11 @@ fn find(config: &Config, mode: Mode, privilege: u8, line: &str, at: usize, no: b
     walk.finish().map_err(Trouble::Error)
 }
 
-fn run(found: Match, place: Place, context: &[String], no: bool) -> Result<Parsed, LineError> {
+fn run(found: Match, place: Place, context: &[String], line: &str, no: bool) -> Result<Parsed, LineError> {
     let Match { row, args } = found;
+    if let Some(delimiter) = args.begun().filter(|_| !no) {
+        return Ok(Parsed::More(Unfinished::new(line, delimiter)));
+    }
     Ok(match row.does {
         Does::Set { .. } => Parsed::Config(ConfigLine { row, args, no, place }),
         Does::Exec(action) => Parsed::Exec(action(&args).map_err(|text| LineError::Rejected { text })?),

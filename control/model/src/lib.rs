@@ -25,6 +25,7 @@ pub mod shown_ip;
 pub mod sources;
 mod stem;
 mod syntax;
+pub mod text;
 pub mod vlans;
 mod walk;
 mod words;

@@ -4,13 +4,15 @@ mod layer3;
 mod lists;
 
 use mona_model::config::{
-    Config, FlowCacheConfig, InterfaceConfig, Io, Profile, Switchport, SwitchportMode, VlanConfig,
+    Banner, Config, FlowCacheConfig, InterfaceConfig, Io, Profile, Switchport, SwitchportMode, VlanConfig,
 };
 use mona_model::grammar::{Parsed, parse};
 use mona_model::names::{InterfaceName, VlanSet};
-use mona_model::print::{print, print_all};
+use mona_model::print::{print, print_all, startup};
+use mona_model::text::Unfinished;
 use mona_wire::{Mac, VlanId};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// Reads lines as a startup-config is read; panics at one that is not understood.
 fn read(lines: &[String]) -> Config {
@@ -23,6 +25,7 @@ fn read(lines: &[String]) -> Config {
             }
             Parsed::Context(_) => context = vec!["configure terminal".to_string()],
             Parsed::Local(_) => {}
+            Parsed::More(_) => panic!("{line}: it has no end"),
             Parsed::Exec(action) => panic!("{line}: {action:?}"),
         }
     }
@@ -93,6 +96,14 @@ prop_compose! {
     }
 }
 
+fn banners() -> impl Strategy<Value = BTreeMap<Banner, String>> {
+    let kind = prop_oneof![Just(Banner::Exec), Just(Banner::Login), Just(Banner::Motd)];
+    // Lines that mean something elsewhere, and anything else that a text may say.
+    let text =
+        prop_oneof!["\n(!\n|end\n|interface gi0/1\n| shutdown\n|banner motd #\n|#|\\^|C){0,8}", "[ -~\té\n]{0,200}"];
+    proptest::collection::btree_map(kind, text.prop_filter("its end", |text| !text.contains("^C")), 0..3)
+}
+
 prop_compose! {
     fn config()(
         hostname in "[a-zA-Z][a-zA-Z0-9._-]{0,30}",
@@ -105,9 +116,10 @@ prop_compose! {
         no_learning in proptest::collection::btree_set(vlan(), 0..5),
         buffered in proptest::option::of(10u32..=100_000),
         marks in proptest::collection::vec(any::<bool>(), 12),
-        (hot_plug, access_lists, router) in (prop_oneof![Just(false), Just(false), Just(true)], lists::lists(), layer3::router()),
+        (hot_plug, access_lists, router, banners) in
+            (prop_oneof![Just(false), Just(false), Just(true)], lists::lists(), layer3::router(), banners()),
     ) -> Config {
-        let mut config = Config { hostname, tag_native, access_lists, ..Config::default() };
+        let mut config = Config { hostname, tag_native, access_lists, banners, ..Config::default() };
         for (index, (vlan, name)) in vlans.into_iter().enumerate() {
             let name = name.filter(|_| vlan.get() != 1).map(|name| format!("{name}{index}"));
             config.vlans.insert(vlan, VlanConfig { name });
@@ -158,6 +170,28 @@ proptest! {
         let read = read(&lines);
         prop_assert_eq!(&read, &config, "{}", lines.join("\n"));
         prop_assert_eq!(print(&read, false), lines);
+    }
+
+    /// A file has lines and nothing else: a text of several is found again.
+    #[test]
+    fn a_file_reads_back(mut config in config()) {
+        config.interfaces.values_mut().for_each(|interface| (interface.hot_plug, interface.tag) = (false, None));
+        let (file, mut commands, mut text) = (startup(&config), Vec::new(), None::<Unfinished>);
+        for line in file.lines() {
+            let Some(mut begun) = text.take() else {
+                match parse(&config, &["configure terminal".to_string()], 15, line) {
+                    Ok(Parsed::More(more)) => text = Some(more),
+                    _ => commands.push(line.to_string()),
+                }
+                continue;
+            };
+            match begun.add(line) {
+                Some(whole) => commands.push(whole),
+                None => text = Some(begun),
+            }
+        }
+        prop_assert_eq!(text, None);
+        prop_assert_eq!(read(&commands), config);
     }
 
     #[test]

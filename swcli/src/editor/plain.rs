@@ -93,7 +93,8 @@ impl Plain {
             match key {
                 b'\n' if after_cr => {}
                 b'\r' | b'\n' => return line.done("\n", Typed::Line),
-                b'?' => return line.done("?\n", |text| Typed::Help(text, String::new())),
+                b'?' if !place.in_text => return line.done("?\n", |text| Typed::Help(text, String::new())),
+                b'\t' if place.in_text => line.insert('\t'),
                 b'\t' => line.complete(place),
                 0x03 => return line.done("\n", |_| Typed::Cancelled),
                 0x1a => return line.done("^Z\n", Typed::End),
@@ -115,6 +116,8 @@ impl Plain {
                 // Ctrl-V: the next key is text, `?` above all.
                 0x16 => match self.keys.byte() {
                     Some(key @ 0x20..0x7f) => line.insert(key as char),
+                    // What ends a banner, as the configuration writes it.
+                    Some(0x03) => "^C".chars().for_each(|c| line.insert(c)),
                     _ => line.echo.push_str(BELL),
                 },
                 0x20..0x7f => line.insert(key as char),

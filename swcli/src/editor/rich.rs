@@ -15,6 +15,7 @@ use rustyline::{
     RepeatCount,
 };
 use std::io::{Write, stdout};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,6 +26,7 @@ const LOG_LIMIT: usize = 1000;
 pub struct Rich {
     line: rustyline::Editor<Words, MemHistory>,
     pressed: Pressed,
+    in_text: Arc<AtomicBool>,
     to_logs: SyncSender<String>,
 }
 
@@ -42,12 +44,25 @@ enum Key {
 struct EndLine {
     key: Key,
     pressed: Pressed,
+    in_text: Arc<AtomicBool>,
 }
 
 impl ConditionalEventHandler for EndLine {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        if self.key == Key::Help && self.in_text.load(Relaxed) {
+            return None;
+        }
         *self.pressed.lock().unwrap_or_else(PoisonError::into_inner) = Some((self.key, context.pos()));
         Some(Cmd::AcceptLine)
+    }
+}
+
+/// Inside a text Tab is text, too.
+struct TabInText(Arc<AtomicBool>);
+
+impl ConditionalEventHandler for TabInText {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext) -> Option<Cmd> {
+        self.0.load(Relaxed).then(|| Cmd::Insert(1, "\t".into()))
     }
 }
 
@@ -85,11 +100,12 @@ impl Rich {
         let wrong = |e: ReadlineError| format!("the terminal cannot be used: {e}");
         let mut line = rustyline::Editor::with_history(config, MemHistory::new()).map_err(wrong)?;
         line.set_helper(Some(Words::default()));
-        let pressed = Pressed::default();
+        let (pressed, in_text) = (Pressed::default(), Arc::new(AtomicBool::new(false)));
         for (event, key) in [(KeyEvent::from('?'), Key::Help), (KeyEvent::ctrl('Z'), Key::End)] {
-            let handler = EndLine { key, pressed: pressed.clone() };
+            let handler = EndLine { key, pressed: pressed.clone(), in_text: in_text.clone() };
             line.bind_sequence(event, EventHandler::Conditional(Box::new(handler)));
         }
+        line.bind_sequence(KeyEvent::from('\t'), EventHandler::Conditional(Box::new(TabInText(in_text.clone()))));
         let mut printer = line.create_external_printer().map_err(wrong)?;
         let (to_logs, logs) = sync_channel::<String>(LOG_LIMIT);
         // A thread of its own: printing waits until the line is redrawn, and the socket's reader must never wait for the
@@ -104,7 +120,7 @@ impl Rich {
                 }
             })
             .map_err(|e| format!("no thread: {e}"))?;
-        Ok(Rich { line, pressed, to_logs })
+        Ok(Rich { line, pressed, in_text, to_logs })
     }
 
     /// See [`super::Editor::log_source`].
@@ -124,6 +140,7 @@ impl Rich {
         if let Some(words) = self.line.helper_mut() {
             words.place = place.clone();
         }
+        self.in_text.store(place.in_text, Relaxed);
         let read = self.line.readline_with_initial(prompt, initial);
         let pressed = self.pressed.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (read, pressed) {
@@ -137,8 +154,10 @@ impl Rich {
                 Typed::End(line)
             }
             (Ok(line), None) => {
-                // Kept in memory only: it cannot fail.
-                let _ = self.line.add_history_entry(line.as_str());
+                if !place.in_text {
+                    // Kept in memory only: it cannot fail.
+                    let _ = self.line.add_history_entry(line.as_str());
+                }
                 Typed::Line(line)
             }
             (Err(ReadlineError::Interrupted), _) => Typed::Cancelled,

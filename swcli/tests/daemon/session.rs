@@ -62,6 +62,45 @@ fn lines_and_what_they_print() {
 }
 
 #[test]
+fn a_text_of_several_lines_is_one_command() {
+    let path = socket_path();
+    serve(&path, 1, Some(hello()), |request, _| {
+        let mut reply = reply(request, vec![text(&request.line.replace('\n', "/"))]);
+        reply.context = vec!["configure terminal".into()];
+        Some(reply)
+    });
+    let mut session = open(&path);
+    let cases = [
+        ("configure terminal", "configure terminal", "s1(config)#"),
+        ("banner motd #one line#", "banner motd #one line#", "s1(config)#"),
+        ("banner motd #", "", ""),
+        ("exit", "", ""),
+        ("show version | include x", "", ""),
+        ("", "", ""),
+        (
+            "bye # and what follows",
+            "banner motd #/exit/show version | include x//bye # and what follows",
+            "s1(config)#",
+        ),
+        ("no banner motd #", "no banner motd #", "s1(config)#"),
+        ("banner login ^C", "", ""),
+        ("no end", "", ""),
+    ];
+    for (line, expect, prompt) in cases {
+        assert_eq!(type_line(&mut session, line), expect, "{line}");
+        session.remember(line);
+        assert_eq!(session.prompt(), prompt, "{line}");
+    }
+    assert_eq!(session.text().map(|(line, end)| format!("{line} {end}")).as_deref(), Some("banner login ^C ^C"));
+    assert_eq!(session.interrupt().lines, ["banner login ^C/no end/^C"]);
+    type_line(&mut session, "banner login #");
+    assert_eq!(session.interrupt().lines, [""; 0]);
+    type_line(&mut session, "banner login #");
+    assert_eq!(session.end().lines, ["end"]);
+    assert!(!session.history.contains(&"exit".to_string()));
+}
+
+#[test]
 fn history_drops_duplicates_and_empty_lines() {
     let path = socket_path();
     serve(&path, 1, Some(hello()), |request, _| Some(reply(request, Vec::new())));

@@ -8,7 +8,11 @@ use std::time::Duration;
 #[test]
 fn a_plain_terminal_sees_characters_only() {
     let path = socket_path();
-    serve(&path, 1, Some(hello()), |request, _| Some(reply(request, vec![text(&request.line)])));
+    serve(&path, 1, Some(hello()), |request, _| {
+        // What a session shows when it begins is printed before the first prompt.
+        let shown = if request.line == "show banner" { "Be careful." } else { &request.line };
+        Some(reply(request, vec![text(shown)]))
+    });
     let mut command = Command::new(env!("CARGO_BIN_EXE_swcli"));
     command.arg("--socket").arg(&path).env("TERM", "vt100");
     let mut shell = Session::spawn(command).expect("swcli runs");
@@ -19,7 +23,7 @@ fn a_plain_terminal_sees_characters_only() {
         // All of it, from the last prompt on: the echo once, nothing before it, no control sequence.
         assert_eq!(String::from_utf8_lossy(found.before()), "", "{keys:?}");
     };
-    check("", "s1#");
+    check("", "Be careful.\r\ns1#");
     // netmiko and scrapli end lines with LF, Unicon and RANCID with CR.
     check("show clock\n", "show clock\r\nshow clock\r\ns1#");
     check("show clock\r", "show clock\r\nshow clock\r\ns1#");

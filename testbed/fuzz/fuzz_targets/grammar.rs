@@ -25,7 +25,7 @@ fuzz_target!(|text: &str| {
                 }
             }
             Ok(Parsed::Context(to)) => context = to,
-            Ok(Parsed::Exec(_) | Parsed::Local(_)) | Err(_) => {}
+            Ok(Parsed::Exec(_) | Parsed::Local(_) | Parsed::More(_)) | Err(_) => {}
         }
         assert!(context.is_empty() == prompt(&context).is_empty());
     }
@@ -39,13 +39,19 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// Reads lines as they come from a file: no line feed stays in one.
+/// Reads lines as they come from a file: no line feed stays in one, but for those of a text.
 fn read(lines: &[String]) -> Config {
     let mut config = Config::default();
     let mut context = vec!["configure terminal".to_string()];
     let file = lines.join("\n");
-    for line in file.lines() {
-        match parse(&config, &context, 15, line) {
+    let mut lines = file.lines();
+    while let Some(line) = lines.next() {
+        let mut parsed = parse(&config, &context, 15, line);
+        if let Ok(Parsed::More(text)) = &mut parsed {
+            let whole = lines.find_map(|line| text.add(line)).expect("what is printed has an end");
+            parsed = parse(&config, &context, 15, &whole);
+        }
+        match parsed {
             Ok(Parsed::Config(command)) => match command.apply(&mut config) {
                 Ok(applied) => context = applied.context,
                 Err(text) => panic!("{line:?}: {text}"),

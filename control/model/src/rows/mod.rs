@@ -6,6 +6,7 @@
 
 mod acl;
 mod already;
+mod banner;
 mod clear;
 mod entry;
 mod exec;
@@ -26,7 +27,7 @@ mod tests;
 mod vlan;
 
 use crate::args::Args;
-use crate::config::Config;
+use crate::config::{Banner, Config};
 use crate::grammar::Local;
 use crate::modes::{Mode, Place};
 use crate::names::InterfaceName;
@@ -220,6 +221,7 @@ static FILES: &[&[Row]] = &[
     ip6::ROWS,
     route::ROWS,
     acl::ROWS,
+    banner::ROWS,
     line::ROWS,
     already::ROWS,
     exec::ROWS,
@@ -363,6 +365,8 @@ pub enum Action {
     ShowFlows(FlowFilter),
     /// `show logging`
     ShowLogging,
+    /// `show banner [exec|login|motd]`
+    ShowBanner(Option<Banner>),
     /// `show clock`
     ShowClock,
     /// `show users`

@@ -2,6 +2,7 @@
 
 use super::{Action, Does, InterfaceView, MacFilter, Row};
 use crate::args::Args;
+use crate::config::Banner;
 use crate::grammar::Local;
 
 const MAC_FILTERS: &str = "show mac address-table [{kind:dynamic|static}] [address <mac:mac>] \
@@ -21,6 +22,19 @@ pub(super) static ROWS: &[Row] = &[
     )
     .privileged()
     .help(&[("interface", "Show interface configuration"), ("all", "Configuration with defaults")]),
+    Row::exec(
+        "show banner [{kind:exec|login|motd}]",
+        Does::Exec(|args| {
+            let kind = args.word("kind");
+            Ok(Action::ShowBanner(Banner::ALL.into_iter().find(|banner| kind.as_deref() == Some(banner.word()))))
+        }),
+    )
+    .help(&[
+        ("banner", "Display banner information"),
+        ("exec", "Display EXEC process creation banner"),
+        ("login", "Display login banner"),
+        ("motd", "Display Message of the Day banner"),
+    ]),
     Row::exec("show startup-config", Does::Exec(|_| Ok(Action::ShowStartup))).privileged(),
     Row::exec(
         "show vlan [{brief:brief}]",

@@ -41,6 +41,7 @@ fn sample(kind: &Kind) -> String {
         Kind::Mac => "0011.2233.4455".into(),
         Kind::Word => "word".into(),
         Kind::Line => "some words".into(),
+        Kind::Text => "#some words#".into(),
         Kind::Number(_, high) => high.to_string(),
         Kind::Ethertype => "arp".into(),
         Kind::Hex => "ff ff".into(),
@@ -184,6 +185,7 @@ fn one_of(kind: &Kind, pick: usize) -> String {
         Kind::Mac => &["0200.0000.0001", "0100.0000.0001", "0200.0000.0002"],
         Kind::Word => &["a", "b", "VLAN0010", "eth1", "default", "eth2"],
         Kind::Line => &["x", "y , z", "switchport trunk allowed vlan 1,2,3", "! \u{e9}"],
+        Kind::Text => &["#x#", "^C\nshutdown\n^C", "@\n!\n#end\n@", "^C^C", "%a^Cb%", "#"],
         Kind::Number(low, high) => return [*low, *high, low + (high - low) / 2][pick % 3].to_string(),
         Kind::Choice(words) => return words[pick % words.len()].into(),
         Kind::Named(names) if names.low > names.high || pick.is_multiple_of(2) => {
