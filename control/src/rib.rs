@@ -192,11 +192,6 @@ impl Rib {
         std::mem::take(&mut self.spoken)
     }
 
-    /// Did any route change since [`Rib::changes`]?
-    pub fn has_changed(&self) -> bool {
-        !self.changed.is_empty()
-    }
-
     /// The route that counts for a prefix.
     pub fn get(&self, prefix: &IpNet) -> Option<&Route> {
         self.table.get(prefix)?.first()

@@ -288,14 +288,16 @@ impl Switch {
         let mut context = start.clone();
         // The head of a section was unusable: its lines must not reach the section before.
         let mut lost = false;
+        let said = |index: usize, line: &str, problem: &str| {
+            let line: String = line.trim().chars().take(80).collect();
+            format!("{what} line {}: \"{line}\": {problem}", index + 1)
+        };
         let mut lines = text.lines().enumerate();
         while let Some((index, line)) = lines.next() {
             let inside = line.starts_with(' ') && !line.trim().is_empty();
             lost &= inside || line.trim().is_empty();
             if lost && inside {
-                let line: String = line.trim().chars().take(80).collect();
-                let text = format!("{what} line {}: \"{line}\": its section is unusable", index + 1);
-                self.log.add(now, "%SYS-4-CONFIG_LINE", &text);
+                self.log.add(now, "%SYS-4-CONFIG_LINE", &said(index, line, "its section is unusable"));
                 continue;
             }
             let mut parsed = parse(&config, &context, 15, line);
@@ -324,8 +326,7 @@ impl Switch {
             };
             if let Some(problem) = problem {
                 lost = !inside;
-                let line: String = line.trim().chars().take(80).collect();
-                self.log.add(now, "%SYS-4-CONFIG_LINE", &format!("{what} line {}: \"{line}\": {problem}", index + 1));
+                self.log.add(now, "%SYS-4-CONFIG_LINE", &said(index, line, &problem));
             }
         }
         self.set_config(now, config);
@@ -443,18 +444,15 @@ impl Switch {
     }
 
     pub(crate) fn reply(&mut self, session: u64, id: u64, context: &[String], shown: Vec<Shown>) {
-        let reply = Reply { id, hostname: self.config.hostname.clone(), error: None, context: context.to_vec(), shown };
-        self.outputs.push(Output::Reply { session, reply });
+        self.answer(session, id, context, None, shown);
     }
 
     pub(crate) fn reject(&mut self, session: u64, id: u64, context: &[String], error: LineError) {
-        let reply = Reply {
-            id,
-            hostname: self.config.hostname.clone(),
-            error: Some(error),
-            context: context.to_vec(),
-            shown: Vec::new(),
-        };
+        self.answer(session, id, context, Some(error), Vec::new());
+    }
+
+    fn answer(&mut self, session: u64, id: u64, context: &[String], error: Option<LineError>, shown: Vec<Shown>) {
+        let reply = Reply { id, hostname: self.config.hostname.clone(), error, context: context.to_vec(), shown };
         self.outputs.push(Output::Reply { session, reply });
     }
 }

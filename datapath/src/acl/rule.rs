@@ -136,8 +136,7 @@ impl Flags {
 impl Rule {
     /// What of a frame it looks at.
     pub(super) fn looked(&self) -> Looked {
-        let upper = self.sport.is_some() || self.dport.is_some() || self.icmp.is_some() || self.flags.is_some();
-        Looked { depth: if upper { Depth::L4 } else { Depth::L3 }, flags: self.flags.is_some() }
+        Looked { depth: if self.looks_beyond() { Depth::L4 } else { Depth::L3 }, flags: self.flags.is_some() }
     }
 
     /// Does the line fit a frame of its family? This is what a line means, as IOS's documentation has it; the compiled list
@@ -162,7 +161,7 @@ impl Rule {
     }
 
     /// Does it look at the upper-layer header?
-    pub const fn looks_beyond(&self) -> bool {
+    const fn looks_beyond(&self) -> bool {
         self.sport.is_some() || self.dport.is_some() || self.flags.is_some() || self.icmp.is_some()
     }
 

@@ -2,7 +2,6 @@
 //!
 //! An I/O fills a batch with [`RxFrame`]s that stay in its own memory until it is told to release them; it sends by
 //! copying (or, where rx and tx share memory, by handing on) what the frame holds.
-#![allow(unsafe_code)]
 
 mod attached;
 pub mod backplane;
@@ -99,6 +98,7 @@ pub struct RxFrame {
     pub chunk: u64,
 }
 
+#[allow(unsafe_code)]
 impl RxFrame {
     /// A frame in memory that nobody releases: for tests and benchmarks.
     pub fn fixed(rx: PortId, bytes: &'static mut [u8], offload: Offload) -> RxFrame {

@@ -2,8 +2,6 @@
 //! with the port's number, into its worker's veth pair, whose far end the worker reads and writes by one raw socket.
 //! This is the side of control: it loads the programs, makes the pairs, opens and closes ports.
 
-#![allow(unsafe_code)]
-
 use super::attached::{Attached, FAR_IN, GENERIC, NATIVE, PORT_IN, PORT_OUT};
 pub use super::backplane::Backplane;
 use super::backplane::{Devices, Promiscuous, Shape};
