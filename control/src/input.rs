@@ -331,6 +331,8 @@ pub enum Output {
     Print(printer::Job),
     /// Ping or trace; the answer is [`Input::Probed`].
     Probe(Job),
+    /// The stations of these reports moved: workers may have seen them elsewhere since, which is then reported again.
+    LookAgain(Vec<Seen>),
     /// Look for neighbours that were sent to since the last time; the answer is [`Input::NeighboursUsed`].
     ScanNeighbours,
     /// Look for dynamic stations that no frame was seen from for more than `limit` epochs; the answer is

@@ -34,6 +34,8 @@ pub struct Learn {
     pub full: u64,
     /// Stations that moved or went.
     pub(crate) changes: Changes,
+    /// Reports by which stations moved.
+    pub(crate) moved: Vec<Seen>,
 }
 
 #[derive(Debug)]
@@ -62,7 +64,8 @@ impl Learn {
                 Some(station) if station.port == seen.port => continue,
                 Some(station) => {
                     self.changes.add(Dep::Station(seen.vlan, seen.mac));
-                    self.moved(now, seen, station.port, state, log);
+                    self.flapped(now, seen, station.port, state, log);
+                    self.moved.push(*seen);
                 }
                 None => {}
             }
@@ -81,7 +84,7 @@ impl Learn {
         }
     }
 
-    fn moved(&mut self, now: Instant, seen: &Seen, from: PortId, state: &State, log: &mut Log) {
+    fn flapped(&mut self, now: Instant, seen: &Seen, from: PortId, state: &State, log: &mut Log) {
         let key = (seen.vlan, seen.mac);
         if self.flaps.len() >= FLAP_WATCHED && !self.flaps.contains_key(&key) {
             self.flaps.retain(|_, flap| now.since(flap.since) < FLAP_WINDOW);
@@ -134,11 +137,7 @@ impl Learn {
 
     /// All stations were seen just now: a new ageing time counts in epochs of another length.
     pub fn refresh(&mut self, fdb: &Fdb) {
-        let stations: Vec<Station> = fdb.iter().filter(|s| s.origin == Origin::Dynamic).collect();
-        for station in stations {
-            // It is there: it cannot be one too many.
-            let _ = fdb.insert(station.vlan, station.mac, station.port, Origin::Dynamic);
-        }
+        fdb.iter().for_each(|station| fdb.touch(&station));
     }
 
     /// Removes those that no frame was seen from for the ageing time.

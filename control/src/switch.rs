@@ -189,6 +189,9 @@ impl Switch {
                 self.outputs.push(Output::Keep(kept));
             }
         }
+        if !self.learn.moved.is_empty() {
+            self.outputs.push(Output::LookAgain(std::mem::take(&mut self.learn.moved)));
+        }
         self.changes.append(std::mem::take(&mut self.learn.changes));
         self.changes.append(std::mem::take(&mut self.fib.changes));
         if !self.changes.is_empty() {

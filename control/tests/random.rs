@@ -215,6 +215,7 @@ impl Rig {
                 Output::Probe(job) => assert!(self.unanswered.remove(&job.id), "probed twice"),
                 Output::Host(_)
                 | Output::Raise(_)
+                | Output::LookAgain(_)
                 | Output::ScanNeighbours
                 | Output::Inject { .. }
                 | Output::SetUp { .. }

@@ -3,7 +3,7 @@
 //! ```text
 //!  bucket, one cache line   ┌ key ┬ value ┬ key ┬ value ┬ key ┬ value ┬ key ┬ value ┐
 //!  key     3 bits passed │ 13 VLAN │ 48 MAC         (passed: the sum over the bucket)
-//!  value  31 bits version │ 1 static │ 16 port │ 16 epoch
+//!  value  23 bits version │ 1 static │ 12 port │ 12 port seen last, xor port │ 16 epoch
 //! ```
 //!
 //! A station lies in the bucket its key hashes to or, where that was full, in the next one that had room; a bucket
@@ -15,6 +15,11 @@
 //! only if its *version* was the same, and even, before and after it had read the key: `value → key → value`. An odd
 //! version means that the slot is empty or changing hands: the writer makes it odd, then changes the key, then makes it
 //! even again with the new port.
+//!
+//! A station is where its last frame came from. Reports are behind what workers see; so workers also write the port that a
+//! station was *seen last* behind into its word, when that is another than before, and control leaves it there when it enters
+//! the port of a report: so it sees whether the station has spoken elsewhere since. While a station is unknown there is no
+//! such word: the last report is right, and it is entered as one that was not seen since.
 
 use crate::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::*};
 use crate::prefetch::prefetch;
@@ -40,6 +45,8 @@ pub struct Station {
     pub mac: Mac,
     /// The port it is behind.
     pub port: PortId,
+    /// The port its last frame came in by; [`PortId::SELF`] if none has since it was entered.
+    pub last: PortId,
     /// Configured or learned.
     pub origin: Origin,
     /// The epoch in which a frame from it was last seen.
@@ -74,7 +81,7 @@ const SLOTS: usize = 4;
 #[repr(align(64))]
 struct Bucket([Slot; SLOTS]);
 
-/// Written by control; workers change the epoch in the value.
+/// Written by control; workers change the epoch and the port seen last in the value.
 struct Slot {
     key: AtomicU64,
     value: AtomicU64,
@@ -146,27 +153,37 @@ impl Fdb {
         found.map(|value| station(vlan, key, value))
     }
 
-    /// Workers: a frame from the station was seen in this epoch (one relaxed write per epoch and station).
+    /// Workers: the station, as it was looked up, spoke behind this port: is that where it is? If not it is to be reported.
+    /// (One relaxed write per epoch and station, and one each time it speaks elsewhere than before.)
     #[inline(always)]
-    pub fn touch(&self, station: &Station) {
-        let epoch = self.epoch();
-        if station.epoch != epoch {
-            self.stamp(
-                key_of(station.vlan, station.mac),
-                value_of(0, station.port, station.origin, station.epoch),
-                epoch,
-            );
-        }
+    pub fn heard(&self, station: &Station, rx: PortId) -> bool {
+        let nothing_new = station.port == rx && station.last == station.port && station.epoch == self.epoch();
+        nothing_new || self.hear(key_of(station.vlan, station.mac), rx)
     }
 
-    /// Replaces the epoch only if everything else is as the worker `saw` it: control's change of the slot is never undone.
+    /// Replaces only what it says is its own, and only if all else is as it was: control's change of the slot is never undone.
     #[cold]
-    fn stamp(&self, key: u64, saw: u64, epoch: u16) {
-        if let Some((slot, value)) = self.find(key)
-            && value & !(u64::MAX << VERSION) == saw
+    fn hear(&self, key: u64, rx: PortId) -> bool {
+        while let Some((slot, value)) = self.find(key) {
+            let there = port(value) == rx;
+            let heard = with_last(if there { with_epoch(value, self.epoch()) } else { value }, rx);
+            // A relaxed read-modify-write keeps the writer's release sequence alive.
+            if value == heard || slot.value.compare_exchange(value, heard, Relaxed, Relaxed).is_ok() {
+                return there;
+            }
+        }
+        false
+    }
+
+    /// The station is alive where it is said to be: another frame of it was forwarded in this epoch, whenever that was.
+    #[inline]
+    pub fn touch(&self, station: &Station) {
+        if station.epoch != self.epoch()
+            && let Some((slot, value)) = self.find(key_of(station.vlan, station.mac))
+            && port(value) == station.port
         {
-            // Who is second has nothing to add. A relaxed read-modify-write keeps the writer's release sequence alive.
-            let _ = slot.value.compare_exchange(value, value & !0xffff | u64::from(epoch), Relaxed, Relaxed);
+            // Who is second has nothing to add.
+            let _ = slot.value.compare_exchange(value, with_epoch(value, self.epoch()), Relaxed, Relaxed);
         }
     }
 
@@ -181,13 +198,15 @@ impl Fdb {
         self.epoch.load(Relaxed)
     }
 
-    /// Control alone: enters or replaces a station.
+    /// Control alone: enters or replaces a station. Where it was seen last stays so.
     pub fn insert(&self, vlan: VlanId, mac: Mac, port: PortId, origin: Origin) -> Result<(), Full> {
         let key = key_of(vlan, mac);
-        let fresh = |version| value_of(version, port, origin, self.epoch());
-        if let Some((slot, value)) = self.find(key) {
-            slot.publish(fresh(version(value)));
-            return Ok(());
+        let fresh = |version, last| value_of(version, port, last, origin, self.epoch());
+        while let Some((slot, value)) = self.find(key) {
+            // Who was first is a worker that has just seen it.
+            if slot.value.compare_exchange(value, fresh(version(value), last(value)), AcqRel, Relaxed).is_ok() {
+                return Ok(());
+            }
         }
         if self.len() >= self.capacity {
             return Err(Full);
@@ -198,7 +217,7 @@ impl Fdb {
             if let Some(slot) = self.buckets[at].slot_of(0) {
                 // The version is odd. `passed` stays, whoever's key it lies beside.
                 slot.key.store(slot.key.load(Relaxed) & !KEY | key, Release);
-                slot.publish(fresh(version(slot.value.load(Relaxed)) + 1));
+                slot.publish(fresh(version(slot.value.load(Relaxed)) + 1, PortId::SELF));
                 self.len.store(self.len() + 1, Relaxed);
                 return Ok(());
             }
@@ -365,8 +384,15 @@ const PASSED: u32 = 61;
 /// As far as `passed` counts; from here it does not go down again (searches are longer, not wrong).
 const PASSED_MAX: u64 = 7 * SLOTS as u64;
 
-/// Where the version starts in a value word. 31 bits: it does not come round while a reader is reading three words.
-const VERSION: u32 = 33;
+/// Where the parts of a value word start. The version has 23 bits: it does not come round while a reader is reading three
+/// words.
+const LAST: u32 = 16;
+const PORT: u32 = 28;
+const STATIC: u32 = 40;
+const VERSION: u32 = 41;
+/// The bits of a port.
+const PORTS: u64 = (1 << (PORT - LAST)) - 1;
+const _: () = assert!(PortId::COUNT as u64 <= PORTS + 1);
 /// The value of a slot that was never used: an odd version.
 const EMPTY: u64 = 1 << VERSION;
 
@@ -374,8 +400,28 @@ fn key_of(vlan: VlanId, mac: Mac) -> u64 {
     u64::from(vlan.get()) << 48 | mac.to_u64()
 }
 
-fn value_of(version: u64, port: PortId, origin: Origin, epoch: u16) -> u64 {
-    version << VERSION | u64::from(origin == Origin::Static) << 32 | u64::from(port.0) << 16 | u64::from(epoch)
+fn value_of(version: u64, port: PortId, last: PortId, origin: Origin, epoch: u16) -> u64 {
+    let ports = u64::from(port.0) << PORT | u64::from(port.0 ^ last.0) << LAST;
+    version << VERSION | u64::from(origin == Origin::Static) << STATIC | ports | u64::from(epoch)
+}
+
+fn with_epoch(value: u64, epoch: u16) -> u64 {
+    value & !0xffff | u64::from(epoch)
+}
+
+fn with_last(value: u64, last: PortId) -> u64 {
+    value & !(PORTS << LAST) | u64::from(port(value).0 ^ last.0) << LAST
+}
+
+#[inline(always)]
+fn port(value: u64) -> PortId {
+    PortId((value >> PORT & PORTS) as u16)
+}
+
+/// Stored as what it differs in: that it does not costs one look.
+#[inline(always)]
+fn last(value: u64) -> PortId {
+    PortId(port(value).0 ^ (value >> LAST & PORTS) as u16)
 }
 
 fn version(value: u64) -> u64 {
@@ -392,8 +438,9 @@ fn station(vlan: VlanId, key: u64, value: u64) -> Station {
     Station {
         vlan,
         mac: Mac::from_u64(key),
-        port: PortId((value >> 16) as u16),
-        origin: if value >> 32 & 1 != 0 { Origin::Static } else { Origin::Dynamic },
+        port: port(value),
+        last: last(value),
+        origin: if value >> STATIC & 1 != 0 { Origin::Static } else { Origin::Dynamic },
         epoch: value as u16,
     }
 }

@@ -18,7 +18,8 @@ fn a_station_is_found_moved_and_removed() {
     assert_eq!(fdb.lookup(vlan(1), mac(1)), None);
     fdb.insert(vlan(1), mac(1), PortId(3), Origin::Dynamic).unwrap();
     let station = fdb.lookup(vlan(1), mac(1)).unwrap();
-    let expect = Station { vlan: vlan(1), mac: mac(1), port: PortId(3), origin: Origin::Dynamic, epoch: 7 };
+    let (port, last) = (PortId(3), PortId::SELF);
+    let expect = Station { vlan: vlan(1), mac: mac(1), port, last, origin: Origin::Dynamic, epoch: 7 };
     assert_eq!(station, expect);
     // Independent learning: another VLAN is another station.
     assert_eq!(fdb.lookup(vlan(2), mac(1)), None);

@@ -195,12 +195,11 @@ impl<'a> Way<'a> {
             return out.note(Note::NotLearned(NotLearned::Vlan));
         }
         let from = match snapshot.fdb.lookup_at(id, src) {
-            Some(known) if known.port == rx => {
-                out.known(&snapshot.fdb, &known);
-                return out.note(Note::Known);
-            }
             // Not moved, not reported, and the frame goes its way, as with Linux's "sticky".
-            Some(known) if known.origin == Origin::Static => return out.note(Note::NotLearned(NotLearned::Static)),
+            Some(known) if known.port != rx && known.origin == Origin::Static => {
+                return out.note(Note::NotLearned(NotLearned::Static));
+            }
+            Some(known) if out.heard(&snapshot.fdb, &known, rx) => return out.note(Note::Known),
             known => known.map(|station| station.port),
         };
         out.note(Note::Learn(from));

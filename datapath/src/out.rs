@@ -2,6 +2,7 @@
 
 use crate::Drop;
 use crate::acl::{Family, Stage};
+use crate::fdb::{Fdb, Station};
 use crate::flow::Looked;
 use crate::hops::Leaf;
 use crate::neighbours::{Neighbour, Neighbours};
@@ -21,6 +22,14 @@ pub struct Seen {
     pub port: PortId,
     /// The snapshot it was decided by: control discards reports older than a flush.
     pub snapshot: u64,
+}
+
+impl Seen {
+    /// What is to be entered instead of this, which was: the port that workers saw the station behind since.
+    pub fn overtaken(&self, fdb: &Fdb) -> Option<Seen> {
+        let Station { port, last, .. } = fdb.lookup(self.vlan, self.mac)?;
+        (last != port && last != PortId::SELF).then_some(Seen { port: last, ..*self })
+    }
 }
 
 /// Why a frame is shown to control.
@@ -47,12 +56,12 @@ pub enum Told {
 pub trait Out {
     /// The frame was admitted to this VLAN (once per frame, before anything else).
     fn admitted(&mut self, vlan: VlanId);
-    /// The source was not known there; a lost report is repeated by the next frame.
+    /// The source is not known there; a lost report is repeated by the next frame.
     fn seen(&mut self, seen: Seen);
-    /// The source is this station, known where it was seen: it is alive. (An out that only explains leaves no trace.)
+    /// The source is this station, and came in by this port: is it known there? (An out that only explains leaves no trace.)
     #[inline(always)]
-    fn known(&mut self, fdb: &crate::Fdb, station: &crate::fdb::Station) {
-        fdb.touch(station);
+    fn heard(&mut self, fdb: &Fdb, station: &Station, rx: PortId) -> bool {
+        fdb.heard(station, rx)
     }
     /// A packet goes to this neighbour: he is in use.
     #[inline(always)]

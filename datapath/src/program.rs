@@ -213,9 +213,10 @@ impl Out for Program<'_> {
         self.refuse(Uncached::Learning);
     }
 
-    fn known(&mut self, _: &Fdb, station: &Station) {
+    fn heard(&mut self, _: &Fdb, station: &Station, rx: PortId) -> bool {
         self.counted.alive = true;
         self.depend(Dep::Station(station.vlan, station.mac));
+        station.port == rx
     }
 
     fn used(&mut self, _: &Neighbours, neighbour: &Neighbour) {

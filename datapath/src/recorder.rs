@@ -48,7 +48,9 @@ impl Out for Recorder {
         self.seen = Some(seen);
     }
 
-    fn known(&mut self, _: &Fdb, _: &Station) {}
+    fn heard(&mut self, _: &Fdb, station: &Station, rx: PortId) -> bool {
+        station.port == rx
+    }
 
     fn used(&mut self, _: &Neighbours, _: &Neighbour) {}
 

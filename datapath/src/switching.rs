@@ -7,7 +7,6 @@ mod opening;
 mod remembered;
 mod report;
 
-use crate::Fdb;
 use crate::io::flows::{FlowTable, SLOTS};
 use crate::io::packet::PacketPorts;
 use crate::io::pins::Mount;
@@ -20,6 +19,7 @@ use crate::stats::PortCounters;
 use crate::uncached::Uncached;
 use crate::wiring::{Link, ORDERS, Start, employ, no_descriptor};
 use crate::worker::{Order, Shared};
+use crate::{Fdb, Seen};
 use arc_swap::ArcSwap;
 use crossbeam::utils::CachePadded;
 use mona_wire::{Eth, PortId, Tci};
@@ -139,6 +139,10 @@ pub struct Datapath {
     bell: Arc<Bell>,
     /// The worker whose sources are read first next time, so that none is always first.
     next: usize,
+    /// Sources that were read in this turn.
+    seen: Vec<(u64, Seen)>,
+    /// What is to be entered instead of what was.
+    overtaken: Vec<Seen>,
     /// The snapshot published last.
     current: Arc<Snapshot>,
     /// Those before it that a worker may still decide by, each with the generation that replaced it. They are freed
@@ -203,6 +207,7 @@ impl Datapath {
             snapshot: ArcSwap::new(Arc::clone(&current)),
             generation: CachePadded::default(),
             epoch: CachePadded::default(),
+            reported: CachePadded::default(),
             stop: AtomicBool::new(false),
         });
         let bell = Arc::new(Bell::new().map_err(no_descriptor)?);
@@ -213,6 +218,8 @@ impl Datapath {
             links: Vec::new(),
             bell,
             next: 0,
+            seen: Vec::new(),
+            overtaken: Vec::new(),
             current,
             retired: Vec::new(),
             ports: BTreeMap::new(),
@@ -322,7 +329,8 @@ impl Datapath {
         self.bell.as_fd()
     }
 
-    /// Takes the waiting reports, urgent ones first, at most `limit`.
+    /// Takes the waiting reports, urgent ones first, at most `limit`. Sources come in the order in which they were reported,
+    /// whichever worker it was.
     pub fn reports(&mut self, limit: usize, into: &mut Vec<Report>) {
         self.bell.disarm();
         let end = into.len() + limit;
@@ -337,12 +345,23 @@ impl Datapath {
         self.next = (self.next + 1) % workers;
         for at in 0..workers {
             // What is left is shared by the workers that follow, so that a flood at one does not silence another.
-            let share = (end - into.len()).div_ceil(workers - at);
+            let share = (end - into.len() - self.seen.len()).div_ceil(workers - at);
             let ring = &mut self.links[(self.next + at) % workers].seen;
-            into.extend((0..share).map_while(|_| ring.pop().ok()).map(Report::Seen));
+            self.seen.extend((0..share).map_while(|_| ring.pop().ok()));
         }
+        self.seen.sort_by_key(|(number, _)| *number);
+        into.extend(self.seen.drain(..).map(|(_, seen)| Report::Seen(seen)));
+        into.extend(self.overtaken.drain(..).map(Report::Seen));
         self.bell.arm();
         if self.links.iter().any(|link| !link.punts.is_empty() || !link.seen.is_empty() || !link.flows.is_empty()) {
+            self.bell.ring();
+        }
+    }
+
+    /// Stations moved as reported: those that were seen elsewhere since are reported again.
+    pub fn look_again(&mut self, moved: &[Seen]) {
+        self.overtaken.extend(moved.iter().filter_map(|seen| seen.overtaken(&self.current.fdb)));
+        if !self.overtaken.is_empty() {
             self.bell.ring();
         }
     }

@@ -29,7 +29,7 @@ pub(crate) struct Link {
     pub(crate) desk: Arc<Desk>,
     pub(crate) injected: FrameWriter,
     pub(crate) punts: FrameReader,
-    pub(crate) seen: Consumer<Seen>,
+    pub(crate) seen: Consumer<(u64, Seen)>,
     pub(crate) flows: Consumer<Flow>,
     pub(crate) orders: Producer<Order>,
     pub(crate) returned: Consumer<(PortId, Option<Own>)>,

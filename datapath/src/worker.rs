@@ -53,6 +53,8 @@ pub struct Shared {
     /// The epoch of the flows: counts what was raised. Written by control after what it stands for, read by workers before
     /// they decide.
     pub epoch: CachePadded<AtomicU64>,
+    /// Numbers what workers report of a batch, so that control knows what came later. Written by whoever reports.
+    pub reported: CachePadded<AtomicU64>,
     /// Written once, by control.
     pub stop: AtomicBool,
 }
@@ -110,8 +112,8 @@ pub struct Ends {
     pub crossing: Crossings,
     /// Frames for the switch itself.
     pub punts: FrameWriter,
-    /// Sources that control may want to learn.
-    pub seen: Producer<Seen>,
+    /// Sources that control may want to learn, each with the number of its batch.
+    pub seen: Producer<(u64, Seen)>,
     /// Decisions that the kernel may remember.
     pub flows: Producer<Flow>,
     /// Ports from control…
@@ -200,7 +202,7 @@ impl Worker {
                 // What came in is counted as it came in.
                 self.exits.desk.counters.decided(&self.batch, frames, self.exits.now);
                 self.exits.send(&self.snapshot, &self.batch, frames);
-                self.exits.report(&mut self.batch);
+                self.exits.report(&mut self.batch, &self.shared.reported);
                 rest = later;
             }
             if carried || !frames.is_empty() {

@@ -263,6 +263,10 @@ fn a_batch_reports_each_source_once_and_no_port_more_than_its_share() {
     world.snapshot.fdb.insert(VlanId::numbered(10).unwrap(), mac("z"), PortId(2), Origin::Dynamic).unwrap();
     batch.decide(&world.snapshot, &frames);
     assert_eq!((batch.strangers, batch.seen.len()), (0x3ff, 3));
+    // It speaks behind one port, the other, and the first again: the last report is right.
+    let frames = ["p1 f>*", "p2 f>*", "p1 f>*", "p1 f>*"].map(fixed);
+    batch.decide(&world.snapshot, &frames);
+    assert_eq!(batch.seen.iter().map(|seen| seen.port.0).collect::<Vec<_>>(), [1, 2, 1]);
     // A free ring lets every address of a batch through; a full one still one of each port.
     assert_eq!([512, 256, 128, 64, 0].map(|free| Batch::share(free, 512)), [64, 64, 16, 4, 1]);
     assert_eq!(Batch::share(0, 0), 1);

@@ -102,6 +102,30 @@ impl World {
         until("every worker has begun another round", || self.datapath.begin_round().then_some(()));
     }
 
+    /// A station speaks behind a host's port, and the worker has heard it.
+    fn speak(&mut self, station: u8, at: u8) {
+        let before = self.port(at).rx_frames;
+        self.send(at, numbered(station, [0xff; 6], 0));
+        until("it is heard", || (self.port(at).rx_frames > before).then_some(()));
+        self.finish_round();
+    }
+
+    /// Control enters at most so many reports, as they are: the ports they name.
+    fn enter(&mut self, limit: usize) -> Vec<u16> {
+        let mut ports = Vec::new();
+        for report in self.reports(limit) {
+            let Report::Seen(seen) = report else { panic!("{report:?}") };
+            let fdb = self.datapath.fdb();
+            let before = fdb.lookup(seen.vlan, seen.mac);
+            fdb.insert(seen.vlan, seen.mac, seen.port, Origin::Dynamic).unwrap();
+            if before.is_some_and(|station| station.port != seen.port) {
+                self.datapath.look_again(&[seen]);
+            }
+            ports.push(seen.port.0);
+        }
+        ports
+    }
+
     fn reports(&mut self, limit: usize) -> Vec<Report> {
         let mut reports = Vec::new();
         self.datapath.reports(limit, &mut reports);
@@ -239,6 +263,39 @@ fn reports_come_with_the_snapshot_and_the_bell() {
         until("the frame for the switch", || world.reports(1).pop()),
         Report::Frame(PortId(1), numbered(1, BPDU, 7))
     );
+}
+
+// L2-15: 802.1Q-2018 8.7.
+#[test]
+fn a_station_is_behind_the_port_it_spoke_behind_last_whatever_was_not_entered_by_then() {
+    for workers in [1, 2] {
+        let mut world = World::new(workers, 3);
+        // Known: behind another port, and back before that was entered.
+        world.learn(1);
+        world.speak(1, 2);
+        world.speak(1, 1);
+        assert_eq!([world.enter(9), world.enter(9), world.enter(9)], [vec![2], vec![1], vec![]]);
+        // Behind two others, and back.
+        [2, 3, 1].into_iter().for_each(|at| world.speak(1, at));
+        assert_eq!([world.enter(9), world.enter(9), world.enter(9)], [vec![2, 3], vec![1, 1], vec![]]);
+        // Unknown: the last report, whichever worker's rings are read first.
+        for station in 10..14 {
+            [2, 1, 3, 2].into_iter().for_each(|at| world.speak(station, at));
+            assert_eq!(world.enter(9).last(), Some(&2));
+            assert_eq!(world.enter(9), []);
+        }
+    }
+    // It becomes known before all was entered that was reported while it was not.
+    let mut world = World::new(1, 2);
+    world.speak(20, 1);
+    world.speak(20, 2);
+    assert_eq!(world.enter(1), [1]);
+    world.speak(20, 1);
+    assert_eq!([world.enter(9), world.enter(9), world.enter(9)], [vec![2], vec![1], vec![]]);
+    // And speaks no more.
+    world.speak(21, 1);
+    world.speak(21, 2);
+    assert_eq!([world.enter(1), world.enter(9), world.enter(9)], [vec![1], vec![2], vec![]]);
 }
 
 #[test]

@@ -85,6 +85,7 @@ pub fn describe(output: &Output) -> String {
             let by = job.device.as_ref().map(|device| format!(" by {device}")).unwrap_or_default();
             format!("probe {}{from}{by}", job.probe.to)
         }
+        Output::LookAgain(moved) => format!("look again for {} stations that moved", moved.len()),
         Output::ScanNeighbours => "scan for neighbours in use".into(),
         Output::Scan { limit } => format!("scan for stations idle {limit} epochs"),
     }

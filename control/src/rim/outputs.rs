@@ -91,6 +91,7 @@ impl Rim {
                 };
                 self.counters.clear(now, whose, raw);
             }
+            Output::LookAgain(moved) => self.datapath.look_again(&moved),
             Output::ScanNeighbours => {
                 self.datapath.fold();
                 let neighbours = &self.switch.snapshot.routing.neighbours;

@@ -20,10 +20,12 @@ use crate::snapshot::{Home, Snapshot};
 use crate::stats::Runs;
 use crate::uncached::Uncached;
 use crate::{Drop, Seen};
+use crossbeam::utils::CachePadded;
 use mona_wire::eth::{TAG, TPID_C};
 use mona_wire::{PortId, Tci, VlanId};
 use rtrb::Producer;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Flows that control is told of together, and for how long the first of them waits at most: to be woken costs control as much
@@ -45,7 +47,7 @@ pub(super) struct Exits {
     pub(super) policer: Policer,
     /// Room for a packet and for a fragment of it.
     pub(super) scratch: Box<[u8]>,
-    pub(super) seen: Producer<Seen>,
+    pub(super) seen: Producer<(u64, Seen)>,
     pub(super) flows: Producer<Flow>,
     pub(super) asked: Asked,
     /// Flows that control was not woken for yet, and since when.
@@ -220,11 +222,14 @@ impl Exits {
 
     /// Tells control about sources. What does not fit is lost; the station's next frame repeats it.
     #[inline]
-    pub(super) fn report(&mut self, batch: &mut Batch) {
-        for seen in &batch.seen {
-            match self.seen.push(*seen) {
-                Ok(()) => self.unheard = true,
-                Err(_) => self.desk.seen_lost.add(1),
+    pub(super) fn report(&mut self, batch: &mut Batch, reported: &CachePadded<AtomicU64>) {
+        if !batch.seen.is_empty() {
+            let number = reported.fetch_add(1, Relaxed);
+            for seen in &batch.seen {
+                match self.seen.push((number, *seen)) {
+                    Ok(()) => self.unheard = true,
+                    Err(_) => self.desk.seen_lost.add(1),
+                }
             }
         }
         batch.budget = Batch::share(self.seen.slots(), self.seen.buffer().capacity());

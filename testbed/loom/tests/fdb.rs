@@ -61,6 +61,7 @@ fn a_touch_never_undoes_a_move() {
                     let station = fdb.lookup(VLAN, mac(1)).expect("it moves, it does not go");
                     assert!([PortId(1), PortId(2)].contains(&station.port));
                     fdb.touch(&station);
+                    fdb.heard(&station, station.port);
                 })
             })
             .collect();
@@ -68,6 +69,90 @@ fn a_touch_never_undoes_a_move() {
         workers.into_iter().for_each(|worker| worker.join().unwrap());
         let station = fdb.lookup(VLAN, mac(1)).unwrap();
         assert_eq!((station.port, station.origin, station.epoch), (PortId(2), Origin::Static, 1));
+    });
+}
+
+/// What a worker does with a frame of station 1 behind this port: does it report that?
+fn speak(fdb: &Fdb, rx: PortId) -> bool {
+    fdb.lookup(VLAN, mac(1)).is_none_or(|station| !fdb.heard(&station, rx))
+}
+
+/// What control does with a report, and with what it finds then.
+fn enter(fdb: &Fdb, reported: PortId) {
+    let mut port = reported;
+    loop {
+        fdb.insert(VLAN, mac(1), port, Origin::Dynamic).unwrap();
+        match fdb.lookup(VLAN, mac(1)).unwrap().last {
+            last if last == port || last == PortId::SELF => return,
+            last => port = last,
+        }
+    }
+}
+
+/// It spoke elsewhere, and speaks at its old port while control enters that: it is there.
+#[test]
+fn who_speaks_last_is_believed() {
+    check(|| {
+        let fdb = small();
+        fdb.insert(VLAN, mac(1), PortId(1), Origin::Dynamic).unwrap();
+        assert!(speak(&fdb, PortId(2)));
+        let worker = {
+            let fdb = fdb.clone();
+            thread::spawn(move || speak(&fdb, PortId(1)))
+        };
+        enter(&fdb, PortId(2));
+        if worker.join().unwrap() {
+            enter(&fdb, PortId(1));
+        }
+        let station = fdb.lookup(VLAN, mac(1)).unwrap();
+        assert_eq!((station.port, station.last), (PortId(1), PortId(1)));
+    });
+}
+
+/// Two workers hear it behind two ports while control enters a third: it is behind one of the two, which it spoke behind last,
+/// whichever report comes first.
+#[test]
+fn two_workers_agree_who_was_last() {
+    for first in [0, 1] {
+        check(move || {
+            let fdb = small();
+            fdb.insert(VLAN, mac(1), PortId(1), Origin::Dynamic).unwrap();
+            assert!(speak(&fdb, PortId(3)));
+            let mut workers = [PortId(1), PortId(2)].map(|port| {
+                let fdb = fdb.clone();
+                (port, thread::spawn(move || speak(&fdb, port)))
+            });
+            enter(&fdb, PortId(3));
+            workers.rotate_left(first);
+            let reports = workers.map(|(port, worker)| (port, worker.join().unwrap()));
+            reports.into_iter().filter(|(_, reported)| *reported).for_each(|(port, _)| enter(&fdb, port));
+            let station = fdb.lookup(VLAN, mac(1)).unwrap();
+            assert_eq!(station.port, station.last);
+            assert_ne!(station.port, PortId(3));
+        });
+    }
+}
+
+/// Reported behind two ports while it was unknown, and heard behind the first when that is entered.
+#[test]
+fn a_report_from_before_it_was_known_does_not_move_who_spoke_since() {
+    check(|| {
+        let fdb = small();
+        let worker = {
+            let fdb = fdb.clone();
+            thread::spawn(move || {
+                let known = fdb.lookup(VLAN, mac(1)).is_some();
+                (known, speak(&fdb, PortId(1)))
+            })
+        };
+        enter(&fdb, PortId(1));
+        enter(&fdb, PortId(2));
+        let (known, reported) = worker.join().unwrap();
+        if reported {
+            enter(&fdb, PortId(1));
+        }
+        let station = fdb.lookup(VLAN, mac(1)).unwrap();
+        assert_eq!(station.port, PortId(1), "{known}");
     });
 }
 
@@ -81,7 +166,10 @@ fn a_touch_of_the_departed() {
         fdb.set_epoch(1);
         let worker = {
             let fdb = fdb.clone();
-            thread::spawn(move || fdb.touch(&old))
+            thread::spawn(move || {
+                fdb.touch(&old);
+                fdb.heard(&old, PortId(1))
+            })
         };
         fdb.set_epoch(0);
         fdb.remove(VLAN, mac(1));

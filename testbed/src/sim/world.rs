@@ -244,6 +244,10 @@ impl World {
                 self.known = text;
                 None
             }
+            Output::LookAgain(moved) => {
+                let again: Vec<_> = moved.iter().filter_map(|seen| seen.overtaken(&self.switch.fdb)).collect();
+                (!again.is_empty()).then_some(Input::Seen(again))
+            }
             Output::ScanNeighbours => {
                 let neighbours = &self.switch.snapshot.routing.neighbours;
                 let epoch = neighbours.epoch();
@@ -357,9 +361,9 @@ impl World {
         let port = self.port_of(device).ok_or_else(|| format!("{device} is no port"))?;
         let record = Recorder::trace(&self.switch.snapshot, port, bytes, &Offload::default());
         if let (Some(vlan), Some(source)) = (record.vlan, mona_wire::Eth::parse(bytes).map(|eth| eth.src))
-            && let Some(station) = self.switch.fdb.lookup(vlan, source).filter(|s| s.port == port)
+            && let Some(station) = self.switch.fdb.lookup(vlan, source)
         {
-            self.switch.fdb.touch(&station);
+            self.switch.fdb.heard(&station, port);
         }
         match (record.seen, &mut self.held) {
             (Some(seen), Some(held)) => held.push(seen),
