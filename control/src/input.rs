@@ -264,7 +264,7 @@ pub enum Output {
         /// How.
         io: IoChoice,
     },
-    /// Close a port and give its netdev back. `restore_up`: undo our `shutdown`.
+    /// Close a port and give its netdev back as it was.
     Close {
         /// Which.
         port: PortId,

@@ -4,6 +4,7 @@
 //! `main.rs` is the rim that reads the clock, the sockets and the datapath and feeds [`Input`](input::Input)s.
 
 pub mod acl;
+pub mod aside;
 pub mod compile;
 pub mod counters;
 pub mod fib;

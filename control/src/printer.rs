@@ -1,20 +1,16 @@
 //! `show running-config` and `show startup-config`: a million lines take a second to print and to spell. A thread of its own
 //! does both, of a copy of the configuration, so that control goes on meanwhile.
 
+use crate::aside::Aside;
 use crate::server::spelled;
 use crate::show::configured;
-use mona_datapath::io::sched;
 use mona_model::api::{LineError, Message, Reply};
 use mona_model::config::Config;
 use mona_model::names::InterfaceName;
 use mona_model::print::{print, print_all, print_interface, print_interface_all};
 use mona_model::shown::Shown;
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::fs;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// What is printed.
 #[derive(Clone)]
@@ -43,54 +39,9 @@ pub struct Job {
     pub text: Text,
 }
 
-/// The thread that prints.
-pub struct Printer {
-    jobs: Sender<Job>,
-    done: Receiver<(u64, Vec<u8>)>,
-    bell: Arc<EventFd>,
-}
-
-impl Printer {
-    /// Starts the thread; the startup-config is at `path`.
-    pub fn start(path: PathBuf) -> Result<Printer, String> {
-        let bell = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC).map_err(|e| e.to_string())?;
-        let bell = Arc::new(bell);
-        let (jobs, todo) = channel::<Job>();
-        let (finished, done) = channel();
-        let ring = bell.clone();
-        std::thread::Builder::new()
-            .name("print".into())
-            .spawn(move || {
-                // It reads a file of its own user, no more urgently than others; resigning cannot fail.
-                let _ = sched::resign();
-                let _ = sched::nice(0);
-                for job in todo {
-                    if finished.send((job.session, job.answer(&path))).is_err() {
-                        return;
-                    }
-                    let _ = ring.write(1);
-                }
-            })
-            .map_err(|e| e.to_string())?;
-        Ok(Printer { jobs, done, bell })
-    }
-
-    /// Asks for something to be printed.
-    pub fn print(&self, job: Job) {
-        // The thread ends only with us.
-        let _ = self.jobs.send(job);
-    }
-
-    /// Readable when something was printed.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
-    }
-
-    /// Sessions and their answers, as they are sent.
-    pub fn done(&self) -> Vec<(u64, Vec<u8>)> {
-        let _ = self.bell.read();
-        self.done.try_iter().collect()
-    }
+/// The thread that prints, sessions and their answers as they are sent; the startup-config is at `path`.
+pub fn printer(path: PathBuf) -> Result<Aside<Job, (u64, Vec<u8>)>, String> {
+    Aside::start("print", move |job: Job| (job.session, job.answer(&path)))
 }
 
 impl Job {

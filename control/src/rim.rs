@@ -4,15 +4,16 @@ mod outputs;
 mod view;
 
 use crate::arguments::Arguments;
+use mona_control::aside::Aside;
 use mona_control::counters::{Counted, Counters};
 use mona_control::fib::{Fib, Limits};
 use mona_control::identity;
 use mona_control::input::{Input, Session};
 use mona_control::journal::{Entry, Journal};
 use mona_control::netlink::{self, Netlink};
-use mona_control::printer::Printer;
+use mona_control::printer::{self, printer};
 use mona_control::probe::Prober;
-use mona_control::save::{Saver, keep, kept};
+use mona_control::save::{self, keep, kept, saver};
 use mona_control::say::Stderr;
 use mona_control::server::{Asked, Server};
 use mona_control::switch::Switch;
@@ -53,8 +54,8 @@ pub struct Rim {
     datapath: Datapath,
     switch: Switch,
     netlink: Netlink,
-    saver: Saver,
-    printer: Printer,
+    saver: Aside<save::Job, Input>,
+    printer: Aside<printer::Job, (u64, Vec<u8>)>,
     prober: Prober,
     stderr: Stderr,
     journal: Option<Journal>,
@@ -153,8 +154,8 @@ impl Rim {
         let start = Entry::Start { stations: arguments.stations as usize, io };
         let journal = arguments.record.as_deref().map(|path| Journal::create(path, &start)).transpose()?;
         let switch = Switch::new(datapath.fdb().clone(), Fib::new(Limits::ROUTER), io);
-        let saver = Saver::start(arguments.config.clone())?;
-        let printer = Printer::start(arguments.config.clone())?;
+        let saver = saver(arguments.config.clone())?;
+        let printer = printer(arguments.config.clone())?;
         Ok(Rim {
             server,
             datapath,
@@ -271,9 +272,8 @@ impl Rim {
             if others {
                 let probed = self.prober.done();
                 self.feed_all(probed);
-                for (session, id, result) in self.saver.done() {
-                    self.feed(Input::Saved { session, id, result });
-                }
+                let saved = self.saver.done();
+                self.feed_all(saved);
                 for (session, answer) in self.printer.done() {
                     self.server.answer(session, answer);
                 }

@@ -1,16 +1,13 @@
 //! Writing the configuration so that whatever happens one whole file is there: a new file, to the disk, in the old one's
 //! place. It may wait for the disk, so a thread of its own does it.
 
-use mona_datapath::io::sched;
+use crate::aside::Aside;
+use crate::input::Input;
 use mona_model::config::Config;
 use mona_model::print::startup;
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Something to save, and who asked: session and request.
 pub struct Job {
@@ -22,55 +19,13 @@ pub struct Job {
     pub config: Box<Config>,
 }
 
-/// The thread that writes.
-pub struct Saver {
-    jobs: Sender<Job>,
-    done: Receiver<(u64, u64, Result<(), String>)>,
-    bell: Arc<EventFd>,
-}
-
-impl Saver {
-    /// Starts the thread; it writes to `path`.
-    pub fn start(path: PathBuf) -> Result<Saver, String> {
-        let bell = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC).map_err(|e| e.to_string())?;
-        let bell = Arc::new(bell);
-        let (jobs, todo) = channel::<Job>();
-        let (finished, done) = channel();
-        let ring = bell.clone();
-        std::thread::Builder::new()
-            .name("save".into())
-            .spawn(move || {
-                // It writes a file of its own user, no more urgently than others; resigning cannot fail.
-                let _ = sched::resign();
-                let _ = sched::nice(0);
-                for job in todo {
-                    let result = save(&path, &startup(&job.config));
-                    if finished.send((job.session, job.id, result)).is_err() {
-                        return;
-                    }
-                    let _ = ring.write(1);
-                }
-            })
-            .map_err(|e| e.to_string())?;
-        Ok(Saver { jobs, done, bell })
-    }
-
-    /// Asks for something to be written.
-    pub fn save(&self, job: Job) {
-        // The thread ends only with us.
-        let _ = self.jobs.send(job);
-    }
-
-    /// Readable when something was written.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
-    }
-
-    /// What was written, or could not be.
-    pub fn done(&self) -> Vec<(u64, u64, Result<(), String>)> {
-        let _ = self.bell.read();
-        self.done.try_iter().collect()
-    }
+/// The thread that writes, to `path`.
+pub fn saver(path: PathBuf) -> Result<Aside<Job, Input>, String> {
+    Aside::start("save", move |Job { session, id, config }| Input::Saved {
+        session,
+        id,
+        result: save(&path, &startup(&config)),
+    })
 }
 
 /// Replaces the configuration.

@@ -51,7 +51,7 @@ impl Rim {
                     self.stderr.say(format!("switchd: the MTU of {device} could not be set to {mtu}: {e}"));
                 }
             }
-            Output::Print(job) => self.printer.print(job),
+            Output::Print(job) => self.printer.ask(job),
             Output::Probe(job) => return self.prober.start(job),
             Output::Host(plan) => {
                 let wrong = self.netlink.plan(plan);
@@ -68,7 +68,7 @@ impl Rim {
                 self.server.log(&line);
                 self.stderr.say(line);
             }
-            Output::Save { session, id, config } => self.saver.save(Job { session, id, config }),
+            Output::Save { session, id, config } => self.saver.ask(Job { session, id, config }),
             Output::Keep(text) => {
                 if let Err(why) = keep(&self.kept, &text) {
                     self.stderr.say(format!("switchd: the ports that hooks added are not kept: {why}"));
