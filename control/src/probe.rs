@@ -24,8 +24,6 @@ use std::time::{Duration, Instant};
 const MOST: usize = 16;
 /// Of the whole: the shell waits half a minute for an answer, and nobody could end it earlier.
 const WHOLE: Duration = Duration::from_secs(25);
-/// Routers on the way that are asked.
-const HOPS: u8 = 30;
 
 /// What is to be done, and who asked: session, request, mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +114,8 @@ fn run(job: &Job, ident: u16) -> Result<Shown, String> {
         return Ok(Shown::Ping(Ping { probe: job.probe.clone(), source: job.source, answers }));
     }
     let mut hops: Vec<Vec<Answer>> = Vec::new();
-    for ttl in 1..=HOPS {
+    let (first, last) = job.probe.ttls;
+    for ttl in first..=last {
         let answers: Vec<Answer> = (0..job.probe.repeat).take_while(|_| is_time()).map(|_| ask(ttl)).collect();
         let is_end = answers.iter().any(|answer| matches!(answer, Answer::Reply(..) | Answer::Unreachable(..)));
         if !answers.is_empty() {
@@ -126,7 +125,7 @@ fn run(job: &Job, ident: u16) -> Result<Shown, String> {
             break;
         }
     }
-    Ok(Shown::Traceroute(Traceroute { to: job.probe.to, hops }))
+    Ok(Shown::Traceroute(Traceroute { to: job.probe.to, first, hops }))
 }
 
 /// A raw socket that sends echo requests and hears what comes of them.

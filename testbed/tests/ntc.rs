@@ -1,5 +1,5 @@
 //! ntc-templates' `cisco_ios` patterns must understand what swcli prints: in the golden layouts, field by field, and from
-//! a running switch.
+//! a running switch. netmiko must be able to operate it.
 
 use mona_testbed::netns::{World, binary};
 use std::path::Path;
@@ -15,6 +15,23 @@ fn check(arguments: &[&str]) {
 #[test]
 fn golden_layouts() {
     check(&[concat!(env!("CARGO_MANIFEST_DIR"), "/../swcli/tests/golden")]);
+}
+
+#[test]
+fn netmiko_operates_it() {
+    let mut world = World::new("swclik");
+    let namespace = world.namespace("s1");
+    world.cable((&namespace, "p1"), (&namespace, "q1"));
+    let config = "hostname s1\nipv6 unicast-routing\nvlan 10\nlogging buffered 500\ninterface Loopback0\n ip address \
+                  10.255.0.1 255.255.255.255\ninterface GigabitEthernet0/1\n device p1\n switchport access vlan \
+                  10\ninterface GigabitEthernet0/2\ninterface GigabitEthernet0/3\n shutdown\ninterface Vlan10\n ip \
+                  address 10.0.10.1 255.255.255.0\n ipv6 address 2001:db8:10::1/64\narp 10.0.10.7 0200.0000.0007 \
+                  ARPA\nip route 10.9.0.0 255.255.0.0 10.0.10.7\nip access-list extended WEB\n permit tcp any host \
+                  10.0.0.1 eq www\naccess-list 10 permit 10.0.0.0 0.0.0.255\nipv6 access-list SIX\n permit tcp any \
+                  2001:db8::/32\nend\n";
+    let switch = world.switch(&namespace, config, &[]);
+    drop(world.exec(&namespace, "ip link set lo up"));
+    check(&["netmiko_session.py", &format!("{} --socket {}", binary("swcli").display(), switch.socket.display())]);
 }
 
 #[test]

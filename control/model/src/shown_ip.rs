@@ -292,8 +292,20 @@ pub struct Probe {
     /// Until a packet counts as lost.
     #[serde(default = "two")]
     pub timeout_secs: u32,
+    /// The first and the last router on the way that is asked.
+    #[serde(default = "ttls")]
+    pub ttls: (u8, u8),
     /// Along the path, router by router.
     pub trace: bool,
+}
+
+impl Probe {
+    /// Routers that `traceroute` asks unless something else is said.
+    pub const TTLS: (u8, u8) = (1, 30);
+}
+
+fn ttls() -> (u8, u8) {
+    Probe::TTLS
 }
 
 /// What IOS waits.
@@ -326,6 +338,8 @@ pub struct Ping {
 pub struct Traceroute {
     /// To whom.
     pub to: IpAddr,
+    /// Number of the first hop.
+    pub first: u8,
     /// Of each hop, what came of each packet.
     pub hops: Vec<Vec<Answer>>,
 }

@@ -163,9 +163,12 @@ impl Prepared {
         let mut prepared = Prepared { row, tokens: Vec::new(), follow: Vec::new(), first: Vec::new() };
         let whole = prepared.sequence(&parts(&mut &*row.syntax));
         prepared.first = whole.first;
-        prepared.add_old_spelling();
+        let old = prepared.add_old_spelling();
         let end = prepared.tokens.len();
         whole.last.iter().for_each(|last| prepared.follow[*last].push(end));
+        if let Some((old, new)) = old {
+            prepared.follow[old] = prepared.follow[new].clone();
+        }
         prepared
     }
 
@@ -226,15 +229,16 @@ impl Prepared {
         }
     }
 
-    /// The older spelling of `mac address-table` is one word that leads where these two lead.
-    fn add_old_spelling(&mut self) {
+    /// The older spelling of `mac address-table` is one word that leads where these two lead: its place, and that of the second.
+    fn add_old_spelling(&mut self) -> Option<(usize, usize)> {
         let is = |at: usize, word| self.tokens[at] == Token::Word(word);
-        let Some(mac) = (1..self.tokens.len()).find(|at| is(at - 1, "mac") && is(*at, "address-table")) else { return };
+        let mac = (1..self.tokens.len()).find(|at| is(at - 1, "mac") && is(*at, "address-table"))?;
         let old = self.tokens.len();
         self.tokens.push(Token::Word(OLD_TABLE));
-        self.follow.push(self.follow[mac].clone());
+        self.follow.push(Vec::new());
         for follow in self.follow.iter_mut().chain([&mut self.first]).filter(|follow| follow.contains(&(mac - 1))) {
             follow.push(old);
         }
+        Some((old, mac))
     }
 }

@@ -279,6 +279,7 @@ fn exec_lines() {
             r#"{"ShowMac":{"is_static":true,"address":"0000.0001.0203","interface":"GigabitEthernet0/1","vlan":5}}"#,
         ),
         ("show mac address-table aging-time", r#""ShowMacAging""#),
+        ("show mac-address-table", r#"{"ShowMac":{"is_static":null,"address":null,"interface":null,"vlan":null}}"#),
         ("show mac-address-table aging", r#""ShowMacAging""#),
         ("show mac-address-table count vlan 5", r#"{"ShowMacCount":5}"#),
         (

@@ -67,7 +67,7 @@ pub fn draw_trace(trace: &Traceroute) -> Vec<String> {
         String::new(),
     ];
     for (n, answers) in trace.hops.iter().enumerate() {
-        let mut line = format!("{:>3}", n + 1);
+        let mut line = format!("{:>3}", n + usize::from(trace.first));
         let mut last: Option<IpAddr> = None;
         for answer in answers {
             let (who, said) = match answer {

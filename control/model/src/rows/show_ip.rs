@@ -64,6 +64,9 @@ const PING: &[(&str, &str)] = probes!(
 const TRACEROUTE: &[(&str, &str)] = probes!(
     ("traceroute", "Trace route to destination"),
     ("probe", "Number of messages to each router"),
+    ("ttl", "Routers on the way that are asked"),
+    ("<first>", "Number of the first"),
+    ("<last>", "Number of the last"),
     ("numeric", "Addresses are not looked up: they never are"),
     ("<repeat>", "Probe count")
 );
@@ -90,7 +93,7 @@ macro_rules! probe {
             $kind,
             "> [(source (<interface:interface> | <from:",
             $kind,
-            ">) | probe <repeat:1-10> | timeout <timeout:0-20> | {numeric:numeric})]*"
+            ">) | ttl <first:0-255> <last:0-255> | probe <repeat:1-10> | timeout <timeout:0-20> | {numeric:numeric})]*"
         )
     };
 }
@@ -188,6 +191,12 @@ fn interfaces(args: &Args, six: bool) -> Action {
 fn probe(args: &Args, trace: bool) -> Result<Action, Rejected> {
     let of = |name| args.ip(name).map(IpAddr::V4).or(args.ip6(name).map(IpAddr::V6));
     let to = of("to").ok_or("Say an address to ping")?;
+    let ttls = match (args.number("first"), args.number("last")) {
+        (Some(first), Some(last)) if last < first.max(1) => return Err("The last TTL is less than the first".into()),
+        // A packet of TTL 0 goes nowhere.
+        (Some(first), Some(last)) => (first.max(1) as u8, last as u8),
+        _ => Probe::TTLS,
+    };
     Ok(Action::Probe(Probe {
         to,
         from: of("from").map(ProbeSource::Address).or(args.interface("interface").map(ProbeSource::Interface)),
@@ -196,6 +205,7 @@ fn probe(args: &Args, trace: bool) -> Result<Action, Rejected> {
         dont_fragment: args.has("df"),
         // What IOS waits; of `traceroute` less, for there are many.
         timeout_secs: args.number("timeout").unwrap_or(if trace { 1 } else { 2 }),
+        ttls,
         trace,
     }))
 }
