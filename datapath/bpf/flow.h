@@ -12,8 +12,9 @@
 #define DEPENDS 31
 // Of a flood, the last of them say where its further copies go.
 #define COPIES 16
-// How many bytes of a frame are looked at: Ethernet, tag, IPv6, TCP up to its flags.
-#define DEEPEST (ETH_HLEN + 4 + 40 + 14)
+// How many bytes of a frame are looked at: Ethernet, IP, TCP up to its flags.
+#define DEEPEST_IPV4 (ETH_HLEN + 20 + 14)
+#define DEEPEST_IPV6 (ETH_HLEN + 40 + 14)
 // Frames of a flow that go up while it waits, at most.
 #define PATIENCE 4096
 #define UNKNOWN (~0ull)

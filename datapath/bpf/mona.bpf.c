@@ -125,12 +125,14 @@ static __always_inline int replay(struct __sk_buff *skb, struct hit *hit)
 		return UP;
 	bool super = skb->gso_size, deeper = hit->action.kind != FORWARD;
 	if (super || deeper) {
-		if (frame.data + DEEPEST > frame.end && frame.len > frame.end - frame.ip) {
-			bpf_skb_pull_data(skb, skb->len < DEEPEST ? skb->len : DEEPEST);
+		frame.ethertype = bpf_ntohs(*(__be16 *)(frame.data + 12));
+		// Not a byte more: of a super-frame it would be one of what the header is followed by, and that lies elsewhere.
+		__u32 deepest = frame.ethertype == ETH_P_IPV6 ? DEEPEST_IPV6 : DEEPEST_IPV4;
+		if (frame.data + deepest > frame.end && frame.len > frame.end - frame.ip) {
+			bpf_skb_pull_data(skb, skb->len < deepest ? skb->len : deepest);
 			if (!view(skb, &frame))
 				return UP;
 		}
-		frame.ethertype = bpf_ntohs(*(__be16 *)(frame.data + 12));
 		if (deeper && !find_inner(cache, &frame, hit))
 			return UP;
 	}
