@@ -7,7 +7,8 @@ const MORE: &str = " --More-- ";
 
 /// Prints the lines, so many at once; 0 = all. Blank = next page, Enter = next line, any other key = enough.
 pub fn page(lines: &[String], length: u32, keys: &mut Keys) {
-    let page = (length as usize).saturating_sub(1);
+    // A line at least: of a screen of one, a blank turns no page either.
+    let page = (length as usize).saturating_sub(1).max(1);
     let mut rest = lines;
     let mut count = if length == 0 || lines.len() <= page { lines.len() } else { page };
     loop {
