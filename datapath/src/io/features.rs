@@ -12,7 +12,7 @@ pub(super) const BASIC: u64 = 1 << 0;
 /// It redirects to sockets.
 pub(super) const REDIRECT: u64 = 1 << 1;
 /// It sends what others' programs redirect to it.
-pub(super) const TAKES: u64 = 1 << 2;
+pub(super) const NDO_XMIT: u64 = 1 << 2;
 /// It receives into, and sends from, a socket's memory.
 pub(super) const ZERO_COPY: u64 = 1 << 3;
 
@@ -154,7 +154,7 @@ mod tests {
                 while !changes.any() {
                     assert!(Instant::now() < end, "nothing is heard");
                 }
-                assert_eq!(of(near).expect("its features") & TAKES != 0, on);
+                assert_eq!(of(near).expect("its features") & NDO_XMIT != 0, on);
             }
         };
         std::thread::spawn(alone).join().expect("it holds");

@@ -311,7 +311,7 @@ impl XdpPorts {
 
 /// How the device is reached just now.
 fn way(link: &Link, native: bool, credit: u32) -> Way {
-    let takes_xdp = features::of(link.index).is_ok_and(|features| features & features::TAKES != 0);
+    let takes_xdp = features::of(link.index).is_ok_and(|features| features & features::NDO_XMIT != 0);
     // Where the driver does not run the program frames are packets before it does: TC's.
     Way { ifindex: link.index, credit, takes_xdp, gives_xdp: native }
 }
