@@ -18,6 +18,7 @@
 // Frames of a flow that go up while it waits, at most.
 #define PATIENCE 4096
 #define UNKNOWN (~0ull)
+#define MANY (~0u)
 #define once(x) (*(volatile typeof(x) *)&(x))
 
 enum { FORWARD = 1, LOOK_L3, LOOK_L4 };
@@ -77,6 +78,7 @@ struct also {
 struct cache {
 	__u64 epoch, seed, hold_until, enabled;
 	__u64 checked; // the tick in which the clock was looked at last
+	__u64 latest;  // an epoch << 16 | all that was raised in it: one generation
 };
 
 #define ARRAY(name, entries, key_t, value_t)        \
@@ -232,14 +234,20 @@ static __always_inline bool inner_key(const struct frame *frame, bool deep, __u8
 	return true;
 }
 
-// Was nothing that the flow depends on raised since it was confirmed last?
-static __noinline bool confirm(__u32 at, __u64 since)
+// Was nothing that the flow depends on raised since it was confirmed last? `raised`: all that was, if it was one thing; then
+// generations, each in memory of its own, need not be looked at.
+static __noinline bool confirm(__u32 at, __u64 since, __u32 raised)
 {
 	struct depends *list = bpf_map_lookup_elem(&depends, &at);
 	if (!list)
 		return false;
 	for (__u32 i = 0; i < DEPENDS && i < list->count; i++) {
 		__u32 index = list->on[i];
+		if (raised != MANY) {
+			if (index == raised)
+				return false;
+			continue;
+		}
 		__u64 *generation = bpf_map_lookup_elem(&generations, &index);
 		if (!generation || once(*generation) > since)
 			return false;
@@ -253,7 +261,9 @@ static __always_inline bool holds(struct hit *hit, const struct cache *cache)
 	struct flow *flow = hit->flow;
 	__u64 since = once(flow->epoch), epoch = once(cache->epoch);
 	if (since != epoch) {
-		if (!confirm(hit->at, since) || once(flow->version) != hit->version)
+		__u64 latest = once(cache->latest);
+		__u32 raised = since + 1 == epoch && latest >> 16 == epoch ? latest & 0xffff : MANY;
+		if (!confirm(hit->at, since, raised) || once(flow->version) != hit->version)
 			return false;
 		flow->epoch = epoch;
 	}

@@ -272,7 +272,23 @@ fn replay_obeys_at_once() {
             let goes = expected(&world.snapshot, &other, &nothing).expect("one port");
             assert_eq!(rig.send(&other), goes, "what does not depend on {dep:?}");
         }
+        // Whatever is raised with it, before it and after it, and as often as it may be.
+        let (dep, strange) = (Dep::Station(vlan("10"), mac("c")), Dep::Station(vlan("10"), mac("f")));
+        for raised in [&[&[strange, dep][..]][..], &[&[dep], &[strange]], &[&[strange], &[dep]], &[&[dep, dep]]] {
+            replays(&mut rig, &world, &there, &nothing);
+            raised.iter().for_each(|together| rig.table.raise(together.iter().copied()));
+            assert_eq!(rig.send(&there), up(&there, &nothing), "{raised:?}");
+        }
         replays(&mut rig, &world, &there, &nothing);
+        for raised in [
+            &[&[strange][..]][..],
+            &[&[strange, strange]],
+            &[&[strange], &[strange]],
+            &[&[strange, Dep::Port(PortId(3))]],
+        ] {
+            raised.iter().for_each(|together| rig.table.raise(together.iter().copied()));
+            assert!(matches!(rig.send(&there), Fate::Replayed(..)), "{raised:?}");
+        }
         rig.table.enable(false);
         assert_eq!(rig.send(&there), up(&there, &nothing));
         rig.table.enable(true);

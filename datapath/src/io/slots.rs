@@ -95,7 +95,12 @@ pub(super) struct Cache {
     hold_until: AtomicU64,
     enabled: AtomicU64,
     checked: AtomicU64,
+    /// An epoch and all that was raised in it: one generation, in the lower 16 bits. Mostly it is so, and a program that looks
+    /// for it among what a flow depends on need not look at all those generations.
+    latest: AtomicU64,
 }
+
+const _: () = assert!(GENERATIONS <= 1 << 16);
 
 /// The memory: the kernel's maps, or a process's own.
 pub(super) struct Memory {
@@ -192,7 +197,13 @@ impl Slots {
     /// Generations first, then the epoch: whoever sees the epoch sees why.
     pub(super) fn raise(&self, what: impl Iterator<Item = u32>) {
         let epoch = self.epoch() + 1;
-        what.for_each(|index| self.generation(index).store(epoch, Relaxed));
+        let (mut raised, mut many) = (None, false);
+        for index in what {
+            self.generation(index).store(epoch, Relaxed);
+            many |= raised.replace(index).is_some_and(|other| other != index);
+        }
+        let latest = raised.filter(|_| !many).map_or(0, |index| epoch << 16 | u64::from(index));
+        self.cache().latest.store(latest, Relaxed);
         self.cache().epoch.store(epoch, Release);
     }
 
