@@ -144,7 +144,7 @@ impl XdpPorts {
         Ok((opened, way, queues))
     }
 
-    /// Zero-copy if the driver has it and every queue takes it, else copy.
+    /// All queues, in the best way they have.
     fn claim_best(
         &mut self,
         port: PortId,
@@ -152,12 +152,9 @@ impl XdpPorts {
         native: bool,
         workers: &[u8],
     ) -> Result<(bool, Vec<(u8, Xsk)>), Refused> {
-        let able = native && features::of(link.index).is_ok_and(|features| features & features::ZERO_COPY != 0);
-        if able && let Ok(queues) = self.claim(port, link, true, workers) {
-            return Ok((true, queues));
-        }
-        match self.claim(port, link, false, workers) {
-            Ok(queues) => Ok((false, queues)),
+        let features = features::of(link.index).ok();
+        match best(native, features, |zero_copy| self.claim(port, link, zero_copy, workers)) {
+            Ok(claimed) => Ok(claimed),
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
                 let why = format!("a queue of {} belongs to another program's AF_XDP socket; end that", link.name);
                 Err(Refused { why: OpenError(why), busy: true })
@@ -363,6 +360,16 @@ impl Shared {
     }
 }
 
+/// Zero-copy if the driver runs the program and has it (`features`: what the kernel says of it), and if every queue takes it;
+/// else copy.
+fn best<T>(native: bool, features: Option<u64>, mut claim: impl FnMut(bool) -> io::Result<T>) -> io::Result<(bool, T)> {
+    let able = native && features.is_some_and(|features| features & features::ZERO_COPY != 0);
+    if able && let Ok(claimed) = claim(true) {
+        return Ok((true, claimed));
+    }
+    claim(false).map(|claimed| (false, claimed))
+}
+
 /// Chunks to try, until the kernel locks so many. Where the limit is low, other workers need their share of it.
 fn sizes() -> impl Iterator<Item = usize> {
     let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_MEMLOCK);
@@ -386,6 +393,36 @@ impl Drop for XdpPorts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Zero-copy is tried where it can be, and is left for all queues if one does not take it.
+    #[test]
+    fn zero_copy_where_driver_and_queues_have_it() {
+        let (copies, has) = (features::BASIC | features::REDIRECT, features::BASIC | features::ZERO_COPY);
+        // Native, features; does zero-copy work, does copy; what is tried, and what comes of it.
+        for (native, features, zero_copy, copy, tried, is) in [
+            (true, Some(has), true, true, &[true][..], Some(true)),
+            (true, Some(has), false, true, &[true, false], Some(false)),
+            (true, Some(has), false, false, &[true, false], None),
+            (true, Some(copies), true, true, &[false], Some(false)),
+            (true, None, true, true, &[false], Some(false)),
+            (false, Some(has), true, true, &[false], Some(false)),
+            (false, Some(copies), true, false, &[false], None),
+        ] {
+            let mut asked = Vec::new();
+            let claimed = best(native, features, |mode| {
+                asked.push(mode);
+                let refused = if mode { libc::EOPNOTSUPP } else { libc::EBUSY };
+                if (mode && zero_copy) || (!mode && copy) { Ok(()) } else { Err(io::Error::from_raw_os_error(refused)) }
+            });
+            assert_eq!(asked, tried, "{native} {features:?}");
+            // What is said is why copying does not work.
+            assert_eq!(
+                claimed.map(|(mode, ())| mode).map_err(|e| e.raw_os_error()),
+                is.ok_or(Some(libc::EBUSY)),
+                "{native} {features:?}"
+            );
+        }
+    }
 
     #[test]
     fn auto_means_xdp_for_physical_devices_with_native_xdp() {
