@@ -31,7 +31,26 @@ const DECIDED: [&str; 9] = [
 const ROUNDS: usize = 3;
 
 #[test]
+fn bgp_by_packet() {
+    bgp("bgpp", "packet");
+}
+
+#[test]
 fn bgp_by_xdp() {
+    bgp("bgpx", "xdp");
+}
+
+#[test]
+fn ospf_by_packet() {
+    ospf("ospfp", "packet");
+}
+
+#[test]
+fn ospf_by_xdp() {
+    ospf("ospfx", "xdp");
+}
+
+fn bgp(label: &str, io: &str) {
     let bgp = |own: u32, other: u32, [address, peer]: [&str; 2], more: &str| {
         format!(
             "router bgp {own}\n bgp router-id {address}\n no bgp ebgp-requires-policy\n timers bgp 10 30\n neighbor {peer} \
@@ -42,11 +61,10 @@ fn bgp_by_xdp() {
     let [one, two] = ["10.0.10.1", "10.0.10.2"];
     let own = bgp(65001, 65002, [one, two], "network 10.0.20.0/24");
     let theirs = bgp(65002, 65001, [two, one], "redistribute kernel");
-    restarts("bgpx", "xdp", ["bgpd", "show ip bgp"], [own, theirs]);
+    restarts(label, io, ["bgpd", "show ip bgp"], [own, theirs]);
 }
 
-#[test]
-fn ospf_by_packet() {
+fn ospf(label: &str, io: &str) {
     let interface = |name: &str| {
         format!(
             "interface {name}\n ip ospf network point-to-point\n ip ospf hello-interval 1\n ip ospf dead-interval 30\n!\n"
@@ -54,7 +72,7 @@ fn ospf_by_packet() {
     };
     let own = interface("vlan10") + "router ospf\n network 10.0.0.0/8 area 0\n";
     let theirs = interface("eth0") + "router ospf\n redistribute kernel\n network 10.0.0.0/8 area 0\n";
-    restarts("ospfp", "packet", ["ospfd", "show ip ospf route"], [own, theirs]);
+    restarts(label, io, ["ospfd", "show ip ospf route"], [own, theirs]);
 }
 
 /// The prefix's network and a host in it.
