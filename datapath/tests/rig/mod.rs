@@ -14,16 +14,22 @@ use mona_datapath::offload::Leaving;
 use mona_datapath::program::program;
 use mona_datapath::{Recorder, Snapshot};
 use mona_wire::{PortId, Tci};
+use nix::sched::{CloneFlags, CpuSet, sched_getcpu, sched_setaffinity};
+use nix::unistd::Pid;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs a test in a namespace of its own, which ends with its thread.
+/// Runs a test in a namespace of its own, which ends with its thread, and on one CPU: what it sends is received there, frame
+/// by frame, also where that has to wait because the machine has other things to do.
 pub fn alone(test: impl FnOnce() + Send + 'static) {
     let done = thread::spawn(|| {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("root");
+        nix::sched::unshare(CloneFlags::CLONE_NEWNET).expect("root");
+        let mut here = CpuSet::new();
+        here.set(sched_getcpu().expect("a CPU")).expect("there are not so many");
+        sched_setaffinity(Pid::from_raw(0), &here).expect("its own thread");
         test();
     });
     if let Err(panic) = done.join() {
