@@ -62,7 +62,7 @@ pub fn complete(place: &Place, line: &str) -> Option<String> {
 }
 
 /// Commands whose answer is worth filtering.
-const PRINTING: [&str; 4] = ["show", "packet-tracer", "ping", "traceroute"];
+const PRINTING: [&str; 5] = ["show", "packet-tracer", "ping", "traceroute", "write"];
 
 /// Adds the bar where a line that prints something is complete.
 fn with_filters(place: &Place, line: &str, mut words: Vec<(String, String)>) -> Vec<(String, String)> {

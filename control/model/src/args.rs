@@ -2,7 +2,7 @@
 
 use crate::acl::names::{self, Names};
 use crate::config::Config;
-use crate::names::{InterfaceName, VlanSet};
+use crate::names::{InterfaceKind, InterfaceName, VlanSet};
 use crate::text::{Delimiter, Text};
 use ipnet::Ipv6Net;
 use mona_wire::{Mac, VlanId};
@@ -21,8 +21,9 @@ pub enum Kind {
     Vlan,
     /// `1-5,7`
     Vlans,
-    /// An interface name, or the name of a netdev that is bound to one.
-    Interface,
+    /// An interface name, or the name of a netdev that is bound to one; `?` offers these kinds. (Any other is refused with a
+    /// sentence, by the row.)
+    Interface(&'static [InterfaceKind]),
     /// `gi0/1 - 4, gi0/7`: the rest of the line.
     Range,
     /// H.H.H
@@ -156,7 +157,9 @@ impl Kind {
         match text {
             "vlan" => Kind::Vlan,
             "vlans" => Kind::Vlans,
-            "interface" => Kind::Interface,
+            "interface" => Kind::Interface(&InterfaceKind::ALL),
+            "loopback" => Kind::Interface(&[InterfaceKind::Loopback]),
+            "port" => Kind::Interface(&[InterfaceKind::GigabitEthernet]),
             "range" => Kind::Range,
             "mac" => Kind::Mac,
             "word" => Kind::Word,
@@ -188,7 +191,7 @@ impl Kind {
         match self {
             Kind::Vlan => "<1-4094>".into(),
             Kind::Vlans | Kind::Word => "WORD".into(),
-            Kind::Interface | Kind::Range => "GigabitEthernet".into(),
+            Kind::Interface(_) | Kind::Range => self.offers()[0].word().into(),
             Kind::Mac => "H.H.H".into(),
             Kind::Line | Kind::Text => "LINE".into(),
             Kind::Number(low, high) => format!("<{low}-{high}>"),
@@ -200,6 +203,15 @@ impl Kind {
             Kind::Hex16 => "<0x0-0xFFFF>".into(),
             Kind::Named(names) => format!("<{}-{}>", names.low, names.high),
             Kind::Choice(words) => words.join("|"),
+        }
+    }
+
+    /// The kinds of interfaces that `?` offers.
+    pub(crate) fn offers(&self) -> &'static [InterfaceKind] {
+        match self {
+            Kind::Interface(kinds) => kinds,
+            Kind::Range => &InterfaceKind::ALL,
+            _ => &[],
         }
     }
 
@@ -232,7 +244,7 @@ impl Kind {
         match self {
             Kind::Vlan => vlan(text).map(Value::Vlan),
             Kind::Vlans => vlans(text).map(Value::Vlans),
-            Kind::Interface => interface(text, config).map(Value::Interface),
+            Kind::Interface(_) => interface(text, config).map(Value::Interface),
             Kind::Range => range(text, config).map(Value::Range),
             Kind::Mac => text.parse().ok().map(Value::Mac),
             Kind::Word => Some(Value::Word(text.into())),

@@ -198,16 +198,18 @@ impl<'a> Walk<'a> {
         let joined_end = joined(line, at, word_end);
         let text_of = |kind: &Kind| match kind {
             kind if kind.takes_rest() => &line[at..],
-            Kind::Interface => &line[at..joined_end],
+            Kind::Interface(_) => &line[at..joined_end],
             _ => word,
         };
         let end = Cell::new(word_end);
         let take = |token: &Token| {
             let Token::Arg(_, kind) = token else { return None };
             let text = text_of(kind);
-            let any_netdev =
-                || (config.is_none() && *kind == Kind::Interface && is_netdev(word)).then(|| Value::Word(word.into()));
-            if matches!(kind, Kind::Interface | Kind::Range)
+            let any_netdev = || {
+                (config.is_none() && matches!(kind, Kind::Interface(_)) && is_netdev(word))
+                    .then(|| Value::Word(word.into()))
+            };
+            if !kind.offers().is_empty()
                 && line[word_end..].trim().is_empty()
                 && let Some(half) = InterfaceKind::of(word)
             {
@@ -291,10 +293,10 @@ impl<'a> Walk<'a> {
                         (Kind::Named(names), _) if names.low > names.high => {}
                         (_, Some(half)) if typed.is_empty() => push(half.numbers().into(), help, false),
                         // As far as it goes the name of an interface is a word, too.
-                        (Kind::Interface | Kind::Range, _) => {
-                            for kind in InterfaceKind::ALL {
+                        (Kind::Interface(_) | Kind::Range, _) => {
+                            for kind in kind.offers() {
                                 if starts(kind.word(), typed) {
-                                    push(kind.word().into(), words::kind(kind), !typed.is_empty());
+                                    push(kind.word().into(), words::kind(*kind), !typed.is_empty());
                                 }
                             }
                         }

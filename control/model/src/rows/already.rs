@@ -107,6 +107,16 @@ pub(super) static ROWS: &[Row] = &[
         ("off", "No VTP"),
         ("transparent", "No VTP of its own")
     ),
+    already!(CONFIG, "lldp run", false, "LLDP is not spoken", ("lldp", "LLDP"), ("run", "Enable LLDP")),
+    already!(
+        CONFIG,
+        "spanning-tree vlan <vlans:vlans>",
+        false,
+        "There is no spanning tree",
+        ("spanning-tree", "Spanning Tree Subsystem"),
+        ("vlan", "VLAN Switch Spanning Tree"),
+        ("<vlans>", "VLANs")
+    ),
     already!(CONFIG, "cdp run", false, "CDP is not spoken", ("cdp", "CDP"), ("run", "Enable CDP")),
     already!(PORT, "cdp enable", false, "CDP is not spoken", ("cdp", "CDP"), ("enable", "Enable CDP on the interface")),
     already!(
@@ -127,11 +137,13 @@ pub(super) static ROWS: &[Row] = &[
     ),
     already!(
         PORT,
-        "spanning-tree portfast",
+        "spanning-tree portfast [edge] [trunk]",
         true,
         "Ports forward at once: there is no spanning tree",
         ("spanning-tree", "Spanning Tree Subsystem"),
-        ("portfast", "Spanning tree portfast options")
+        ("portfast", "Spanning tree portfast options"),
+        ("edge", "Enable portfast edge on the interface"),
+        ("trunk", "Enable portfast on the interface even in trunk mode")
     ),
     already!(
         PORT,
@@ -140,6 +152,14 @@ pub(super) static ROWS: &[Row] = &[
         "The device negotiates, not the switch",
         ("speed", "Configure speed operation"),
         ("auto", "Negotiate")
+    ),
+    already!(
+        PORT,
+        "switchport trunk encapsulation {encapsulation:dot1q}",
+        true,
+        "Tags are of 802.1Q",
+        ("encapsulation", "Set trunking encapsulation when interface is in trunking mode"),
+        ("dot1q", "Interface uses only 802.1q trunking encapsulation when trunking")
     ),
     already!(
         PORT,

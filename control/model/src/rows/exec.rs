@@ -17,6 +17,9 @@ pub(super) static ROWS: &[Row] = &[
         .help(&[("terminal", "Configure from the terminal")])
         .privileged(),
     Row::exec("write memory", Does::Exec(|_| Ok(Action::Save))).privileged(),
+    Row::exec("write terminal", Does::Exec(|_| Ok(Action::ShowRunning { interface: None, all: false })))
+        .privileged()
+        .help(&[("terminal", "Write to terminal")]),
     Row::exec("write", Does::Exec(|_| Ok(Action::Save))).privileged(),
     Row::exec("copy running-config startup-config", Does::Exec(|_| Ok(Action::Save))).privileged().help(&[
         ("running-config", "Copy from current system configuration"),

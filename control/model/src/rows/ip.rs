@@ -82,7 +82,7 @@ pub(super) static ROWS: &[Row] = &[
     ]),
     Row::config(
         &[Mode::Interface, Mode::Subinterface, Mode::Svi],
-        "ip unnumbered <lender:interface>",
+        "ip unnumbered <lender:loopback>",
         No::Words,
         Does::Set { set: unnumbered, get: |config, place| say(l3(config, place).and_then(|l3| l3.ip.unnumbered)) },
     )
@@ -168,6 +168,9 @@ fn address(config: &mut Config, place: &Place, args: &Args, no: bool) -> Result<
     };
     layer3(config, place)?;
     usable(net)?;
+    if secondary && config.interfaces.get(name).is_some_and(|interface| interface.l3.ip.address == Some(net)) {
+        return Err("Secondary can't be same as primary".into());
+    }
     for (other, interface) in &config.interfaces {
         for taken in interface.l3.ips().filter(|taken| overlap(taken, &net)) {
             let primary = interface.l3.ip.address == Some(taken);
@@ -183,7 +186,6 @@ fn address(config: &mut Config, place: &Place, args: &Args, no: bool) -> Result<
         return Err(format!("{name} uses the address of {lender}: give it one of its own first"));
     }
     each_l3(config, place, |l3| match secondary {
-        true if l3.ip.address == Some(net) => {}
         true => {
             l3.ip.secondary.insert(net);
         }

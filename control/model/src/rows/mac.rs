@@ -54,7 +54,7 @@ pub(super) static ROWS: &[Row] = &[
     .help(&[("learning", "Enable MAC address learning"), ("vlan", "In these VLANs")]),
     Row::config(
         &[Mode::Config],
-        "mac address-table static <mac:mac> vlan <vlan:vlan> interface <interface:interface>",
+        "mac address-table static <mac:mac> vlan <vlan:vlan> interface <interface:port>",
         No::Before("interface"),
         Does::Set {
             set: |config, _, args, no| {

@@ -36,7 +36,7 @@ fn sample(kind: &Kind) -> String {
     match kind {
         Kind::Vlan => "20".into(),
         Kind::Vlans => "1-5,7,9-12".into(),
-        Kind::Interface => "gi 0/2".into(),
+        Kind::Interface(_) => "gi 0/2".into(),
         Kind::Range => "gi0/1 - 3, gi0/7".into(),
         Kind::Mac => "0011.2233.4455".into(),
         Kind::Word => "word".into(),
@@ -180,7 +180,7 @@ fn one_of(kind: &Kind, pick: usize) -> String {
     let some: &[&str] = match kind {
         Kind::Vlan => &["1", "2", "10", "4094", "1002"],
         Kind::Vlans => &["1", "2,10", "1-4094", "3-900,950", "10"],
-        Kind::Interface => &["gi0/1", "gi0/2", "eth1", "gi 1/7", "vlan 10", "lo0", "gi0/1.10"],
+        Kind::Interface(_) => &["gi0/1", "gi0/2", "eth1", "gi 1/7", "vlan 10", "lo0", "gi0/1.10"],
         Kind::Range => &["gi0/1 - 2", "gi0/2, gi1/7", "gi0/1-gi0/3,eth1"],
         Kind::Mac => &["0200.0000.0001", "0100.0000.0001", "0200.0000.0002"],
         Kind::Word => &["a", "b", "VLAN0010", "eth1", "default", "eth2"],
