@@ -1,5 +1,7 @@
 //! Frames that leave many at a time, between frames that leave one by one (root, in a network namespace of its own).
 
+mod space;
+
 use mona_datapath::io::link::Links;
 use mona_datapath::io::packet::PacketPorts;
 use mona_datapath::io::raw::RawSocket;
@@ -10,7 +12,7 @@ use mona_datapath::ring::Bell;
 use mona_datapath::snapshot::Home;
 use mona_wire::{Eth, PortId};
 use nix::sys::socket::{setsockopt, sockopt};
-use std::process::Command;
+use space::alone;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -18,22 +20,9 @@ const ONE: PortId = PortId(1);
 /// Sizes of batches, about all that counts: when it pays, how many fit into a call.
 const BATCHES: [usize; 12] = [128, 1, 64, 23, 24, 25, 127, 2, 129, 100, 16, 200];
 
-/// Runs a test in a namespace of its own, which ends with its thread.
-fn alone(test: impl FnOnce() + Send + 'static) {
-    let done = std::thread::spawn(|| {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("root");
-        test();
-    });
-    if let Err(panic) = done.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-fn sh(line: &str) -> String {
-    let output = Command::new("sh").args(["-ec", line]).output().expect("sh");
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{line}: {text}");
-    text
+/// Several lines, each of which succeeds.
+fn sh(lines: &str) {
+    space::sh(&format!("set -e\n{lines}"));
 }
 
 /// A worker with one port, and the host at the other end of its cable.

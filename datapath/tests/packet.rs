@@ -1,5 +1,7 @@
 //! The backplane over real netdevs: each test in a network namespace of its own (root).
 
+mod space;
+
 use aya::Ebpf;
 use aya::maps::Array;
 use aya::programs::{SchedClassifier, TcAttachType};
@@ -9,10 +11,11 @@ use mona_datapath::io::packet::{Backplane, PacketPorts};
 use mona_datapath::io::raw::RawSocket;
 use mona_datapath::io::set::Egress;
 use mona_wire::{Eth, PortId};
+use space::{one_by_one as alone, sh};
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -20,27 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// In `$NS`: until a daemon that has only been forked listens.
 const LISTENS: &str =
     "timeout 20 sh -c 'until ip netns exec $NS ss -Htln sport = 5201 | grep -q .; do sleep 0.05; done'";
-
-/// Runs a test in a namespace of its own, which ends with its thread. One at a time: a program that another test starts would
-/// hold what this one closes, from fork to exec; and what is counted of this process is to be this test's.
-fn alone(test: impl FnOnce() + Send + 'static) {
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let done = thread::spawn(|| {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("root");
-        test();
-    });
-    if let Err(panic) = done.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-fn sh(line: &str) -> String {
-    let output = Command::new("sh").args(["-c", line]).output().expect("sh");
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{line}: {text}");
-    text
-}
 
 /// Two cables: a1 and a2 are ports, b1 and b2 the hosts' ends.
 fn cables() {

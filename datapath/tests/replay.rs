@@ -1,6 +1,7 @@
 //! What the kernel replays: real netdevs in a network namespace of each test's own (root).
 
 mod rig;
+mod space;
 mod world;
 
 use mona_datapath::flow::{Dep, Depth};

@@ -3,6 +3,7 @@
 
 mod random;
 mod rig;
+mod space;
 mod world;
 
 use mona_datapath::fdb::Origin;

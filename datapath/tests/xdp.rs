@@ -1,5 +1,7 @@
 //! AF_XDP ports over real netdevs: each test in a network namespace of its own (root).
 
+mod space;
+
 use mona_datapath::io::RxFrame;
 use mona_datapath::io::credit::Settled;
 use mona_datapath::io::packet::PacketPorts;
@@ -10,35 +12,19 @@ use mona_datapath::io::xdp::XdpPorts;
 use mona_datapath::io::xskset::XskSet;
 use mona_datapath::switching::Opened;
 use mona_wire::{Eth, PortId};
+use space::{one_by_one, sh};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs a test in a namespace of its own, which ends with its thread. One at a time: a program that another test starts
-/// would hold what this one closes, from fork to exec.
 fn alone(test: impl FnOnce() + Send + 'static) {
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let done = thread::spawn(|| {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("root");
+    one_by_one(|| {
         sh("sysctl -qw net.ipv6.conf.default.disable_ipv6=1; ip link set lo up");
         test();
     });
-    if let Err(panic) = done.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-fn sh(line: &str) -> String {
-    let output = Command::new("sh").args(["-c", line]).output().expect("sh");
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{line}: {text}");
-    text
 }
 
 fn cable(number: u16, mtu: u32) {

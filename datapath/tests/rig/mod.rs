@@ -1,6 +1,7 @@
 //! Ports on cables, a worker that only watches what comes up to it, and the test in the part of control.
 #![allow(dead_code)]
 
+use crate::space::sh;
 use crate::world::Line;
 use mona_datapath::flow::Flow;
 use mona_datapath::io::credit::Settled;
@@ -14,34 +15,21 @@ use mona_datapath::offload::Leaving;
 use mona_datapath::program::program;
 use mona_datapath::{Recorder, Snapshot};
 use mona_wire::{PortId, Tci};
-use nix::sched::{CloneFlags, CpuSet, sched_getcpu, sched_setaffinity};
+use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::unistd::Pid;
-use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs a test in a namespace of its own, which ends with its thread, and on one CPU: what it sends is received there, frame
-/// by frame, also where that has to wait because the machine has other things to do.
+/// Runs a test in a namespace of its own, and on one CPU: what it sends is received there, frame by frame, also where that has to
+/// wait because the machine has other things to do.
 pub fn alone(test: impl FnOnce() + Send + 'static) {
-    let done = thread::spawn(|| {
-        nix::sched::unshare(CloneFlags::CLONE_NEWNET).expect("root");
+    crate::space::alone(|| {
         let mut here = CpuSet::new();
         here.set(sched_getcpu().expect("a CPU")).expect("there are not so many");
         sched_setaffinity(Pid::from_raw(0), &here).expect("its own thread");
         test();
     });
-    if let Err(panic) = done.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-pub fn sh(line: &str) -> String {
-    let output = Command::new("sh").args(["-c", line]).output().expect("sh");
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{line}: {text}");
-    text
 }
 
 /// What became of a frame.
