@@ -1,10 +1,10 @@
 //! Counters as operators read them: since the last clear, with rates averaged over five minutes as on IOS.
 
 use mona_datapath::Drop;
-use mona_datapath::stats::{PortCounters, RouterCounters};
+use mona_datapath::stats::{PortCounters, RouterCounters, VlanCounters};
 use mona_datapath::switching::FlowTotals;
 use mona_datapath::uncached::Uncached;
-use mona_model::shown::{InterfaceCounters, Routed};
+use mona_model::shown::{InterfaceCounters, Routed, VlanCountersRow};
 use mona_wire::{Instant, PortId, VlanId};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +18,8 @@ const LOAD_INTERVAL: Duration = Duration::from_secs(300);
 pub enum Counted {
     /// A port's.
     Port(PortId),
+    /// A VLAN's.
+    Vlan(VlanId),
     /// What the router's interface in a VLAN routed.
     Router(VlanId),
 }
@@ -26,6 +28,7 @@ impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Counted::Port(port) => port.fmt(f),
+            Counted::Vlan(vlan) => write!(f, "VLAN {vlan}"),
             Counted::Router(vlan) => write!(f, "the router in VLAN {vlan}"),
         }
     }
@@ -179,6 +182,18 @@ impl Counters {
             last_output_secs: ago(own.last_tx),
             last_clear_secs: self.ports.get(&port).and_then(|p| p.cleared).map(|at| now.since(at).as_secs()),
             routed: None,
+        }
+    }
+
+    /// What went by in a VLAN.
+    pub fn of_vlan(&self, vlan: VlanId, raw: &VlanCounters) -> VlanCountersRow {
+        let own = self.since_clear(Counted::Vlan(vlan), &raw.as_port());
+        VlanCountersRow {
+            vlan,
+            rx_frames: own.rx_frames,
+            rx_bytes: own.rx_bytes,
+            tx_frames: own.tx_frames,
+            tx_bytes: own.tx_bytes,
         }
     }
 

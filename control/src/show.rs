@@ -8,7 +8,7 @@ use crate::trace;
 use mona_datapath::Drop;
 use mona_datapath::fdb::{Origin, Station};
 use mona_datapath::io::flows;
-use mona_datapath::stats::{PortCounters, RouterCounters};
+use mona_datapath::stats::{PortCounters, RouterCounters, VlanCounters};
 use mona_datapath::switching::FlowTotals;
 use mona_model::acl::{Entry, ListKind, number};
 use mona_model::config::{Banner, Config, InterfaceConfig, SwitchportMode};
@@ -21,6 +21,8 @@ use mona_wire::{Instant, Mac, PortId, VlanId};
 pub struct View<'a> {
     /// The datapath's counters of a port.
     pub raw: &'a dyn Fn(PortId) -> PortCounters,
+    /// The datapath's counters of a VLAN.
+    pub vlan: &'a dyn Fn(VlanId) -> VlanCounters,
     /// The datapath's counters of the router's interface in a VLAN.
     pub router: &'a dyn Fn(VlanId) -> RouterCounters,
     /// How often the datapath dropped IPv4 (`false`) or IPv6 packets for a reason.
@@ -64,6 +66,7 @@ impl Switch {
                 ..view.version.clone()
             })],
             Action::ShowVlan { brief, id, name } => vec![self.vlans(*brief, *id, name.as_deref())?],
+            Action::ShowVlanCounters(vlan) => vec![Shown::VlanCounters(self.vlan_counters(*vlan, view)?)],
             Action::ShowMac(filter) => vec![Shown::MacTable(self.mac_table(filter))],
             Action::ShowMacAging => vec![Shown::AgingTime(self.config.mac.aging_secs)],
             Action::ShowMacCount(vlan) => vec![Shown::MacCount(self.mac_count(*vlan))],
@@ -178,6 +181,16 @@ impl Switch {
             })
         }));
         rows
+    }
+
+    fn vlan_counters(&self, only: Option<VlanId>, view: &View) -> Result<Vec<VlanCountersRow>, String> {
+        let vlans = self.config.vlans.keys().filter(|vlan| only.is_none_or(|only| only == **vlan));
+        let rows = vlans.filter(|vlan| !is_unsupported_vlan(**vlan));
+        let rows: Vec<_> = rows.map(|vlan| view.counters.of_vlan(*vlan, &(view.vlan)(*vlan))).collect();
+        match only {
+            Some(vlan) if rows.is_empty() => Err(format!("VLAN id {vlan} is not in the current VLAN database")),
+            _ => Ok(rows),
+        }
     }
 
     fn mac_count(&self, vlan: Option<VlanId>) -> Vec<MacCountRow> {

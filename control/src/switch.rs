@@ -279,9 +279,12 @@ impl Switch {
             self.outputs.push(Output::ClearMatches(fresh));
         }
         self.routes.fixed.edit(&self.config.routing, &config.routing);
+        let gone = self.config.vlans.keys().filter(|vlan| !config.vlans.contains_key(vlan));
+        let gone: Vec<_> = gone.map(|vlan| Output::ClearCounters(Counted::Vlan(*vlan))).collect();
         self.config = config;
         self.match_ports(now);
         self.publish(now);
+        self.outputs.extend(gone);
     }
 
     /// Reads a whole configuration as one transaction: what is unusable is reported with its number, the rest applies.
@@ -399,7 +402,9 @@ impl Switch {
                 for port in &ports {
                     self.state.reserved.remove(port);
                 }
+                let vlans = self.config.vlans.keys().filter(|_| interface.is_none()).map(|vlan| Counted::Vlan(*vlan));
                 let counted = ports.into_iter().map(Counted::Port).chain(routers.into_iter().map(Counted::Router));
+                let counted = counted.chain(vlans);
                 self.outputs.extend(counted.map(Output::ClearCounters));
                 self.reply(session.id, id, &context, Vec::new());
             }

@@ -25,7 +25,6 @@ use crate::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::*};
 use crate::prefetch::prefetch;
 use mona_wire::{Mac, PortId, VlanId};
 use std::hash::{BuildHasher, Hasher};
-use std::ops::Range;
 
 /// Who put a station into the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,15 +242,10 @@ impl Fdb {
     }
 
     /// Control alone: removes those for which `keep` says no; returns how many went.
-    pub fn retain(&self, keep: impl FnMut(&Station) -> bool) -> usize {
-        self.retain_in(0..self.buckets(), keep)
-    }
-
-    /// Control alone: as [`Fdb::retain`], for a part of the table: a million stations age in steps.
-    pub fn retain_in(&self, part: Range<usize>, mut keep: impl FnMut(&Station) -> bool) -> usize {
+    pub fn retain(&self, mut keep: impl FnMut(&Station) -> bool) -> usize {
         let mut gone = 0;
-        for at in part.start..part.end.min(self.buckets()) {
-            for slot in &self.buckets[at].0 {
+        for (at, bucket) in self.buckets.iter().enumerate() {
+            for slot in &bucket.0 {
                 let key = slot.key.load(Relaxed) & KEY;
                 if key != 0 && !keep(&station_of(key, slot.value.load(Relaxed))) {
                     self.clear(slot, key, at);
@@ -260,11 +254,6 @@ impl Fdb {
             }
         }
         gone
-    }
-
-    /// How many parts [`Fdb::retain_in`] can name.
-    pub fn buckets(&self) -> usize {
-        self.buckets.len()
     }
 
     /// Every station, in table order: the same for the same seed and the same history.

@@ -68,15 +68,6 @@ fn as_many_as_promised_and_not_one_more() {
     }
 }
 
-#[test]
-fn ageing_in_steps_visits_all() {
-    let fdb = Fdb::with_capacity_and_seed(1000, SEED);
-    (0..1000).for_each(|number| fdb.insert(vlan(1), mac(number), PortId(1), Origin::Dynamic).unwrap());
-    let gone: usize =
-        (0..fdb.buckets()).step_by(7).map(|at| fdb.retain_in(at..at + 7, |station| station.mac.0[5] % 2 == 0)).sum();
-    assert_eq!((gone, fdb.len(), fdb.iter().count()), (500, 500, 500));
-}
-
 /// Addresses in a row, as a hypervisor gives them out, or with one octet that counts, whatever the secret is.
 #[test]
 fn searches_are_short() {

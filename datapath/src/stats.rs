@@ -76,6 +76,19 @@ pub struct VlanCounters {
     pub tx_bytes: u64,
 }
 
+impl VlanCounters {
+    /// As those of a port.
+    pub fn as_port(&self) -> PortCounters {
+        PortCounters {
+            rx_frames: self.rx_frames,
+            rx_bytes: self.rx_bytes,
+            tx_frames: self.tx_frames,
+            tx_bytes: self.tx_bytes,
+            ..PortCounters::default()
+        }
+    }
+}
+
 /// What the router's interface in a VLAN routed: packets as on the wire, a super-frame as its segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RouterCounters {

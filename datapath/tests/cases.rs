@@ -239,9 +239,6 @@ fn print_note(note: &Note) -> String {
     }
 }
 
-#[test]
-fn different_reasons_for_every_member_are_an_empty_list() {}
-
 fn fixed(text: &str) -> RxFrame {
     let line = line(text);
     RxFrame::fixed(line.rx, line.bytes.leak(), Offload::default())

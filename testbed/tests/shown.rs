@@ -41,6 +41,8 @@ fn every_command_answers_in_text_and_as_json() {
         "show vlan brief",
         "show vlan id 10",
         "show vlan name red",
+        "show vlan counters",
+        "show vlan counters id 10",
         "show mac address-table",
         "show mac address-table dynamic",
         "show mac address-table static",
@@ -142,6 +144,9 @@ fn counters_rates_and_times_are_real() {
     assert!(shown(2).contains("Last input never"), "{}", shown(2));
     let row = world.cli(&switch, &["show interfaces counters | include Gi0/1"]);
     assert!(row.contains("10000"), "{row}");
+    let vlan = || world.cli(&switch, &["show vlan counters id 10"]);
+    let counted = |wanted: [&str; 5]| wait(|| vlan().split_whitespace().collect::<Vec<_>>().ends_with(&wanted));
+    assert!(counted(["10", "100", "10000", "100", "10000"]), "{}", vlan());
     // Rates are sampled every few seconds.
     let flows = |port, direction: &str| {
         (0..1000).for_each(|_| drop(one.send(&frame)));
@@ -166,6 +171,9 @@ fn counters_rates_and_times_are_real() {
     one.send(&[&frame[..12], &[0x81, 0]].concat()).expect("sent");
     let drops = || world.cli(&switch, &["show platform drops"]);
     assert!(wait(|| drops().contains("malformed_frame") && shown(1).contains("1 runts, 0 giants")), "{}", drops());
+    // What there was in a VLAN that is gone is not the next one's of that number.
+    world.cli(&switch, &["configure terminal", "no vlan 10", "vlan 10"]);
+    assert!(counted(["10", "0", "0", "0", "0"]), "{}", vlan());
 }
 
 #[test]

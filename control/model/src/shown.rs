@@ -22,6 +22,8 @@ pub enum Shown {
         /// The VLANs.
         vlans: Vec<VlanRow>,
     },
+    /// `show vlan counters`
+    VlanCounters(Vec<VlanCountersRow>),
     /// `show mac address-table`
     MacTable(Vec<MacRow>),
     /// `show mac address-table aging-time`, seconds.
@@ -147,6 +149,21 @@ pub struct MacRow {
     pub port: Option<InterfaceName>,
     /// Seconds since a frame from it was seen (dynamic ones).
     pub age_secs: Option<u64>,
+}
+
+/// A row of `show vlan counters`: since the last clear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VlanCountersRow {
+    /// The VLAN.
+    pub vlan: VlanId,
+    /// Frames that were admitted to it.
+    pub rx_frames: u64,
+    /// Bytes of those.
+    pub rx_bytes: u64,
+    /// Copies that left in it.
+    pub tx_frames: u64,
+    /// Bytes of those.
+    pub tx_bytes: u64,
 }
 
 /// A row of `show mac address-table count`.

@@ -273,6 +273,8 @@ fn exec_lines() {
         ("show startup-config", r#""ShowStartup""#),
         ("show vlan brief", r#"{"ShowVlan":{"brief":true,"id":null,"name":null}}"#),
         ("show vlan id 10", r#"{"ShowVlan":{"brief":false,"id":10,"name":null}}"#),
+        ("show vlan counters", r#"{"ShowVlanCounters":null}"#),
+        ("show vlan counters id 10", r#"{"ShowVlanCounters":10}"#),
         ("show vlan name red", r#"{"ShowVlan":{"brief":false,"id":null,"name":"red"}}"#),
         (
             "show mac add static address 0:0:0:1:2:3 int gi 0/1 vlan 5",

@@ -87,6 +87,7 @@ impl Rim {
                         self.counters.clear_flows(port, counts);
                         self.datapath.port_counters(port)
                     }
+                    Counted::Vlan(vlan) => self.datapath.vlan_counters(vlan).as_port(),
                     Counted::Router(vlan) => self.datapath.router_counters(vlan).as_port(),
                 };
                 self.counters.clear(now, whose, raw);

@@ -21,6 +21,7 @@ impl Rim {
         let raw = |port| self.datapath.port_counters(port);
         let view = View {
             raw: &raw,
+            vlan: &|vlan| self.datapath.vlan_counters(vlan),
             router: &|vlan| self.datapath.router_counters(vlan),
             ip_drops: &|six, reason| self.datapath.ip_drops(six, reason),
             matches: &|slot| self.counters.matches(slot, self.datapath.matches(slot)),

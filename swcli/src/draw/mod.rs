@@ -35,6 +35,7 @@ pub fn draw(shown: &Shown) -> Vec<String> {
         Shown::Text(lines) => lines.clone(),
         Shown::Version(version) => version::draw(version),
         Shown::Vlans { brief, vlans } => vlan::draw(*brief, vlans),
+        Shown::VlanCounters(rows) => vlan::draw_counters(rows),
         Shown::MacTable(rows) => mac::draw(rows),
         Shown::AgingTime(secs) => mac::draw_aging(*secs),
         Shown::MacCount(rows) => mac::draw_count(rows),

@@ -1,7 +1,7 @@
-//! `show vlan`, `show vlan brief`.
+//! `show vlan`, `show vlan brief`, `show vlan counters`.
 
 use super::{cut, wrap};
-use mona_model::shown::VlanRow;
+use mona_model::shown::{VlanCountersRow, VlanRow};
 
 /// Width of the port list before it wraps.
 const PORTS_WIDTH: usize = 31;
@@ -31,6 +31,19 @@ pub fn draw(brief: bool, vlans: &[VlanRow]) -> Vec<String> {
         lines.extend(vlans.iter().map(second));
     }
     lines.push(String::new());
+    lines
+}
+
+/// `show vlan counters`
+pub fn draw_counters(rows: &[VlanCountersRow]) -> Vec<String> {
+    let mut lines = vec![
+        "VLAN         InFrames         InOctets        OutFrames        OutOctets".into(),
+        "---- ---------------- ---------------- ---------------- ----------------".into(),
+    ];
+    lines.extend(rows.iter().map(|row| {
+        let VlanCountersRow { vlan, rx_frames, rx_bytes, tx_frames, tx_bytes } = row;
+        format!("{:<4} {rx_frames:>16} {rx_bytes:>16} {tx_frames:>16} {tx_bytes:>16}", vlan.to_string())
+    }));
     lines
 }
 

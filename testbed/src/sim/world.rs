@@ -11,7 +11,7 @@ use mona_control::switch::Switch;
 use mona_datapath::fdb::Origin;
 use mona_datapath::io::Offload;
 use mona_datapath::out::Seen;
-use mona_datapath::stats::{PortCounters, RouterCounters};
+use mona_datapath::stats::{PortCounters, RouterCounters, VlanCounters};
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_datapath::{Fdb, Recorder};
 use mona_model::api::LineError;
@@ -402,6 +402,7 @@ impl World {
         let nothing = |_| PortCounters { drops: vec![0; mona_datapath::Drop::COUNT], ..PortCounters::default() };
         let view = View {
             raw: &nothing,
+            vlan: &|_| VlanCounters::default(),
             router: &|_| RouterCounters::default(),
             ip_drops: &|_, _| 0,
             matches: &|_| 0,

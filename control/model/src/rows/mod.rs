@@ -277,6 +277,8 @@ pub enum Action {
         /// `name WORD`
         name: Option<String>,
     },
+    /// `show vlan counters [id N]`
+    ShowVlanCounters(Option<VlanId>),
     /// `show mac address-table [dynamic|static] [address] [interface] [vlan]`
     ShowMac(MacFilter),
     /// `show mac address-table aging-time`

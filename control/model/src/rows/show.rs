@@ -51,6 +51,15 @@ pub(super) static ROWS: &[Row] = &[
         Does::Exec(|args| Ok(Action::ShowVlan { brief: false, id: None, name: args.word("name") })),
     )
     .help(&[("vlan", "VTP VLAN status"), ("name", "VTP VLAN status by VLAN name"), ("<name>", "Name of the VLAN")]),
+    Row::exec(
+        "show vlan counters [id <vlan:vlan>]",
+        Does::Exec(|args| Ok(Action::ShowVlanCounters(args.vlan("vlan")))),
+    )
+    .help(&[
+        ("vlan", "VTP VLAN status"),
+        ("counters", "Frames and bytes of each VLAN"),
+        ("id", "VTP VLAN status by VLAN id"),
+    ]),
     Row::exec(MAC_FILTERS, Does::Exec(|args| Ok(Action::ShowMac(mac_filter(args))))),
     Row::exec("show mac address-table aging-time", Does::Exec(|_| Ok(Action::ShowMacAging)))
         .help(&[("aging-time", "Aging time of the table")]),
