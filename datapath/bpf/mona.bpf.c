@@ -12,6 +12,8 @@
 // Frames on their way to a socket or in its worker's hands, at most: somewhat less than its rings have room for, so that
 // none is lost behind the count and bridge protocols find a place.
 #define DEPTH 960
+// Of its worker's ring a port may hold so many times what it leaves free.
+#define SHARE 3
 // No verdict: userspace decides.
 #define UP -2
 
@@ -214,8 +216,8 @@ static __always_inline int up(struct __sk_buff *skb, struct flow *waiting)
 			return TC_ACT_SHOT;
 		// A flow of which there is always a frame on its way would wait for ever: it loses what comes in that time.
 		bool patient = !waiting || waiting->waited < PATIENCE;
-		// A port may hold as many slots as it leaves free: one port half of the ring, n ports n/(n+1).
-		bool room = mine <= 0 || mine + (total > 0 ? total : 0) < (__s64)slots;
+		// One port three quarters, n ports 3n/(3n+1).
+		bool room = mine <= 0 || mine + SHARE * (total > 0 ? total : 0) < SHARE * (__s64)slots;
 		if (!patient || !room) {
 			if (waiting) {
 				await(waiting, TC_LANE, base + number, *own, true);
