@@ -489,11 +489,13 @@ fn idle_workers_sleep_and_leave_when_told() {
     world.send(1, numbered(1, [0xff; 6], 0));
     (2..=8).for_each(|host| assert_eq!(number(&world.receive(host).bytes), 0));
     // What is measured is that nothing happens for a time.
-    until("they take no more than 2 % of a CPU", || {
+    let mut spent = [(); 3].map(|()| {
         let (begin, before) = (Instant::now(), ticks("idle-"));
         std::thread::sleep(Duration::from_secs(2));
-        (ticks("idle-") - before <= begin.elapsed().as_millis() as u64 / 10 / 50).then_some(())
+        (ticks("idle-") - before) as f64 * 10.0 / begin.elapsed().as_millis() as f64 * 100.0
     });
+    spent.sort_by(f64::total_cmp);
+    assert!(spent[1] <= 2.0, "{spent:.1?} % of a CPU");
     // A worker that nobody wakes sleeps for a second, each time; a busy machine is late some times.
     let mut world = Some(world);
     let prompt = (0..20).any(|_| {

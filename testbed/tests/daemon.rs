@@ -543,16 +543,15 @@ fn idle_it_sleeps() {
     let mut client = Raw::connect(&switch.socket);
     client.ask("terminal monitor");
     let span = Duration::from_secs(3);
-    let mut used = 0.0;
-    // What wakes it beside busy neighbours (their namespaces come and go) is not its own: it rests in the end.
-    let rests = wait(|| {
+    let mut used = [(); 3].map(|()| {
         let before = cpu(pid);
         std::thread::sleep(span);
-        used = (cpu(pid) - before).as_secs_f64() / span.as_secs_f64() * 100.0;
-        println!("eight idle ports, two workers: {used:.1} % of a CPU");
-        used < 2.0
+        (cpu(pid) - before).as_secs_f64() / span.as_secs_f64() * 100.0
     });
-    assert!(rests, "{used:.1} % of a CPU");
+    // What wakes it once is not its rest.
+    used.sort_by(f64::total_cmp);
+    println!("eight idle ports, two workers: {used:.1?} % of a CPU");
+    assert!(used[1] < 2.0, "{used:.1?} % of a CPU");
 }
 
 #[test]

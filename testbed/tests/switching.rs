@@ -231,15 +231,14 @@ fn eight_idle_ports_cost_next_to_nothing() {
         })
         .sum()
     };
-    // What is measured is that nothing happens for a time; what the hosts say meanwhile is not theirs.
-    let mut spent = 0;
-    let rest = wait(|| {
+    // What is measured is that nothing happens for a time; what the hosts say once is not theirs.
+    let mut spent = [(); 3].map(|()| {
         let (begin, before) = (Instant::now(), ticks());
         std::thread::sleep(Duration::from_secs(3));
-        spent = ticks() - before;
-        spent <= begin.elapsed().as_millis() as u64 / 10 / 50
+        (ticks() - before) as f64 * 10.0 / begin.elapsed().as_millis() as f64 * 100.0
     });
-    assert!(rest, "{spent} ticks of 10 ms: more than 2 % of a CPU");
+    spent.sort_by(f64::total_cmp);
+    assert!(spent[1] <= 2.0, "{spent:.1?} % of a CPU");
     assert!(bed.pings(1, 8) && bed.pings(5, 2));
 }
 
