@@ -1,6 +1,6 @@
 //! What is measured of a rig: rate, RFC 2544 throughput, latency, round trips, TCP, fairness, hooks.
 
-use crate::rig::{Rig, Sent, first_in_line, last_cpu, mac_of, pin};
+use crate::rig::{Rig, Sent, first_in_line, last_cpu, last_in_line, mac_of, pin};
 use crate::traffic::Stream;
 use mona_testbed::netns::wait;
 use serde::Serialize;
@@ -78,8 +78,8 @@ pub fn throughput(
     Ok((low / 1e6, latency))
 }
 
-/// Round trips of single frames, half a millisecond apart: the device is idle between them. `fresh`: each is by a station
-/// of its own that the device knows, and so the first frame of a flow, there and back.
+/// Round trips of single frames, half a millisecond apart: the device is idle between them, but no CPU sleeps. `fresh`: each
+/// is by a station of its own that the device knows, and so the first frame of a flow, there and back.
 pub fn round_trip(rig: &mut Rig, rounds: usize, fresh: bool) -> Result<RoundTrip, String> {
     const WARM: usize = 50;
     let (near, far) = ([2, 0, 0, 0x20, 0, 0], [2, 0, 0, 2, 0, 2]);
@@ -97,7 +97,18 @@ pub fn round_trip(rig: &mut Rig, rounds: usize, fresh: bool) -> Result<RoundTrip
     let patience = Duration::from_millis(200);
     // A device whose work is the kernel's does not wait for other work of the machine: nor do the others.
     let _first = rig.first()?;
+    let ended = AtomicBool::new(false);
     let mut times = std::thread::scope(|scope| {
+        // To wake a virtual CPU takes the host as long as the way there and back, and not two times alike.
+        for cpu in 0..=last_cpu() {
+            let ended = &ended;
+            scope.spawn(move || {
+                pin(cpu).and_then(|()| last_in_line()).expect("a thread may do less");
+                while !ended.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
         let echo = scope.spawn(move || {
             // Wherever there is room: a device that polls has a CPU for itself.
             first_in_line()?;
@@ -139,9 +150,10 @@ pub fn round_trip(rig: &mut Rig, rounds: usize, fresh: bool) -> Result<RoundTrip
             }
             Ok::<_, String>(times)
         });
-        let times = asker.join().map_err(|_| "the asking thread failed")??;
-        echo.join().map_err(|_| "the echo thread failed")??;
-        Ok::<_, String>(times)
+        let (times, echoed) = (asker.join(), echo.join());
+        ended.store(true, Ordering::Relaxed);
+        echoed.map_err(|_| "the echo thread failed")??;
+        times.map_err(|_| "the asking thread failed")?
     })?;
     if times.len() < rounds * 9 / 10 {
         return Err(format!("only {} of {rounds} round trips came back", times.len()));

@@ -302,6 +302,11 @@ pub fn before_the_first() -> Result<(), String> {
     chrt(&["-f"], PRIORITY + 1, nix::unistd::gettid().as_raw() as u32)
 }
 
+/// The calling thread runs when no other has anything to do.
+pub fn last_in_line() -> Result<(), String> {
+    chrt(&["-i"], 0, nix::unistd::gettid().as_raw() as u32)
+}
+
 /// Sets the scheduling class and priority of a thread or (`-a`) of all threads of its process.
 fn chrt(class: &[&str], priority: u8, task: u32) -> Result<(), String> {
     let output = Command::new("chrt").args(class).args(["-p", &priority.to_string(), &task.to_string()]).output();
