@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// The committed object; `benches/bpf/bench.bpf.c` is its source.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../bpf/bench.bpf.o");
 
+/// What stands in front of a frame's sequence number, where UDP's payload begins.
+const MAGIC: u32 = 0x4d6f_6e61;
+
 /// Frames that the kernel's runner flushes at once.
 const BURST: u32 = 64;
 
@@ -179,6 +182,17 @@ impl Generator {
         program.test_run(options).map_err(|e| format!("live frames: {e}"))?;
         Ok(start.elapsed())
     }
+}
+
+/// A frame of the stream's first addresses that a sink counts, for other senders.
+pub fn counted(stream: &Stream, sequence: u64) -> [u8; 60] {
+    let mut frame = [0; 60];
+    frame[..6].copy_from_slice(&stream.dmac);
+    frame[6..12].copy_from_slice(&stream.smac);
+    frame[12..14].copy_from_slice(&[0x88, 0xb5]); // local experimental, 802-2014 table 3
+    frame[42..46].copy_from_slice(&MAGIC.to_ne_bytes());
+    frame[46..54].copy_from_slice(&sequence.to_ne_bytes());
+    frame
 }
 
 /// Counts and drops what arrives at a netdev.
