@@ -191,22 +191,7 @@ pub fn switch(stations: usize) -> Snapshot {
 
 /// An access port.
 pub(crate) fn port(vlan: VlanId) -> Port {
-    Port {
-        up: true,
-        untagged: Some(vlan),
-        tagged: false,
-        encapsulations: None,
-        host: false,
-        learning: true,
-        protected: false,
-        block_unicast: true,
-        block_multicast: false,
-        mtu: 1500,
-        acl_in: None,
-        acl_out: None,
-        cached: true,
-        home: Home::Backplane,
-    }
+    Port { block_unicast: true, ..Port::new(vlan, Home::Backplane) }
 }
 
 /// Room for so many frames, in a row.

@@ -66,6 +66,28 @@ pub struct Port {
     pub home: Home,
 }
 
+impl Port {
+    /// An access port of `vlan`, up, of which nothing else is said.
+    pub fn new(vlan: VlanId, home: Home) -> Port {
+        Port {
+            up: true,
+            untagged: Some(vlan),
+            tagged: false,
+            encapsulations: None,
+            host: false,
+            learning: true,
+            protected: false,
+            block_unicast: false,
+            block_multicast: false,
+            mtu: 1500,
+            acl_in: None,
+            acl_out: None,
+            cached: true,
+            home,
+        }
+    }
+}
+
 /// Which I/O sends to a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Home {

@@ -57,20 +57,11 @@ impl World {
         snapshot.ports.push(None);
         for (at, home) in homes.into_iter().enumerate() {
             snapshot.ports.push(Some(Port {
-                up: true,
-                untagged: Some(vlan([10, 20][at % 2])),
-                tagged: false,
-                encapsulations: None,
                 host: at >= 2,
                 learning: false,
-                protected: false,
                 block_unicast: at >= 2,
-                block_multicast: false,
                 mtu: 9000,
-                acl_in: None,
-                acl_out: None,
-                cached: true,
-                home,
+                ..Port::new(vlan([10, 20][at % 2]), home)
             }));
         }
         for (number, port, host) in [(10, 1, 3), (20, 2, 4)] {

@@ -46,38 +46,19 @@ impl World {
         self.number += 1;
         let ids = (1..=self.homes.len() as u16).filter(|port| !down.contains(port)).map(PortId);
         let all: PortSet = ids.collect();
-        let port = |home| Port {
-            up: true,
-            untagged: VlanId::new(10),
-            tagged: false,
-            encapsulations: None,
-            host: false,
-            learning: true,
-            protected: false,
-            block_unicast: false,
-            block_multicast: false,
-            mtu: 1500,
-            acl_in: None,
-            acl_out: None,
-            cached: true,
-            home,
-        };
+        let port = |home| Port::new(ten(), home);
         let mut snapshot = Snapshot::empty(Arc::clone(self.datapath.fdb()));
         snapshot.number = self.number;
         snapshot.ports = std::iter::once(None).chain(self.homes.iter().map(|home| Some(port(*home)))).collect();
-        snapshot.vlans[10] = Some(Arc::new(Vlan {
-            learn: all.clone(),
-            forward: all.clone(),
-            untagged: all,
-            ..Vlan::new(VlanId::new(10).unwrap())
-        }));
+        snapshot.vlans[10] =
+            Some(Arc::new(Vlan { learn: all.clone(), forward: all.clone(), untagged: all, ..Vlan::new(ten()) }));
         self.datapath.publish(Arc::new(snapshot));
         self.datapath.synchronise();
     }
 
     fn learn(&mut self, host: u8) {
         let fdb = self.datapath.fdb();
-        fdb.insert(VlanId::new(10).unwrap(), mac(host), PortId(host.into()), Origin::Dynamic).unwrap();
+        fdb.insert(ten(), mac(host), PortId(host.into()), Origin::Dynamic).unwrap();
     }
 
     fn host(&mut self, host: u8) -> &mut MemHost {
@@ -143,6 +124,11 @@ fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < end, "in vain: {what}");
         std::thread::yield_now();
     }
+}
+
+/// The VLAN that all ports are in.
+fn ten() -> VlanId {
+    VlanId::new(10).expect("a VID")
 }
 
 fn mac(host: u8) -> Mac {
@@ -211,7 +197,7 @@ fn frames_cross_between_two_loaded_workers_in_order_and_once() {
         assert_eq!(counted.drops.iter().sum::<u64>(), 0);
         assert_eq!((counted.last_rx > 0, counted.last_tx > 0), (rx > 0, true), "port {port}");
     }
-    let vlan = world.datapath.vlan_counters(VlanId::new(10).unwrap());
+    let vlan = world.datapath.vlan_counters(ten());
     assert_eq!((vlan.rx_frames, vlan.tx_frames, vlan.tx_bytes), (120_000, 120_000, 12_000_000));
 }
 
@@ -252,8 +238,7 @@ fn reports_come_with_the_snapshot_and_the_bell() {
         world.send(from, numbered(from, [0xff; 6], 0));
         let mut polled = [PollFd::new(world.datapath.wakeup(), PollFlags::POLLIN)];
         assert_eq!(poll(&mut polled, PollTimeout::from(5000u16)), Ok(1), "control is woken");
-        let seen =
-            Seen { vlan: VlanId::new(10).unwrap(), mac: mac(from), port: PortId(from.into()), snapshot: world.number };
+        let seen = Seen { vlan: ten(), mac: mac(from), port: PortId(from.into()), snapshot: world.number };
         assert_eq!(world.reports(10), [Report::Seen(seen)]);
     }
     let mut polled = [PollFd::new(world.datapath.wakeup(), PollFlags::POLLIN)];

@@ -75,34 +75,15 @@ impl Bed {
     fn publish(&mut self) {
         self.number += 1;
         let all: PortSet = self.homes.keys().map(|port| PortId(*port)).collect();
-        let port = |home| Port {
-            up: true,
-            untagged: VlanId::new(10),
-            tagged: false,
-            encapsulations: None,
-            host: false,
-            learning: true,
-            protected: false,
-            block_unicast: false,
-            block_multicast: false,
-            mtu: 1500,
-            acl_in: None,
-            acl_out: None,
-            cached: true,
-            home,
-        };
+        let port = |home| Port::new(ten(), home);
         let last = self.homes.keys().max().copied().unwrap_or(0);
         let ports = (0..=last).map(|id| self.homes.get(&id).map(|home| port(*home))).collect();
         let datapath = self.datapath.as_mut().expect("it runs");
         let mut snapshot = Snapshot::empty(Arc::clone(datapath.fdb()));
         snapshot.number = self.number;
         snapshot.ports = ports;
-        snapshot.vlans[10] = Some(Arc::new(Vlan {
-            learn: all.clone(),
-            forward: all.clone(),
-            untagged: all,
-            ..Vlan::new(VlanId::new(10).unwrap())
-        }));
+        snapshot.vlans[10] =
+            Some(Arc::new(Vlan { learn: all.clone(), forward: all.clone(), untagged: all, ..Vlan::new(ten()) }));
         datapath.publish(Arc::new(snapshot));
         datapath.synchronise();
     }
@@ -138,6 +119,11 @@ impl std::ops::Drop for Bed {
         let datapath = self.datapath.take();
         inside(&self.switch, || drop(datapath));
     }
+}
+
+/// The VLAN that all ports are in.
+fn ten() -> VlanId {
+    VlanId::new(10).expect("a VID")
 }
 
 /// Two hosts reach each other, TCP passes both ways with the hosts' offloads on, and every frame is counted.

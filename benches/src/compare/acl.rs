@@ -1,6 +1,6 @@
 //! What access lists cost through two ports.
 
-use super::{Part, Sample};
+use super::{Part, Rounds, Sample};
 use crate::device::Device;
 use crate::measure::rate;
 use crate::rig::Rig;
@@ -12,7 +12,7 @@ pub const PART: Part = Part {
     devices: &[Device::MonaPacket, Device::MonaPacketPlain],
     measure,
     wanted: &[],
-    once: false,
+    rounds: Rounds::Asked,
 };
 
 fn measure(sample: &mut Sample) -> Result<(), String> {

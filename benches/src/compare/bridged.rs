@@ -1,6 +1,6 @@
 //! 64-byte frames through a switch: one flow, a thousand, a hundred thousand.
 
-use super::{Part, Sample, Wanted};
+use super::{Part, Rounds, Sample, Wanted};
 use crate::device::Device;
 use crate::measure::rate;
 use crate::rig::Rig;
@@ -45,7 +45,7 @@ pub const PART: Part = Part {
         ratio(ONE, PLAIN, Device::Ovs.name(), 1.2),
         ratio(ONE, Device::MonaXdpPlain.name(), Device::Ovs.name(), 1.15),
     ],
-    once: false,
+    rounds: Rounds::Asked,
 };
 
 const fn ratio(column: &'static str, ours: &'static str, theirs: &'static str, at_least: f64) -> Wanted {

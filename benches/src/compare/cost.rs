@@ -1,6 +1,6 @@
 //! What a frame costs: CPU time at a rate that every device bears, CPU time of an idle device, round trips.
 
-use super::{Part, Sample, Wanted};
+use super::{Part, Rounds, Sample, Wanted};
 use crate::cpu::spent_by;
 use crate::device::Device;
 use crate::measure::round_trip;
@@ -38,7 +38,7 @@ pub const PART: Part = Part {
         Wanted::Added { column: "p99 us", ours: OURS, theirs: TUNED, at_most: 0.0 },
         Wanted::Added { column: TRIP, ours: Device::MonaPacketPlain.name(), theirs: TUNED, at_most: 30.0 },
     ],
-    once: false,
+    rounds: Rounds::Asked,
 };
 
 fn measure(sample: &mut Sample) -> Result<(), String> {

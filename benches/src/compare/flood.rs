@@ -1,6 +1,6 @@
 //! What goes to all of a VLAN, by the number of its members.
 
-use super::{Part, Sample, Wanted};
+use super::{Part, Rounds, Sample, Wanted};
 use crate::device::Device;
 use crate::rig::{Rig, first_in_line, pin};
 use crate::traffic::{Sink, Stream, counted};
@@ -38,7 +38,7 @@ pub const PART: Part = Part {
         faster("to 7", "mona packet, from a host", "bridge nf-call=0, from a host"),
         faster("to 15", "mona packet, from a host", "bridge nf-call=0, from a host"),
     ],
-    once: false,
+    rounds: Rounds::Asked,
 };
 
 const fn faster(column: &'static str, ours: &'static str, theirs: &'static str) -> Wanted {

@@ -1,6 +1,6 @@
 //! New flows: what the first frame of one costs, and how many a second can be new.
 
-use super::{Part, Sample, Wanted};
+use super::{Part, Rounds, Sample, Wanted};
 use crate::device::Device;
 use crate::measure::{Rate, round_trip};
 use crate::rig::{Rig, Role};
@@ -36,7 +36,7 @@ pub const PART: Part = Part {
     devices: &[Device::MonaPacket, Device::MonaPacketPlain, Device::MonaXdp, Device::BridgeTuned, Device::Ovs],
     measure,
     wanted: &[Wanted::AtLeast { column: MOST, row: OURS, at_least: 200.0 }],
-    once: false,
+    rounds: Rounds::Asked,
 };
 
 fn measure(sample: &mut Sample) -> Result<(), String> {

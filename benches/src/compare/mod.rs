@@ -26,8 +26,18 @@ pub struct Part {
     pub measure: fn(&mut Sample) -> Result<(), String>,
     /// What is to be reached.
     pub wanted: &'static [Wanted],
-    /// In the first round alone: it takes long and differs little.
-    pub once: bool,
+    /// How often.
+    pub rounds: Rounds,
+}
+
+/// How many rounds a part has.
+pub enum Rounds {
+    /// It takes long and differs little.
+    One,
+    /// As many as are asked for.
+    Asked,
+    /// Four times as many: single ones are short, and differ by a quarter.
+    Many,
 }
 
 /// All tables, in their order.
@@ -147,7 +157,12 @@ impl Sample<'_> {
 /// Measures a part `rounds` times, its devices in turns, so that a slow minute of the machine hits all alike.
 pub fn compare(part: &'static Part, devices: &[Device], settings: Settings) -> Results {
     let mut results = Results::default();
-    for round in 1..=if part.once { 1 } else { settings.rounds } {
+    let rounds = match part.rounds {
+        Rounds::One => 1,
+        Rounds::Asked => settings.rounds,
+        Rounds::Many => settings.rounds * 4,
+    };
+    for round in 1..=rounds {
         for device in part.devices.iter().filter(|device| devices.is_empty() || devices.contains(device)) {
             eprintln!("{}, round {round}: {}", part.name, device.name());
             let mut sample = Sample { device: *device, settings, part: part.name, results: &mut results };

@@ -1,6 +1,6 @@
 //! `kill -9` of the switch under load, and a start anew a second later: what a known flow loses.
 
-use super::{Part, Sample, Wanted};
+use super::{Part, Rounds, Sample, Wanted};
 use crate::device::Device;
 use crate::rig::{Rig, last_cpu, on_cpu};
 use crate::traffic::Stream;
@@ -21,7 +21,7 @@ pub const PART: Part = Part {
         Wanted::AtMost { column: "lost", row: Device::MonaPacket.name(), at_most: 0.0 },
         Wanted::AtMost { column: "lost", row: Device::MonaXdp.name(), at_most: 0.0 },
     ],
-    once: false,
+    rounds: Rounds::Asked,
 };
 
 fn measure(sample: &mut Sample) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! 64-byte packets through a router: one route, and a million with few and with all of them in use.
 
-use super::{Part, Sample, Wanted};
+use super::{Part, Rounds, Sample, Wanted};
 use crate::device::Device;
 use crate::measure::{Rate, rate};
 use crate::prefixes::{addresses, prefixes};
@@ -33,7 +33,7 @@ pub const PART: Part = Part {
         Wanted::Ratio { column: ONE, ours: PLAIN, theirs: "mona packet, no cache, bridged", at_least: 0.9 },
         Wanted::Ratio { column: ONE, ours: OURS, theirs: Device::Ovs.name(), at_least: 1.0 },
     ],
-    once: false,
+    rounds: Rounds::Asked,
 };
 
 fn measure(sample: &mut Sample) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! A million routes: how long until the router has them, from the kernel, from its configuration and from FRR's BGP, and what
 //! it costs to change a hundred a second while packets flow.
 
-use super::{Part, Sample, Wanted};
+use super::{Part, Rounds, Sample, Wanted};
 use crate::bgp::{AS, Neighbour};
 use crate::cpu::{children, first_thread, memory_mib};
 use crate::device::Device;
@@ -44,7 +44,7 @@ pub const PART: Part = Part {
         Wanted::AtMost { column: "updates %", row: OURS, at_most: 2.0 },
         Wanted::AtMost { column: "updates %", row: PLAIN, at_most: 2.0 },
     ],
-    once: true,
+    rounds: Rounds::One,
 };
 
 fn measure(sample: &mut Sample) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! TCP by iperf3, offloads as veths have them.
 
-use super::{Part, Sample, Wanted};
+use super::{Part, Rounds, Sample, Wanted};
 use crate::device::Device;
 use crate::measure::tcp;
 use crate::rig::{Rig, Role};
@@ -34,7 +34,7 @@ pub const PART: Part = Part {
         Wanted::Ratio { column: "routed 4", ours: OURS, theirs: LINUX, at_least: 1.0 },
         Wanted::Ratio { column: "routed 1", ours: PLAIN, theirs: LINUX, at_least: 0.6 },
     ],
-    once: false,
+    rounds: Rounds::Many,
 };
 
 fn measure(sample: &mut Sample) -> Result<(), String> {

@@ -221,22 +221,7 @@ impl Router {
 }
 
 fn host_port(id: VlanId) -> Port {
-    Port {
-        up: true,
-        untagged: Some(id),
-        tagged: false,
-        encapsulations: None,
-        host: true,
-        learning: false,
-        protected: false,
-        block_unicast: true,
-        block_multicast: false,
-        mtu: 9000,
-        acl_in: None,
-        acl_out: None,
-        cached: true,
-        home: Home::Backplane,
-    }
+    Port { host: true, learning: false, block_unicast: true, mtu: 9000, ..Port::new(id, Home::Backplane) }
 }
 
 /// `p1`, `h10` for the netdev of VLAN 10, `hi1` for that of the first routed port.
