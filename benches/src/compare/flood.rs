@@ -22,7 +22,8 @@ pub const PART: Part = Part {
     name: "flood",
     about: "64-byte broadcasts into a VLAN of 2, 4, 8 and 16 members: frames that reach the others, kpps each; and at most \
             so many copies in all, Mpps. The generator's frames are a page each, those from a host (what broadcasts mostly \
-            are) as small as a socket makes them; and CPUs that a million copies a second take, with the generator, at 20 kpps to 15",
+            are) as small as a socket makes them; and CPUs that a million copies a second take, with the generator, at \
+            20 kpps to 15",
     devices: &[Device::MonaPacket, Device::MonaPacketPlain, Device::Bridge, Device::BridgeTuned],
     measure,
     wanted: &[
