@@ -145,6 +145,9 @@ impl Rim {
         if let Some(why) = datapath.single() {
             eprintln!("switchd: the kernel does not send many frames at a time ({why}): each is sent by itself");
         }
+        if let Some(why) = datapath.apart() {
+            eprintln!("switchd: the kernel has no lists for the copies of a flood ({why}): each is made by itself");
+        }
         let devices = arguments.run.join(format!("{}.devices", arguments.name));
         if let Err(e) = datapath.keep_devices(&devices) {
             let what = "after a crash devices stay as they were left";

@@ -12,6 +12,7 @@
 #define DEPENDS 31
 // Of a flood, the last of them say where its further copies go.
 #define COPIES 16
+#define ALSO (DEPENDS - COPIES - 1)
 // How many bytes of a frame are looked at: Ethernet, IP, TCP up to its flags.
 #define DEEPEST_IPV4 (ETH_HLEN + 20 + 14)
 #define DEEPEST_IPV6 (ETH_HLEN + 40 + 14)
@@ -72,6 +73,7 @@ struct depends {
 struct also {
 	__u16 tag;  // of the copies
 	__u16 turn; // from this one on, instead of the tag that those before them have
+	__u32 fanout; // 0: each by itself, else the list by which all with the last tag leave together
 	__u32 ifindex[COPIES - 1];
 };
 
@@ -295,7 +297,7 @@ static __always_inline bool find_copies(const struct hit *hit, struct also *also
 	struct depends *list = bpf_map_lookup_elem(&depends, &hit->at);
 	if (!list)
 		return false;
-	__builtin_memcpy(also, &list->on[DEPENDS - COPIES], sizeof(*also));
+	__builtin_memcpy(also, &list->on[ALSO], sizeof(*also));
 	barrier();
 	return once(hit->flow->version) == hit->version;
 }

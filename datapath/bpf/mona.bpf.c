@@ -5,8 +5,10 @@
 #include "flow.h"
 #include <linux/pkt_cls.h>
 
-// What is sent on is marked with; the port's egress takes the mark off again.
+// What is sent on is marked with, for the port's egress, which takes the mark off again; or, on its way to a fan-out
+// (io/fanout.rs), with the upper half of it and the number of the list.
 #define MARK 0x4d6f6e61
+#define FANOUT(list) ((MARK & 0xffff0000) | (list))
 // Queues that all xdp ports have, at most.
 #define QUEUES 4096
 // Frames on their way to a socket or in its worker's hands, at most: somewhat less than its rings have room for, so that
@@ -26,6 +28,7 @@ struct port {
 	__u32 base;   // of an xdp port: where its queues' sockets begin…
 	__u32 queues; // …how many there are…
 	__u32 native; // …and whether the driver runs its program
+	__u32 fan;    // ifindex of the device at which fan-outs are; 0: none
 };
 
 // By ifindex: who the frame's port is. Written by control.
@@ -111,6 +114,25 @@ static __always_inline bool route(struct __sk_buff *skb, const struct flow *flow
 	return true;
 }
 
+// Copies of a flood leave, all but the last; or all that a fan-out does not send. Where to then?
+static __always_inline __u32 spread(struct __sk_buff *skb, __u32 from, const struct action *action, const struct also *also)
+{
+	__u32 to = action->ifindex, count = action->also;
+	if (also->fanout)
+		count = also->turn < count ? also->turn + 1 : 0;
+	for (__u32 i = 0; i < COPIES - 1 && i < count; i++) {
+		bpf_clone_redirect(skb, to, 0);
+		if (i == also->turn && !tag(skb, action->tag, also->tag))
+			return 0;
+		to = also->ifindex[i];
+	}
+	if (!also->fanout)
+		return to;
+	struct port *port = bpf_map_lookup_elem(&ports, &from);
+	skb->mark = FANOUT(also->fanout);
+	return port ? port->fan : 0;
+}
+
 // Sends the frame on as it was decided before, if it was. Anything out of the ordinary is for userspace.
 static __always_inline int replay(struct __sk_buff *skb, struct hit *hit)
 {
@@ -168,14 +190,7 @@ static __always_inline int replay(struct __sk_buff *skb, struct hit *hit)
 	if (!tag(skb, frame.tag, action->tag))
 		return TC_ACT_SHOT;
 	skb->mark = MARK;
-	__u32 to = action->ifindex;
-	for (__u32 i = 0; i < COPIES - 1 && i < action->also; i++) {
-		bpf_clone_redirect(skb, to, 0);
-		if (i == also.turn && !tag(skb, action->tag, also.tag))
-			return TC_ACT_SHOT;
-		to = also.ifindex[i];
-	}
-	return bpf_redirect(to, 0);
+	return bpf_redirect(action->also ? spread(skb, frame.from, action, &also) : action->ifindex, 0);
 }
 
 static __always_inline int refuse(__u32 number)
@@ -290,7 +305,7 @@ int far_in(struct __sk_buff *skb)
 SEC("classifier")
 int port_out(struct __sk_buff *skb)
 {
-	if (skb->mark != MARK)
+	if (FANOUT(0) != (skb->mark & 0xffff0000))
 		return TC_ACT_SHOT;
 	skb->mark = 0;
 	return TC_ACT_UNSPEC;

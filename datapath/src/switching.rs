@@ -172,13 +172,13 @@ impl Datapath {
     pub fn start_holding(options: Options, mount: Option<&Mount>) -> Result<Datapath, OpenError> {
         let workers = options.workers.clamp(1, WORKERS);
         let (mut packet, backplanes, urgent) = PacketPorts::start_holding(&options.name, workers, mount)?;
+        let flows = packet.flows(&options.name)?;
         let (live, single) = match packet.live(&options.name, workers) {
             Ok(live) => (live, None),
             Err(why) => (Vec::new(), Some(why.0)),
         };
         let live = live.into_iter().map(Some).chain(repeat_with(|| None));
         let xdp = XdpPorts::start()?;
-        let flows = packet.flows()?;
         let urgent = once(Some(urgent)).chain(repeat_with(|| None));
         let ios = backplanes.into_iter().zip(urgent).zip(live);
         let ios = ios.map(|((backplane, urgent), live)| (Some(backplane), urgent, live)).collect();
@@ -254,6 +254,11 @@ impl Datapath {
     /// Why frames leave one by one, if the kernel does not send many at a time.
     pub fn single(&self) -> Option<&str> {
         self.single.as_deref()
+    }
+
+    /// Why the copies of a flood leave one by one, if the kernel has no lists for them.
+    pub fn apart(&self) -> Option<&str> {
+        self.packet.as_ref()?.apart.as_deref()
     }
 
     /// The table of stations.

@@ -5,11 +5,13 @@ mod space;
 mod world;
 
 use mona_datapath::flow::{Dep, Depth};
+use mona_datapath::io::flows::Way;
 use mona_datapath::io::raw::RawSocket;
 use mona_datapath::io::{CsumStart, Gso, GsoKind, Offload};
 use mona_wire::checksum::Sum;
 use mona_wire::{PortId, Tci};
 use rig::{Fate, Kind, PATIENCE, Rig, alone, expected};
+use space::sh;
 use world::{Line, World, line, mac, vlan};
 
 const WORLD: &str = "
@@ -482,5 +484,77 @@ fn replay_of_floods_obeys_at_once() {
         let flow = mona_datapath::program::program(&world.snapshot, there.rx, &there.bytes, 64, &nothing, u64::MAX);
         let refused = rig.table.insert(&flow.expect("a flow"), 0);
         assert_eq!(refused, Err(mona_datapath::io::flows::Refused::Device));
+    });
+}
+
+/// Lists by which copies of floods leave together.
+fn fanouts() -> usize {
+    sh("tc filter show dev replay-bf egress").matches("handle").count()
+}
+
+#[test]
+fn replay_of_floods_by_lists_that_flows_share() {
+    alone(|| {
+        let mut rig = Rig::new(9);
+        let world = World::new(&format!("{FLOODED}\nstation 10 h p4"));
+        let nothing = Offload::default();
+        assert_eq!(fanouts(), 0);
+        // With the same tag: to the three trunks from any access port, though not from one that is protected as one of them is;
+        // to the access ports from a trunk. A change of addresses is none of members.
+        for (text, lists) in [("p1 a>*", 1), ("p1 a>g", 1), ("p4 h>*", 1), ("p2 10/5 b>*", 2), ("p2 10/5 b>y", 3)] {
+            replays(&mut rig, &world, &line(text), &nothing);
+            assert_eq!(fanouts(), lists, "{text}");
+        }
+        // Two copies are made one by one.
+        replays(&mut rig, &world, &line("p6 d>*"), &nothing);
+        assert_eq!(fanouts(), 3);
+        // They go when no flow has named them for a second, but for those that are named anew.
+        rig.table.flush();
+        let mut later = rig.now();
+        let mut fold = |rig: &mut Rig, ms: u64| {
+            later += ms * 1_000_000;
+            rig.table.fold(later, u64::MAX, |_, _, _| {});
+        };
+        [0, 20, 900].into_iter().for_each(|ms| fold(&mut rig, ms));
+        assert_eq!(fanouts(), 3);
+        rig.learn(&world.snapshot, &line("p4 h>g"), &nothing);
+        fold(&mut rig, 200);
+        assert_eq!(fanouts(), 1);
+        // A device that was no port for a while may have been away: its lists are not for new flows.
+        let index = sh("ip -o link show a7").split(':').next().and_then(|index| index.parse().ok()).expect("an index");
+        rig.table.unset_port(PortId(7));
+        rig.table.set_port(PortId(7), Way::tc(index, 0));
+        rig.learn(&world.snapshot, &line("p4 h>*"), &nothing);
+        assert_eq!(fanouts(), 2);
+        // No device has this index: the copies are made one by one.
+        rig.table.set_port(PortId(7), Way::tc(1 << 20, 0));
+        rig.learn(&world.snapshot, &line("p1 a>*"), &nothing);
+        assert_eq!(fanouts(), 2);
+    });
+}
+
+#[test]
+fn replay_of_more_floods_than_there_are_lists() {
+    alone(|| {
+        let mut rig = Rig::new(8);
+        // VLAN 100 + n is allowed at port 2 + i if bit i of n is set.
+        let sets: Vec<u16> = (1..1 << 7).filter(|set: &u16| set.count_ones() >= 3).take(70).collect();
+        let vlans = |which: &dyn Fn(u16) -> bool| {
+            let vlans: Vec<String> =
+                sets.iter().filter(|set| which(**set)).map(|set| (100 + set).to_string()).collect();
+            vlans.join(",")
+        };
+        let all = vlans(&|_| true);
+        let trunks = (0..7).map(|bit| format!("p{} trunk {}", bit + 2, vlans(&|set| set >> bit & 1 == 1)));
+        let lines: Vec<String> = trunks.collect();
+        let stations: Vec<String> = sets.iter().map(|set| format!("station {} a p1", 100 + set)).collect();
+        let world =
+            format!("vlan {}\np1 trunk {all}\n{}\n{}", all.replace(',', " "), lines.join("\n"), stations.join("\n"));
+        let world = World::new(&world);
+        for (count, set) in sets.iter().enumerate() {
+            let text = format!("p1 {} a>*", 100 + set);
+            replays(&mut rig, &world, &line(&text), &Offload::default());
+            assert_eq!(fanouts(), (count + 1).min(64), "{text}");
+        }
     });
 }

@@ -1,6 +1,8 @@
 //! What the kernel refuses: said with what to do about it, and what can go on goes on.
 
+use mona_datapath::io::raw::RawSocket;
 use mona_testbed::netns::{Switch, World, wait};
+use std::time::Duration;
 
 /// Two hosts in one network, the cable of each ending at a port of a switch that is started by `launcher`.
 fn world(label: &str, launcher: &[&str]) -> (World, Switch, String) {
@@ -80,6 +82,39 @@ fn what_cannot_be_pinned_forwards_all_the_same() {
 fn without_programs_it_does_not_start_and_says_what_is_missing() {
     // EPERM
     refuses("load", &without(PROG_LOAD, 1), "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON");
+}
+
+#[test]
+fn without_lists_the_copies_of_a_flood_are_made_one_by_one() {
+    let mut world = World::new("refused-lists");
+    let (space, hosts) = (world.namespace("s"), world.namespace("h"));
+    let mut config = String::new();
+    for port in 1..=5 {
+        world.cable((&space, &format!("p{port}")), (&hosts, &format!("h{port}")));
+        config += &format!("interface gi0/{port}\n device p{port}\n");
+    }
+    world.exec(&space, "ip link add s-bf type veth peer name s-wf");
+    let switch = world.switch(&space, &config, &["--workers", "1"]);
+    let said = world.messages(&switch);
+    let why = "the kernel has no lists for the copies of a flood (s-bf is in the way; remove it or choose another --name): each";
+    assert!(said.contains(why), "{said}");
+    let (from, to): (_, Vec<_>) =
+        (world.raw(&hosts, "h1"), (2..=5).map(|host| world.raw(&hosts, &format!("h{host}"))).collect());
+    let frame = [&[0xff; 6][..], &[2, 0, 0, 0, 0, 1, 0x88, 0xb5], &[7; 46]].concat();
+    let heard = || {
+        from.send(&frame).expect("sent");
+        let hears = |host: &RawSocket| {
+            // Hosts say other things, too.
+            let mut all = std::iter::from_fn(|| host.receive(Duration::from_secs(1)).expect("a socket"));
+            all.any(|heard| heard == frame)
+        };
+        to.iter().all(hears)
+    };
+    let flows = || world.cli(&switch, &["show platform flow-cache flow address 0200.0000.0001"]);
+    assert!(wait(|| heard() && flows().contains("ffff.ffff.ffff")), "{}\n{}", flows(), world.messages(&switch));
+    assert!((0..10).all(|_| heard()), "{}", flows());
+    world.stop(&switch);
+    assert_eq!(world.exec(&space, "ip -br link | grep -c ^s-bf"), "1\n", "what is another's stays");
 }
 
 /// It ends with a sentence and leaves nothing behind, and another switch goes on.

@@ -77,6 +77,7 @@ fn what_a_killed_switch_left_is_taken_away() {
             "netdev gi0-2",
             "netdev lo0",
             "netdev sw-b0",
+            "netdev sw-bf",
             "netdev sw-w1",
             "netdev sw-bu",
             "netdev sw-wl",

@@ -9,6 +9,7 @@ mod tenants;
 
 pub use adopt::Left;
 
+use super::fanout::Fanouts;
 use super::slots::{Content, Epoch, GENERATIONS, GROUP, Key, Memory, Slots, generation};
 use crate::flow::{Action, COPIES, Counted, Dep, Depth, Flow, Inner, Looked, Outer};
 use mona_wire::PortId;
@@ -109,6 +110,8 @@ struct Decided {
     passed: u64,
     /// Of an inner key: where more is looked at, under which id.
     parent: Option<(u32, u32)>,
+    /// The list by which copies leave together.
+    fanout: Option<u16>,
 }
 
 #[derive(Default)]
@@ -125,6 +128,7 @@ struct Share {
 pub struct FlowTable {
     slots: Arc<Slots>,
     tenants: Tenants,
+    fanouts: Option<Fanouts>,
     ports: BTreeMap<PortId, Share>,
     /// Slots that were emptied, and when.
     resting: VecDeque<(u64, u32, Option<Box<Tenant>>)>,
@@ -144,16 +148,19 @@ impl FlowTable {
     /// One that no program reads.
     pub fn in_memory(slots: u32) -> io::Result<FlowTable> {
         let slots = slots.next_power_of_two().max(GROUP as u32);
-        Memory::anonymous(slots).map(|memory| FlowTable::over(memory, slots))
+        Memory::anonymous(slots).map(|memory| FlowTable::over(memory, slots, None))
     }
 
     /// Over memory of a predecessor it begins with [`FlowTable::adopt`].
-    pub(super) fn over(memory: Memory, slots: u32) -> FlowTable {
+    pub(super) fn over(memory: Memory, slots: u32, fanouts: Option<Fanouts>) -> FlowTable {
         let slots = Slots::new(memory, slots);
+        let adopting = slots.is_inherited();
+        fanouts.iter().filter(|_| !adopting).for_each(Fanouts::sweep);
         FlowTable {
-            adopting: slots.is_inherited(),
+            adopting,
             tenants: Tenants::new(slots.count()),
             slots,
+            fanouts,
             ports: BTreeMap::new(),
             resting: VecDeque::new(),
             unmarked: VecDeque::new(),
@@ -181,13 +188,19 @@ impl FlowTable {
         if old.is_some_and(|old| old != way && Way { takes_xdp: true, ..old } != way) {
             self.remove_port(port);
         }
+        self.forget_device(old.filter(|old| old.ifindex != way.ifindex));
         self.ports.entry(port).or_default().way = Some(way);
     }
 
     /// …and no longer.
     pub fn unset_port(&mut self, port: PortId) {
         self.remove_port(port);
-        self.ports.remove(&port);
+        let way = self.ports.remove(&port).and_then(|share| share.way);
+        self.forget_device(way);
+    }
+
+    fn forget_device(&mut self, way: Option<Way>) {
+        self.fanouts.iter_mut().zip(way).for_each(|(fanouts, way)| fanouts.forget(way.ifindex));
     }
 
     /// The kernel's programs forget everything when this moment of CLOCK_MONOTONIC has passed (0: never).
@@ -311,10 +324,11 @@ impl FlowTable {
         let credit = self.way(flow.outer.rx)?.credit;
         let version = self.next_version();
         let folded = self.slots.counted(at);
-        self.slots.write(at, version, key, content, flow.epoch, deps);
+        let (content, fanout) = self.fanouts.as_mut().map_or((*content, None), |fanouts| fanouts.gather(content));
+        self.slots.write(at, version, key, &content, flow.epoch, deps);
         let Flow { outer, looked, inner, action, counted, .. } = *flow;
         let entry = Entry { outer, looked, inner, action, counted, frames: 0, bytes: 0, used: now };
-        let decided = Decided { entry, folded, passed: 0, parent };
+        let decided = Decided { entry, folded, passed: 0, parent, fanout };
         self.tenants.insert(at, Box::new(Tenant::Decided(decided)));
         if let Some((parent, _)) = parent
             && let Some(Tenant::Deeper { children, .. }) = self.tenants.get_mut(parent)
@@ -426,6 +440,7 @@ impl FlowTable {
             }
         }
         self.remove_all(&gone, now);
+        self.fanouts.iter_mut().for_each(|fanouts| fanouts.settle(now));
     }
 
     /// All flows, stale ones among them.

@@ -125,21 +125,26 @@ impl Links {
 
     /// Asks the kernel for something and waits for its word on it.
     fn ask(&self, message: Message) -> io::Result<Option<Link>> {
+        self.tell(message).and_then(|reply| reply.map(|reply| parse(&reply)).transpose())
+    }
+
+    /// The same of anything; `None`: it has been done.
+    pub(super) fn tell(&self, message: Message) -> io::Result<Option<Vec<u8>>> {
         let bytes = message.finish();
         let mut reply = vec![0u8; 1 << 16];
         send(self.netlink.as_raw_fd(), &bytes, MsgFlags::empty())?;
         let length = recv(self.netlink.as_raw_fd(), &mut reply, MsgFlags::empty())?;
-        let reply = &reply[..length];
-        let kind = u16::from_ne_bytes(part(reply, 4)?);
+        reply.truncate(length);
+        let kind = u16::from_ne_bytes(part(&reply, 4)?);
         if i32::from(kind) == libc::NLMSG_ERROR {
-            return match i32::from_ne_bytes(part(reply, 16)?) {
+            return match i32::from_ne_bytes(part(&reply, 16)?) {
                 0 => Ok(None),
                 error => Err(io::Error::from_raw_os_error(-error)),
             };
         }
         // The acknowledgement that follows an answer is read too, or the next question would get it.
         let _ = recv(self.netlink.as_raw_fd(), &mut [0; 4096], MsgFlags::empty());
-        parse(reply).map(Some)
+        Ok(Some(reply))
     }
 
     /// Is this feature, by ethtool's name for it, on? `None` if the device does not know it.
@@ -209,38 +214,41 @@ impl Links {
 }
 
 /// An rtnetlink request in the making.
-struct Message {
+pub(super) struct Message {
     bytes: Vec<u8>,
 }
 
 impl Message {
+    /// Of a link: index, flags and change of `struct ifinfomsg`.
     fn new(kind: u16, more: u16, index: u32, flags: u32, change: u32) -> Message {
+        Message::about(kind, more, [index, flags, change])
+    }
+
+    /// With these words of its header behind the family.
+    pub(super) fn about<const N: usize>(kind: u16, more: u16, words: [u32; N]) -> Message {
         let mut bytes = vec![0; 4];
         bytes.extend(kind.to_ne_bytes());
         bytes.extend(((libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16 | more).to_ne_bytes());
-        bytes.extend([0; 8]);
-        // ifinfomsg: family, pad, type, index, flags, change
-        bytes.extend([0; 4]);
-        for word in [index, flags, change] {
-            bytes.extend(word.to_ne_bytes());
-        }
+        // Sequence number, port; family and padding.
+        bytes.extend([0; 12]);
+        bytes.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
         Message { bytes }
     }
 
-    fn begin(&mut self, kind: u16) -> usize {
+    pub(super) fn begin(&mut self, kind: u16) -> usize {
         let at = self.bytes.len();
         self.bytes.extend([0, 0]);
         self.bytes.extend(kind.to_ne_bytes());
         at
     }
 
-    fn end(&mut self, at: usize) {
+    pub(super) fn end(&mut self, at: usize) {
         let length = (self.bytes.len() - at) as u16;
         self.bytes[at..at + 2].copy_from_slice(&length.to_ne_bytes());
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
 
-    fn string(&mut self, kind: u16, value: &str) {
+    pub(super) fn string(&mut self, kind: u16, value: &str) {
         let at = self.begin(kind);
         self.bytes.extend(value.as_bytes());
         self.bytes.push(0);
@@ -248,8 +256,12 @@ impl Message {
     }
 
     fn word(&mut self, kind: u16, value: u32) {
+        self.bytes(kind, &value.to_ne_bytes());
+    }
+
+    pub(super) fn bytes(&mut self, kind: u16, value: &[u8]) {
         let at = self.begin(kind);
-        self.bytes.extend(value.to_ne_bytes());
+        self.bytes.extend(value);
         self.end(at);
     }
 

@@ -249,9 +249,18 @@ impl Live {
 
     /// Was a queueing discipline changed? Then no port's frames leave together until control has looked where they may.
     fn is_news(&self) -> bool {
-        // What is said is not read; that some was lost is news too.
-        let heard = || recv(self.news.as_raw_fd(), &mut [0], MsgFlags::MSG_DONTWAIT) != Err(Errno::EAGAIN);
-        let any = (0..NEWS).take_while(|_| heard()).count() > 0;
+        let hear = || {
+            // Of what is said, its kind alone: filters come and go with fan-outs. That some was lost is news too.
+            let mut header = [0; 6];
+            match recv(self.news.as_raw_fd(), &mut header, MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EAGAIN) => None,
+                Ok(6) => {
+                    Some(matches!(u16::from_ne_bytes([header[4], header[5]]), libc::RTM_NEWQDISC | libc::RTM_DELQDISC))
+                }
+                _ => Some(true),
+            }
+        };
+        let any = std::iter::from_fn(hear).take(NEWS).fold(false, |any, news| any | news);
         if any {
             self.together.revoke();
         }

@@ -6,6 +6,7 @@
 mod attached;
 pub mod backplane;
 pub mod credit;
+mod fanout;
 mod features;
 pub mod flows;
 pub(crate) mod found;

@@ -6,6 +6,7 @@ use super::attached::{Attached, FAR_IN, GENERIC, NATIVE, PORT_IN, PORT_OUT};
 pub use super::backplane::Backplane;
 use super::backplane::{Devices, Promiscuous, Shape};
 use super::credit::{Counts, Credit, PORTS};
+use super::fanout::Fanouts;
 use super::flows::{FlowTable, Way};
 use super::found::Records;
 use super::link::{Link, Links};
@@ -78,6 +79,8 @@ pub struct PacketPorts {
     far: Vec<Attached>,
     /// The pair by which frames leave many at a time.
     live: Option<u32>,
+    /// Why copies of a flood leave one by one, if they do.
+    pub(crate) apart: Option<String>,
     /// Whose programs are looked at next.
     next: PortId,
     /// Tells others of this namespace that the switch of this name lives.
@@ -113,6 +116,7 @@ impl PacketPorts {
             open: BTreeMap::new(),
             far: Vec::new(),
             live: None,
+            apart: None,
             next: PortId::SELF,
             _alive: alive,
         };
@@ -138,9 +142,34 @@ impl PacketPorts {
         &self.programs
     }
 
-    /// The table of flows that the programs read.
-    pub fn flows(&self) -> Result<FlowTable, OpenError> {
-        self.programs.flows()
+    /// The table of flows that the programs read. `name`: as for [`PacketPorts::start`].
+    pub fn flows(&mut self, name: &str) -> Result<FlowTable, OpenError> {
+        let fanouts = self.fan(name);
+        self.apart = fanouts.as_ref().err().map(|why| why.0.clone());
+        self.programs.flows(fanouts.ok())
+    }
+
+    /// The device at which fan-outs are, and those. It is down: what no list takes is dropped there. The kernel goes on using it
+    /// when this process ends, if it does so with flows.
+    fn fan(&mut self, name: &str) -> Result<Fanouts, OpenError> {
+        let (near, far) = (format!("{name}-bf"), format!("{name}-wf"));
+        let left = self.links.get(&near).ok().filter(|link| self.programs.is_pinned() && link.alias == MARK);
+        let device = match left {
+            Some(link) => link.index,
+            None => {
+                remove_leftover(&self.links, &near)?;
+                remove_leftover(&self.links, &far)?;
+                let made = self.links.create_veth(&near, &far, MTU, MARK);
+                made.map_err(|e| sentence(&format!("making {near}"), e))?.0
+            }
+        };
+        let fanouts = Fanouts::open(device).map_err(|e| sentence("its filter or action (cls_bpf, act_mirred)", e));
+        match &fanouts {
+            Ok(_) => self.programs.fan = device,
+            // Gone already is as good.
+            Err(_) => drop(self.links.delete(device)),
+        }
+        fanouts
     }
 
     /// By what frames leave many at a time, for each worker. The kernel may not do that.
@@ -321,7 +350,9 @@ impl Drop for PacketPorts {
         for port in self.open.keys().copied().collect::<Vec<_>>() {
             self.close(port);
         }
-        for near in self.programs.pairs.iter().map(|(near, _)| near).chain([&self.programs.urgent]).chain(&self.live) {
+        let fan = Some(&self.programs.fan).filter(|fan| **fan != 0 && !self.programs.is_pinned());
+        let pairs = self.programs.pairs.iter().map(|(near, _)| near).chain([&self.programs.urgent]);
+        for near in pairs.chain(&self.live).chain(fan) {
             // Gone already is as good.
             let _ = self.links.delete(*near);
         }

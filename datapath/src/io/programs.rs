@@ -6,6 +6,7 @@ use super::attached::{
     remove,
 };
 use super::credit::{Counts, PORTS};
+use super::fanout::Fanouts;
 use super::flows::{FlowTable, SLOTS};
 use super::link::{Link, Links};
 use super::live::{self, Live, Progress, Slot, TOGETHER, Together};
@@ -34,7 +35,7 @@ const QUEUES: u32 = 4096;
 pub struct Programs {
     bpf: Ebpf,
     /// By index of the device: `struct port`.
-    ports: HashMap<MapData, u32, [u32; 8]>,
+    ports: HashMap<MapData, u32, [u32; 9]>,
     refused: Array<MapData, u64>,
     sockets: XskMap<MapData>,
     /// Of the queues, which are whose, by index of the device.
@@ -49,6 +50,8 @@ pub struct Programs {
     pub(super) pairs: Vec<(u32, u32)>,
     /// …and of the near end for reserved addresses.
     pub(super) urgent: u32,
+    /// The index of the device at which fan-outs are; 0: none.
+    pub(super) fan: u32,
     /// What another build had left was taken off.
     pub(crate) replaced: bool,
     /// Why nothing is pinned although it was to be.
@@ -112,6 +115,7 @@ impl Programs {
             together: Arc::default(),
             pairs: Vec::new(),
             urgent: 0,
+            fan: 0,
             replaced: false,
             unpinned: None,
             forgetful: None,
@@ -124,7 +128,7 @@ impl Programs {
     }
 
     /// The table of flows that they read.
-    pub(super) fn flows(&self) -> Result<FlowTable, OpenError> {
+    pub(super) fn flows(&self, fanouts: Option<Fanouts>) -> Result<FlowTable, OpenError> {
         let [flows, prints, depends, generations, cache] = Memory::sizes(SLOTS);
         let map = |name: &str, len: usize| mapped(&self.bpf, name, len);
         let memory = Memory {
@@ -135,7 +139,7 @@ impl Programs {
             cache: map("cache", cache)?,
             admitted: map("admitted", self.counts.admitted.len())?,
         };
-        Ok(FlowTable::over(memory, SLOTS))
+        Ok(FlowTable::over(memory, SLOTS, fanouts))
     }
 
     /// Has frames leave many at a time: received at the far end of this pair, at whose near end nothing comes by. They are for
@@ -194,7 +198,8 @@ impl Programs {
         let (near, far) = *self.pairs.get(usize::from(worker)).ok_or_else(|| no_worker(worker))?;
         let queues = self.queues.get(&link.index).cloned().unwrap_or_default();
         let (base, count) = (queues.start, queues.end - queues.start);
-        let entry = [near, far, self.urgent, u32::from(worker), u32::from(port.0), base, count, native.into()];
+        let (worker, number) = (worker.into(), port.0.into());
+        let entry = [near, far, self.urgent, worker, number, base, count, native.into(), self.fan];
         self.refused.set(u32::from(port.0), 0, 0).map_err(wrong)?;
         self.ports.insert(link.index, entry, 0).map_err(wrong)
     }

@@ -72,7 +72,7 @@ impl Reset {
         let is_ours = |name: &str| {
             let worker = name.strip_prefix(&self.name).and_then(|rest| rest.strip_prefix('-'));
             let worker = worker.and_then(|rest| rest.strip_prefix(['b', 'w']));
-            worker.is_some_and(|worker| matches!(worker, "u" | "l") || worker.parse::<u8>().is_ok())
+            worker.is_some_and(|worker| matches!(worker, "u" | "l" | "f") || worker.parse::<u8>().is_ok())
         };
         let all = nix::net::if_::if_nameindex().ok();
         let indices: Vec<u32> = all.iter().flatten().map(|interface| interface.index()).collect();

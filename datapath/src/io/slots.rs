@@ -31,7 +31,7 @@ pub(super) const GENERATIONS: usize = 1 << 16;
 /// Dependencies a slot has room for.
 const DEPENDS: usize = 31;
 /// Where the copies of a flood are among them, which depends on little.
-const ALSO: usize = DEPENDS - COPIES;
+const ALSO: usize = DEPENDS - COPIES - 1;
 
 /// Versions of slots that hold no flow: free, or not to be used for a moment.
 pub(super) const FREE: u32 = 0;

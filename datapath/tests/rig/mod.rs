@@ -77,7 +77,7 @@ impl Rig {
         sh("sysctl -qw net.ipv6.conf.default.disable_ipv6=1; ip link set lo up");
         let (mut ports, mut backplanes, _urgent) = PacketPorts::start("replay", 1).expect("start");
         let (mut xdp, mut sockets) = (XdpPorts::start().expect("start"), XskSet::default());
-        let mut table = ports.flows().expect("flows");
+        let mut table = ports.flows("replay").expect("flows");
         table.hold(0);
         let (mut hosts, mut tunnels) = (Vec::new(), Vec::new());
         for (port, kind) in (1..).zip(kinds) {

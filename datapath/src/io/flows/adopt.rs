@@ -4,6 +4,7 @@
 
 use super::{Decided, Entry, FlowTable, Tenant};
 use crate::flow::{Depth, Flow, Inner, Looked, Outer};
+use crate::io::fanout::Fanouts;
 use crate::io::slots::{Content, FREE, Key, generation};
 use crate::out::Seen;
 use crate::recorder::Recorder;
@@ -126,11 +127,12 @@ impl FlowTable {
                 self.resting.push_back((now, at, None));
             }
         }
+        self.fanouts.iter().for_each(Fanouts::sweep);
         kept
     }
 
     /// Is this what stands in the slot?
-    fn same(&self, left: &Left, flow: &Flow, now: u64, parents: &mut HashMap<u32, Parent>) -> Option<Decided> {
+    fn same(&mut self, left: &Left, flow: &Flow, now: u64, parents: &mut HashMap<u32, Parent>) -> Option<Decided> {
         let (key, content) = self.slots.left(left.at)?;
         if key.is_inner() != (flow.looked.depth != Depth::L2) {
             return None;
@@ -149,13 +151,20 @@ impl FlowTable {
         if flow.outer != left.outer || !content.is_same(&self.content(flow).ok()?) {
             return None;
         }
+        let mut fanout = None;
+        if let Content::Decided { ifindex, also, .. } = content
+            && also.fanout != 0
+        {
+            let there = self.fanouts.as_mut()?.adopt(also.fanout, &also.together(ifindex));
+            fanout = Some(there.then_some(also.fanout)?);
+        }
         let parent = parent.map(|parent| {
             parent.children += 1;
             (parent.at, key.from)
         });
         let Flow { outer, looked, inner, action, counted, .. } = *flow;
         let entry = Entry { outer, looked, inner, action, counted, frames: 0, bytes: 0, used: now };
-        Some(Decided { entry, folded: self.slots.counted(left.at), passed: 0, parent })
+        Some(Decided { entry, folded: self.slots.counted(left.at), passed: 0, parent, fanout })
     }
 }
 

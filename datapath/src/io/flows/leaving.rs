@@ -96,6 +96,7 @@ impl FlowTable {
     /// What went by a flow that is no more is told with the next fold.
     fn part(&mut self, at: u32, gone: Tenant) {
         let Tenant::Decided(mut decided) = gone else { return };
+        self.fanouts.iter_mut().zip(decided.fanout).for_each(|(fanouts, list)| fanouts.release(list));
         let (frames, bytes) = decided.fold(self.slots.counted(at));
         if frames > 0 {
             self.parted.push((decided.entry, frames, bytes));

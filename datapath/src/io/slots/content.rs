@@ -40,6 +40,8 @@ pub(in crate::io) struct Also {
     pub(super) count: u8,
     pub(super) turn: u8,
     pub(super) vid: Option<u16>,
+    /// The list by which all with the last tag leave together; 0: none.
+    pub(in crate::io) fanout: u16,
     pub(super) ifindexes: [u32; COPIES - 1],
 }
 
@@ -123,10 +125,11 @@ impl Content {
         Content::Decided { ifindex, mtu, vid, routed, dst: dst.0, src: src.0, credit, xdp, also }
     }
 
-    /// Is the same done? (By which count a flow waited no longer matters.)
+    /// Is the same done? (By which count a flow waited no longer matters, nor which copies leave together.)
     pub(in crate::io) fn is_same(self, other: &Content) -> bool {
         let plain = |content| match content {
             Content::Decided { ifindex, mtu, vid, routed, dst, src, xdp, also, .. } => {
+                let also = Also { fanout: 0, ..also };
                 Content::Decided { ifindex, mtu, vid, routed, dst, src, credit: 0, xdp, also }
             }
             deeper => deeper,
@@ -136,10 +139,18 @@ impl Content {
 }
 
 impl Also {
+    /// The devices of the copies that have the last tag; the first copy leaves by `first`.
+    pub(in crate::io) fn together(&self, first: u32) -> Vec<u32> {
+        let (turn, count) = (usize::from(self.turn), usize::from(self.count));
+        let (alike, rest) = self.ifindexes.split_at(count).0.split_at(turn);
+        if rest.is_empty() { [first].iter().chain(alike).copied().collect() } else { rest.into() }
+    }
+
     pub(super) fn write(&self, depends: &Depends) {
         if self.count > 0 {
             debug_assert!(depends.count.load(Relaxed) as usize <= ALSO);
-            let words = [u32::from(self.turn) << 16 | u32::from(tag(self.vid))].into_iter().chain(self.ifindexes);
+            let tag = u32::from(self.turn) << 16 | u32::from(tag(self.vid));
+            let words = [tag, self.fanout.into()].into_iter().chain(self.ifindexes);
             depends.on[ALSO..].iter().zip(words).for_each(|(on, word)| on.store(word, Relaxed));
         }
     }
@@ -150,6 +161,7 @@ impl Also {
         if count > 0 {
             let word = words.next().unwrap_or(0);
             (also.turn, also.vid) = ((word >> 16) as u8, untag(word as u16));
+            also.fanout = words.next().unwrap_or(0) as u16;
             also.ifindexes.iter_mut().zip(words).take(count.into()).for_each(|(to, from)| *to = from);
         }
         also
