@@ -9,6 +9,7 @@
 
 #define PORTS 4096
 #define GROUP 16
+#define NEAR 64
 #define DEPENDS 31
 // Of a flood, the last of them say where its further copies go.
 #define COPIES 16
@@ -19,6 +20,8 @@
 // Frames of a flow that go up while it waits, at most.
 #define PATIENCE 4096
 #define UNKNOWN (~0ull)
+// Of a flow's counts: no CPU has them for itself.
+#define NOBODY 255
 #define MANY (~0u)
 #define once(x) (*(volatile typeof(x) *)&(x))
 
@@ -35,7 +38,7 @@ struct action {
 	__u16 tag; // 0: none, else 0x1000 | VID
 	__u8 kind;
 	__u8 routed;   // 0, 4 or 6
-	__u8 flags;    // of TCP, to look at
+	__u8 flags;    // of TCP, to look at; of what is sent on: whose counts are the flow's own (a CPU's number and 1)
 	__u8 also;     // further copies
 	__u8 xdp;      // may XDP send it, unless its checksum is left to be done?
 	__u8 flooded;  // for the next daemon to know
@@ -93,6 +96,11 @@ struct cache {
 	} name SEC(".maps")
 
 ARRAY(flows, 1 << 18, __u32, struct flow);
+// By slot: frames and bytes that other CPUs counted.
+struct counts {
+	__u64 frames, bytes;
+};
+ARRAY(others, 1 << 18, __u32, struct counts);
 ARRAY(prints, (1 << 18) / GROUP, __u32, struct prints);
 ARRAY(depends, 1 << 18, __u32, struct depends);
 ARRAY(generations, 1 << 16, __u32, __u64);
@@ -148,21 +156,21 @@ static __always_inline bool is_at(__u32 at, __u32 from, const __u64 *key, bool i
 	return true;
 }
 
-// A key lies in the group where it belongs, or in the one where else it may be. Where it came from is mixed in last: of an inner
-// key that is known last. Only of IPv6 all words are used.
+// A key lies in a group of the near part of the table, which few flows keep to, so that they share pages; or in the one where it
+// belongs in all of it, or where else it may be. Where an inner key came from is mixed in last,
+// for it is known last. Only of IPv6 all words are used.
 static __always_inline bool find(__u64 seed, __u32 from, const __u64 *key, bool inner, struct hit *hit)
 {
 	bool six = inner && (__u16)(key[1] >> 32) == ETH_P_IPV6;
-	__u64 hash = mix(mix(seed, key[0]), key[1]);
+	__u64 hash = mix(mix(seed, key[0]), inner ? key[1] : key[1] ^ (__u64)(from * 0x9e3779b9u) << 32);
 	if (six)
 		for (int i = 2; i < 5; i++)
 			hash = mix(hash, key[i]);
 	if (inner)
-		hash = mix(hash, key[5]);
-	hash = mix(hash, from);
+		hash = mix(mix(hash, key[5]), from);
 	__u64 print = (hash >> 56 < 2 ? 2 : hash >> 56) * EACH;
-	for (int other = 0; other < 2; other++) {
-		__u32 group = ((__u32)(other ? hash >> 32 : hash) & flow_mask) / GROUP;
+	for (int home = 0; home < 3; home++) {
+		__u32 group = ((__u32)(home == 2 ? hash >> 32 : hash) & (home ? flow_mask : flow_mask / NEAR)) / GROUP;
 		struct prints *prints_of = bpf_map_lookup_elem(&prints, &group);
 		if (!prints_of)
 			return false;
@@ -203,8 +211,7 @@ static __always_inline bool inner_key(const struct frame *frame, bool deep, __u8
 		__u32 total = 40 + bpf_ntohs(*(__be16 *)(ip + 4));
 		if (ip[0] >> 4 != 6 || total > frame->len)
 			return false;
-		__u64 words[4];
-		__builtin_memcpy(words, ip + 8, 32);
+		__u64 *words = (__u64 *)(ip + 8);
 		key[0] = words[0], key[2] = words[1], key[3] = words[2], key[4] = words[3];
 		protocol = ip[6], rest = total - 40, upper = ip + 40;
 		key[5] = (__u64)protocol << 32 | (__u64)(__u8)(ip[0] << 4 | ip[1] >> 4) << 40;
@@ -304,11 +311,8 @@ static __always_inline bool find_copies(const struct hit *hit, struct also *also
 
 static __always_inline bool find_outer(const struct cache *cache, const struct frame *frame, struct hit *hit)
 {
-	__u16 *word = (__u16 *)frame->data;
-	__u64 key[2] = {
-		word[0] | (__u64)word[1] << 16 | (__u64)word[2] << 32 | (__u64)word[3] << 48,
-		word[4] | (__u64)word[5] << 16 | (__u64)frame->tag << 32,
-	};
+	__u8 *addresses = frame->data;
+	__u64 key[2] = { *(__u64 *)addresses, *(__u32 *)(addresses + 8) | (__u64)frame->tag << 32 };
 	return find(cache->seed, frame->from, key, false, hit);
 }
 
@@ -371,10 +375,29 @@ static __always_inline bool rewrite(void *data, __u8 *ip, void *end, const struc
 	return true;
 }
 
-static __always_inline void count(struct flow *flow, __u64 frames, __u64 bytes)
+// The CPU that was the first to count one of its frames has a flow's counts for itself; others count theirs apart, atomically,
+// which costs what the whole search does. (No program that counts interrupts another one on its CPU.)
+static __always_inline void count(const struct hit *hit, __u64 frames, __u64 bytes)
 {
-	__sync_fetch_and_add(&flow->frames, frames);
-	__sync_fetch_and_add(&flow->bytes, bytes);
+	struct flow *flow = hit->flow;
+	__u32 cpu = bpf_get_smp_processor_id(), own = cpu < NOBODY - 1 ? cpu + 1 : 0;
+	bool mine = hit->action.flags == own && own;
+	if (!hit->action.flags && own) {
+		struct action claimed = hit->action;
+		claimed.flags = own;
+		__u32 *word = (__u32 *)&flow->action.kind, before = *(__u32 *)&hit->action.kind;
+		mine = __sync_val_compare_and_swap(word, before, *(__u32 *)&claimed.kind) == before;
+	}
+	if (mine) {
+		flow->frames += frames;
+		flow->bytes += bytes;
+		return;
+	}
+	struct counts *counts = bpf_map_lookup_elem(&others, &hit->at);
+	if (counts) {
+		__sync_fetch_and_add(&counts->frames, frames);
+		__sync_fetch_and_add(&counts->bytes, bytes);
+	}
 }
 
 // Nothing of the flow is on its way by this lane. Atomically, of the word with `waiting` at its end: others write it too.

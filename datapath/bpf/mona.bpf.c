@@ -184,7 +184,7 @@ static __always_inline int replay(struct __sk_buff *skb, struct hit *hit)
 		if (!port || !is_ready(flow, TC_LANE, port->worker * PORTS + port->number))
 			return UP;
 	}
-	count(flow, frames, bytes);
+	count(hit, frames, bytes);
 	if (action->routed && !route(skb, flow, action->routed))
 		return TC_ACT_SHOT;
 	if (!tag(skb, frame.tag, action->tag))

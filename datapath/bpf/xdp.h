@@ -145,7 +145,7 @@ static __always_inline int send_on(struct xdp_md *ctx, struct hit *hit)
 		return UP;
 	if (!action->xdp || is_partial(&frame))
 		return XDP_PASS;
-	count(flow, 1, bytes);
+	count(hit, 1, bytes);
 	if (action->routed && !rewrite(frame.data, frame.ip, frame.end, flow, action->routed))
 		return XDP_DROP;
 	if (!retag(ctx, frame.tag, action->tag))

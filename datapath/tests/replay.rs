@@ -10,8 +10,12 @@ use mona_datapath::io::raw::RawSocket;
 use mona_datapath::io::{CsumStart, Gso, GsoKind, Offload};
 use mona_wire::checksum::Sum;
 use mona_wire::{PortId, Tci};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use rig::{Fate, Kind, PATIENCE, Rig, alone, expected};
 use space::sh;
+use std::thread;
+use std::time::Instant;
 use world::{Line, World, line, mac, vlan};
 
 const WORLD: &str = "
@@ -556,5 +560,56 @@ fn replay_of_more_floods_than_there_are_lists() {
             replays(&mut rig, &world, &line(&text), &Offload::default());
             assert_eq!(fanouts(), (count + 1).min(64), "{text}");
         }
+    });
+}
+
+/// Frames that left by a device (`/proc/net/dev`, of this thread's namespace).
+fn sent_by(device: &str) -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/net/dev").expect("it tells");
+    let counts = text.lines().find_map(|line| line.trim().strip_prefix(device)?.strip_prefix(':')).expect("a device");
+    counts.split_whitespace().nth(9).and_then(|count| count.parse().ok()).expect("a number")
+}
+
+#[test]
+fn replay_is_counted_on_whichever_processor() {
+    const EACH: u64 = 50_000;
+    alone(|| {
+        let mut rig = Rig::new(2);
+        let world = World::new(WORLD);
+        let line = line("p1 a>c");
+        replays(&mut rig, &world, &line, &Offload::default());
+        let mut later = rig.now();
+        let mut counted = |rig: &mut Rig| {
+            let mut sum = (0, 0);
+            later += 1_000_000_000;
+            rig.table.fold(later, u64::MAX, |_, frames, bytes| sum = (sum.0 + frames, sum.1 + bytes));
+            sum
+        };
+        counted(&mut rig);
+        let before = sent_by("a2");
+        thread::scope(|scope| {
+            for cpu in 0..2 {
+                let line = &line;
+                scope.spawn(move || {
+                    let mut one = CpuSet::new();
+                    one.set(cpu).expect("there is one");
+                    if sched_setaffinity(Pid::from_raw(0), &one).is_err() {
+                        return eprintln!("there is no processor {cpu}");
+                    }
+                    let host = RawSocket::open_with_offload("b1").expect("socket");
+                    (0..EACH).for_each(|_| host.send_with(&line.bytes, &Offload::default()).expect("sent"));
+                });
+            }
+        });
+        // What a processor had no room for never came in.
+        let mut sum = counted(&mut rig);
+        let end = Instant::now() + PATIENCE;
+        while sum.0 != sent_by("a2") - before && Instant::now() < end {
+            let more = counted(&mut rig);
+            sum = (sum.0 + more.0, sum.1 + more.1);
+        }
+        assert_eq!(sum.0, sent_by("a2") - before);
+        assert_eq!(sum.1, sum.0 * line.bytes.len() as u64);
+        assert!(sum.0 > EACH / 2, "{sum:?}");
     });
 }

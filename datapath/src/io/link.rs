@@ -74,7 +74,7 @@ impl Links {
         reply.and_then(|reply| reply.ok_or_else(|| io::ErrorKind::InvalidData.into()))
     }
 
-    /// Makes a veth pair, both ends up, named and marked alike.
+    /// Makes a veth pair, both ends down, named as said and marked alike.
     pub fn create_veth(&self, near: &str, far: &str, mtu: u32, alias: &str) -> io::Result<(u32, u32)> {
         let flags = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
         let mut message = Message::new(libc::RTM_NEWLINK, flags, 0, 0, 0);

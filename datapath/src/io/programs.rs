@@ -26,8 +26,19 @@ use std::sync::Arc;
 
 const OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/mona.bpf.o");
 /// What is handed on.
-const MAPS: [&str; 10] =
-    ["ports", "admitted", "consumed", "refused", "sockets", "flows", "prints", "depends", "generations", "cache"];
+const MAPS: [&str; 11] = [
+    "ports",
+    "admitted",
+    "consumed",
+    "refused",
+    "sockets",
+    "flows",
+    "prints",
+    "depends",
+    "others",
+    "generations",
+    "cache",
+];
 /// Queues that all `xdp` ports have, at most: as in mona.bpf.c.
 const QUEUES: u32 = 4096;
 
@@ -129,12 +140,13 @@ impl Programs {
 
     /// The table of flows that they read.
     pub(super) fn flows(&self, fanouts: Option<Fanouts>) -> Result<FlowTable, OpenError> {
-        let [flows, prints, depends, generations, cache] = Memory::sizes(SLOTS);
+        let [flows, prints, depends, others, generations, cache] = Memory::sizes(SLOTS);
         let map = |name: &str, len: usize| mapped(&self.bpf, name, len);
         let memory = Memory {
             flows: map("flows", flows)?,
             prints: map("prints", prints)?,
             depends: map("depends", depends)?,
+            others: map("others", others)?,
             generations: map("generations", generations)?,
             cache: map("cache", cache)?,
             admitted: map("admitted", self.counts.admitted.len())?,
@@ -303,7 +315,7 @@ fn load_over(pins: Option<&Pins>, slots: u32, workers: usize, remembers: bool) -
     let remembers = u32::from(remembers);
     loader.override_global("remembers", &remembers, true).override_global("socket_counts", &entries, true);
     loader.override_global("slots", &slots, true).override_global("flow_mask", &(SLOTS - 1), true);
-    loader.map_max_entries("flows", SLOTS).map_max_entries("depends", SLOTS);
+    loader.map_max_entries("flows", SLOTS).map_max_entries("depends", SLOTS).map_max_entries("others", SLOTS);
     loader.map_max_entries("prints", SLOTS / GROUP as u32);
     loader.map_max_entries("admitted", entries + QUEUES).map_max_entries("consumed", entries + QUEUES);
     loader.map_max_entries("live_slots", (workers * TOGETHER) as u32).map_max_entries("live_progress", workers as u32);

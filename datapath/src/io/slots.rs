@@ -5,15 +5,16 @@
 #![allow(unsafe_code)]
 
 mod content;
+mod generation;
 
 use content::{Also, tag, untag};
 pub(super) use content::{Content, Key};
+pub(super) use generation::generation;
 
 use super::credit::PORTS;
 use super::umem::Region;
 use crate::flow::{COPIES, Depth};
 use crate::prefetch::prefetch;
-use std::hash::{Hash, Hasher};
 use std::io;
 use std::mem::size_of;
 use std::ptr::NonNull;
@@ -23,6 +24,9 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, fence};
 
 /// A flow lies in one of so many slots, the group where its key belongs; or in another, where else it may be.
 pub(super) const GROUP: usize = 16;
+/// As long as there are few, they lie in the first part of the table, one of so many: so they share pages, of which a processor
+/// knows the addresses of some hundred at a time. (A thousand flows all over the table: 6 % fewer frames.)
+const NEAR: u32 = 64;
 /// With fewer free slots left in the first, a flow goes where more are. So of a table of which four fifths are taken one flow in
 /// two thousand finds no room, and few have to be looked for twice; if it went where the first free slot is, one in fifty.
 const SPARE: usize = 3;
@@ -40,6 +44,11 @@ const RESTING: u32 = 1;
 const UNUSED: u8 = 0;
 const UNFOUND: u8 = 1;
 const FOUND: u8 = 2;
+
+/// Whose the counts of a flow are: those of the first CPU that adds to them, which writes itself here; or nobody's, and all count
+/// in [`Others`].
+const NOT_YET: u8 = 0;
+const NOBODY: u8 = 255;
 
 /// Nobody knows which of a flow's frames was the last to go up.
 const UNMARKED: u64 = u64::MAX;
@@ -65,7 +74,8 @@ pub(super) struct Slot {
     bytes: AtomicU64,
     /// Index of the device it leaves by, MTU, tag (0: none).
     out: AtomicU64,
-    /// Kind, how it is routed, flags of TCP that are looked at, further copies, may XDP send it, flooded, the lanes it waits for.
+    /// Kind, how it is routed, flags of TCP that are looked at or whose the counts are, further copies, may XDP send it, flooded,
+    /// the lanes it waits for.
     kind: AtomicU64,
     rest: [AtomicU64; 4],
     macs: [AtomicU32; 3],
@@ -87,6 +97,10 @@ struct Depends {
     on: [AtomicU32; DEPENDS],
 }
 
+/// `struct counts`: frames and bytes that others than the first CPU counted.
+#[repr(C)]
+struct Others([AtomicU64; 2]);
+
 /// `struct cache`.
 #[repr(C)]
 pub(super) struct Cache {
@@ -107,6 +121,7 @@ pub(super) struct Memory {
     pub(super) flows: Region,
     pub(super) prints: Region,
     pub(super) depends: Region,
+    pub(super) others: Region,
     pub(super) generations: Region,
     pub(super) cache: Region,
     /// Frames that went towards workers, by [`Way::credit`](super::flows::Way).
@@ -137,16 +152,18 @@ pub(super) struct Slots {
 impl Memory {
     /// Nobody else's, for so many slots.
     pub(super) fn anonymous(slots: u32) -> io::Result<Memory> {
-        let [flows, prints, depends, generations, cache] = Memory::sizes(slots).map(Region::anonymous);
-        let (flows, prints, depends) = (flows?, prints?, depends?);
+        let [flows, prints, depends, others, generations, cache] = Memory::sizes(slots).map(Region::anonymous);
+        let (flows, prints, depends, others) = (flows?, prints?, depends?, others?);
         let admitted = Region::anonymous(PORTS * 8)?;
-        Ok(Memory { flows, prints, depends, generations: generations?, cache: cache?, admitted })
+        Ok(Memory { flows, prints, depends, others, generations: generations?, cache: cache?, admitted })
     }
 
     /// What the maps of so many slots are long.
-    pub(super) fn sizes(slots: u32) -> [usize; 5] {
+    pub(super) fn sizes(slots: u32) -> [usize; 6] {
         let slots = slots as usize;
-        [slots * size_of::<Slot>(), slots, slots * size_of::<Depends>(), GENERATIONS * 8, size_of::<Cache>()]
+        let [flows, depends, others] =
+            [size_of::<Slot>(), size_of::<Depends>(), size_of::<Others>()].map(|size| slots * size);
+        [flows, slots, depends, others, GENERATIONS * 8, size_of::<Cache>()]
     }
 }
 
@@ -228,11 +245,12 @@ impl Slots {
         fresh
     }
 
-    /// The groups where the key may be, first the one where it belongs, and its print.
-    fn homes(&self, key: &Key) -> ([usize; 2], u8) {
+    /// The groups where the key may be: the near one, the one where it belongs and the other one; and its print.
+    fn homes(&self, key: &Key) -> ([usize; 3], u8) {
         let hash = key.hash(self.cache().seed.load(Relaxed));
-        let group = |hash: u64| (hash as u32 & (self.count - 1)) as usize / GROUP;
-        ([group(hash), group(hash >> 32)], ((hash >> 56) as u8).max(FOUND))
+        let group = |hash: u64, of: u32| (hash as u32 & (of - 1)) as usize / GROUP;
+        let near = group(hash, (self.count / NEAR).max(GROUP as u32));
+        ([near, group(hash, self.count), group(hash >> 32, self.count)], ((hash >> 56) as u8).max(FOUND))
     }
 
     /// The slots of a group that have this print.
@@ -248,13 +266,17 @@ impl Slots {
         groups.into_iter().flat_map(|group| self.printed(group, print)).find(|at| self.key(*at) == Some(*key))
     }
 
-    /// A free slot for it.
-    pub(super) fn room(&self, key: &Key) -> Option<u32> {
-        let ([first, other], _) = self.homes(key);
+    /// A free slot for it, if so many are taken.
+    pub(super) fn room(&self, key: &Key, taken: usize) -> Option<u32> {
+        let ([near, first, other], _) = self.homes(key);
         let free = |group| self.printed(group, UNUSED).count();
-        let here = free(first);
-        let group = if here >= SPARE || here >= free(other) { first } else { other };
-        self.printed(group, UNUSED).next()
+        let far = || {
+            let here = free(first);
+            let group = if here >= SPARE || here >= free(other) { first } else { other };
+            self.printed(group, UNUSED).next()
+        };
+        let few = taken < (self.count / NEAR) as usize;
+        self.printed(near, UNUSED).next().filter(|_| few).or_else(far)
     }
 
     /// What stands there; of an inner key, as it was written.
@@ -284,9 +306,9 @@ impl Slots {
         prefetch(&slot.mark);
     }
 
-    /// …and the one that a key is likely to be written to.
-    pub(super) fn prefetch_for(&self, key: &Key) {
-        if let Some(at) = self.room(key) {
+    /// …and the one that a key is likely to be written to, if so many are taken.
+    pub(super) fn prefetch_for(&self, key: &Key, taken: usize) {
+        if let Some(at) = self.room(key, taken) {
             self.prefetch(at);
             prefetch(self.depends(at));
         }
@@ -294,8 +316,9 @@ impl Slots {
 
     /// Frames and bytes that went by it, since ever.
     pub(super) fn counted(&self, at: u32) -> (u64, u64) {
-        let slot = self.slot(at);
-        (slot.frames.load(Relaxed), slot.bytes.load(Relaxed))
+        let (slot, Others([frames, bytes])) = (self.slot(at), self.others(at));
+        let sum = |own: &AtomicU64, others: &AtomicU64| own.load(Relaxed).wrapping_add(others.load(Relaxed));
+        (sum(&slot.frames, frames), sum(&slot.bytes, bytes))
     }
 
     /// As a program does it.
@@ -369,6 +392,8 @@ impl Slots {
 
     /// Nothing is here any more.
     pub(super) fn free(&self, at: u32) {
+        // Who counted here is done: the counts may become another's.
+        self.slot(at).kind.store(0, Relaxed);
         self.print(at).store(UNUSED, Release);
         self.slot(at).version.store(FREE, Release);
     }
@@ -396,7 +421,13 @@ impl Slots {
             Content::Decided { ifindex, mtu, vid, routed, dst, src, credit, xdp, also } => {
                 slot.out.store(u64::from(ifindex) | u64::from(mtu) << 32 | u64::from(tag(vid)) << 48, Relaxed);
                 let [a, b] = ALL_LANES.to_ne_bytes();
-                let kind = [FORWARD, routed, 0, also.count, u8::from(xdp), u8::from(also.flooded), a, b];
+                // Of what stood here just now a program may still be counting.
+                let counter = match slot.kind.load(Relaxed).to_ne_bytes() {
+                    [0, ..] => NOT_YET,
+                    [FORWARD, _, counter, ..] => counter,
+                    _ => NOBODY,
+                };
+                let kind = [FORWARD, routed, counter, also.count, u8::from(xdp), u8::from(also.flooded), a, b];
                 slot.kind.store(u64::from_ne_bytes(kind), Relaxed);
                 also.write(depends);
                 slot.credit.store(credit, Relaxed);
@@ -426,6 +457,10 @@ impl Slots {
         self.array(&self.memory.depends, at as usize, self.count as usize)
     }
 
+    fn others(&self, at: u32) -> &Others {
+        self.array(&self.memory.others, at as usize, self.count as usize)
+    }
+
     fn generation(&self, at: u32) -> &AtomicU64 {
         self.array(&self.memory.generations, at as usize, GENERATIONS)
     }
@@ -440,37 +475,5 @@ impl Slots {
         // SAFETY: the region holds `count` of them (see `Memory::sizes`), page-aligned, of nothing but atomics, for which
         // any bits are a value; it lives as long as `self`.
         unsafe { first.add(at).as_ref() }
-    }
-}
-
-/// The generation by which something that was depended on is known.
-pub(super) fn generation(of: &impl Hash) -> u32 {
-    let mut mixed = Mixed(0);
-    of.hash(&mut mixed);
-    (mixed.finish() as usize % GENERATIONS) as u32
-}
-
-/// A tenth of the time of the library's hasher, which withstands who chooses what is hashed: here he gains that flows go stale
-/// with others.
-struct Mixed(u64);
-
-impl Hasher for Mixed {
-    fn write(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..part.len()].copy_from_slice(part);
-            self.write_u64(u64::from_ne_bytes(word));
-        }
-    }
-
-    #[inline]
-    fn write_u64(&mut self, word: u64) {
-        let product = (self.0 ^ word ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        self.0 = product ^ product >> 32;
-    }
-
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
     }
 }

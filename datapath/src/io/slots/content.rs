@@ -93,12 +93,14 @@ impl Key {
 
     /// By which it is found. As `find()` in flow.h.
     pub(super) fn hash(&self, seed: u64) -> u64 {
-        let [a, b, c @ .., d] = &self.words;
-        let is_six = (self.words[1] >> 32) as u16 == IPV6;
-        let (inner, six) = (self.is_inner(), self.is_inner() && is_six);
-        let rest = c.iter().filter(|_| six).chain(Some(d).filter(|_| inner));
-        let from = u64::from(self.from);
-        [a, b].into_iter().chain(rest).chain([&from]).fold(seed, |mixed, word| {
+        let [a, mut b, c @ .., d] = self.words;
+        let (is_six, inner) = (b >> 32 & 0xffff == u64::from(IPV6), self.is_inner());
+        if !inner {
+            b ^= u64::from(self.from.wrapping_mul(0x9e37_79b9)) << 32;
+        }
+        let six = c.into_iter().filter(|_| inner && is_six);
+        let rest = six.chain([d, self.from.into()].into_iter().filter(|_| inner));
+        [a, b].into_iter().chain(rest).fold(seed, |mixed, word| {
             let product = (mixed ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             product ^ product >> 32
         })
