@@ -156,9 +156,18 @@ static __always_inline bool is_at(__u32 at, __u32 from, const __u64 *key, bool i
 	return true;
 }
 
-// A key lies in a group of the near part of the table, which few flows keep to, so that they share pages; or in the one where it
-// belongs in all of it, or where else it may be. Where an inner key came from is mixed in last,
-// for it is known last. Only of IPv6 all words are used.
+// A group of the table in which a key may lie: one in its near part, to which few flows keep, so that they share pages; one in the
+// rest, another one there. Each by bits of its own, as the print.
+static __always_inline __u32 home_of(__u64 hash, int home)
+{
+	__u32 groups = flow_mask / GROUP + 1, near = groups / NEAR;
+	if (!home)
+		return (__u32)hash / GROUP & (near - 1);
+	return near + ((__u64)(__u32)(home == 1 ? hash : hash >> 20) * (groups - near) >> 32);
+}
+
+// Where an inner key came from is mixed in last, for it is known last. Only of
+// IPv6 all words are used.
 static __always_inline bool find(__u64 seed, __u32 from, const __u64 *key, bool inner, struct hit *hit)
 {
 	bool six = inner && (__u16)(key[1] >> 32) == ETH_P_IPV6;
@@ -170,7 +179,7 @@ static __always_inline bool find(__u64 seed, __u32 from, const __u64 *key, bool 
 		hash = mix(mix(hash, key[5]), from);
 	__u64 print = (hash >> 56 < 2 ? 2 : hash >> 56) * EACH;
 	for (int home = 0; home < 3; home++) {
-		__u32 group = ((__u32)(home == 2 ? hash >> 32 : hash) & (home ? flow_mask : flow_mask / NEAR)) / GROUP;
+		__u32 group = home_of(hash, home);
 		struct prints *prints_of = bpf_map_lookup_elem(&prints, &group);
 		if (!prints_of)
 			return false;
@@ -376,7 +385,7 @@ static __always_inline bool rewrite(void *data, __u8 *ip, void *end, const struc
 }
 
 // The CPU that was the first to count one of its frames has a flow's counts for itself; others count theirs apart, atomically,
-// which costs what the whole search does. (No program that counts interrupts another one on its CPU.)
+// which costs half of what the whole search does. (With bottom halves off no program that counts interrupts another one.)
 static __always_inline void count(const struct hit *hit, __u64 frames, __u64 bytes)
 {
 	struct flow *flow = hit->flow;

@@ -74,7 +74,9 @@ impl Fanouts {
     /// The same with many copies leaving together: by which list?
     pub(super) fn gather(&mut self, content: &Content) -> (Content, Option<u16>) {
         let (mut content, mut list) = (*content, None);
-        if let Content::Decided { ifindex, also, .. } = &mut content {
+        if let Content::Decided { ifindex, also, .. } = &mut content
+            && usize::from(also.count) >= LEAST - 1
+        {
             let members = also.together(*ifindex);
             list = if members.len() < LEAST { None } else { self.retain(&members) };
             also.fanout = list.unwrap_or(0);

@@ -263,7 +263,7 @@ impl FlowTable {
         for (number, flow) in flows.iter().enumerate() {
             let Some(share) = self.ports.get(&flow.outer.rx) else { continue };
             if let Some(way) = share.way {
-                self.slots.prefetch_for(&Key::outer(&flow.outer, way.ifindex), self.tenants.len());
+                self.slots.prefetch_for(&Key::outer(&flow.outer, way.ifindex));
             }
             if self.is_full(share)
                 && let Some((at, _)) = share.order.get(number)

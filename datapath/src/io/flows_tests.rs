@@ -128,6 +128,14 @@ fn flows_take_xdp_when_they_pause() {
 }
 
 #[test]
+fn flows_all_find_room_as_long_as_there_is_plenty() {
+    let mut table = table(super::SLOTS);
+    for src in 0..100_000 {
+        assert_eq!(table.insert(&flow(1, src, table.epoch()), 0), Ok(()), "{src}");
+    }
+}
+
+#[test]
 fn flows_that_spray_evict_their_own() {
     const MILLISECOND: u64 = 1_000_000;
     let mut table = table(1024);

@@ -24,9 +24,9 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, fence};
 
 /// A flow lies in one of so many slots, the group where its key belongs; or in another, where else it may be.
 pub(super) const GROUP: usize = 16;
-/// As long as there are few, they lie in the first part of the table, one of so many: so they share pages, of which a processor
-/// knows the addresses of some hundred at a time. (A thousand flows all over the table: 6 % fewer frames.)
-const NEAR: u32 = 64;
+/// As long as there is room, it lies in the first part of the table, one of so many: few flows then share pages, of which a
+/// processor knows the addresses of some hundred at a time. (A thousand flows all over the table: 3 to 9 % fewer frames.)
+const NEAR: u64 = 64;
 /// With fewer free slots left in the first, a flow goes where more are. So of a table of which four fifths are taken one flow in
 /// two thousand finds no room, and few have to be looked for twice; if it went where the first free slot is, one in fifty.
 const SPARE: usize = 3;
@@ -245,12 +245,16 @@ impl Slots {
         fresh
     }
 
-    /// The groups where the key may be: the near one, the one where it belongs and the other one; and its print.
+    /// The groups where the key may be: the near one, the one where it belongs in the rest, and another one there; and its print. As
+    /// `home_of()` in flow.h. (A table of few groups has no more than a near part.)
     fn homes(&self, key: &Key) -> ([usize; 3], u8) {
         let hash = key.hash(self.cache().seed.load(Relaxed));
-        let group = |hash: u64, of: u32| (hash as u32 & (of - 1)) as usize / GROUP;
-        let near = group(hash, (self.count / NEAR).max(GROUP as u32));
-        ([near, group(hash, self.count), group(hash >> 32, self.count)], ((hash >> 56) as u8).max(FOUND))
+        let groups = u64::from(self.count) / GROUP as u64;
+        let near = (groups / NEAR).max(1);
+        let first = (hash as u32 as u64 / GROUP as u64) & (near - 1);
+        let rest =
+            |bits: u64| if groups == near { first } else { near + (((bits & 0xffff_ffff) * (groups - near)) >> 32) };
+        ([first, rest(hash), rest(hash >> 20)].map(|group| group as usize), ((hash >> 56) as u8).max(FOUND))
     }
 
     /// The slots of a group that have this print.
@@ -266,8 +270,8 @@ impl Slots {
         groups.into_iter().flat_map(|group| self.printed(group, print)).find(|at| self.key(*at) == Some(*key))
     }
 
-    /// A free slot for it, if so many are taken.
-    pub(super) fn room(&self, key: &Key, taken: usize) -> Option<u32> {
+    /// A free slot for it.
+    pub(super) fn room(&self, key: &Key) -> Option<u32> {
         let ([near, first, other], _) = self.homes(key);
         let free = |group| self.printed(group, UNUSED).count();
         let far = || {
@@ -275,8 +279,7 @@ impl Slots {
             let group = if here >= SPARE || here >= free(other) { first } else { other };
             self.printed(group, UNUSED).next()
         };
-        let few = taken < (self.count / NEAR) as usize;
-        self.printed(near, UNUSED).next().filter(|_| few).or_else(far)
+        self.printed(near, UNUSED).next().or_else(far)
     }
 
     /// What stands there; of an inner key, as it was written.
@@ -306,9 +309,9 @@ impl Slots {
         prefetch(&slot.mark);
     }
 
-    /// …and the one that a key is likely to be written to, if so many are taken.
-    pub(super) fn prefetch_for(&self, key: &Key, taken: usize) {
-        if let Some(at) = self.room(key, taken) {
+    /// …and the one that a key is likely to be written to.
+    pub(super) fn prefetch_for(&self, key: &Key) {
+        if let Some(at) = self.room(key) {
             self.prefetch(at);
             prefetch(self.depends(at));
         }

@@ -27,7 +27,7 @@ impl FlowTable {
         if self.ports.get(&port).is_some_and(|share| self.is_full(share)) {
             self.evict(port, now);
         }
-        self.slots.room(key, self.tenants.len()).ok_or(Refused::Full)
+        self.slots.room(key).ok_or(Refused::Full)
     }
 
     /// The port gives up the first of its flows that was not used since it was looked at last.

@@ -37,7 +37,7 @@ pub(in crate::io) enum Content {
 pub(in crate::io) struct Also {
     /// Does it go to whoever is there, even if that is one?
     pub(in crate::io) flooded: bool,
-    pub(super) count: u8,
+    pub(in crate::io) count: u8,
     pub(super) turn: u8,
     pub(super) vid: Option<u16>,
     /// The list by which all with the last tag leave together; 0: none.
