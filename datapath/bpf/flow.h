@@ -166,8 +166,7 @@ static __always_inline __u32 home_of(__u64 hash, int home)
 	return near + ((__u64)(__u32)(home == 1 ? hash : hash >> 20) * (groups - near) >> 32);
 }
 
-// Where an inner key came from is mixed in last, for it is known last. Only of
-// IPv6 all words are used.
+// Where an inner key came from is mixed in last, for it is known last. Only of IPv6 all words are used.
 static __always_inline bool find(__u64 seed, __u32 from, const __u64 *key, bool inner, struct hit *hit)
 {
 	bool six = inner && (__u16)(key[1] >> 32) == ETH_P_IPV6;

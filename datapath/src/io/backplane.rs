@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What is sent is marked with, so that the port's egress lets it pass, as in mona.bpf.c.
-const MARK: u32 = 0x4d6f_6e61;
+pub(super) const MARK: u32 = 0x4d6f_6e61;
 /// The longest frame: 64 KiB of IP packet, addresses, EtherType, two tags.
 const LARGEST: usize = 65535 + 14 + 8;
 /// The shape of a ring.

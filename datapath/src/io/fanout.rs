@@ -5,6 +5,7 @@
 //!
 //! A list never changes: another has another number. One that no flow names any more goes when no frame can be on its way to it.
 
+use super::backplane;
 use super::link::{Links, Message};
 use super::slots::Content;
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ const LEAST: usize = 3;
 /// How long a list that no flow names is kept (nanoseconds).
 const REST: u64 = 1_000_000_000;
 /// What is sent to a list is marked with, beside its number: FANOUT in mona.bpf.c.
-const MARK: u32 = 0x4d6f_0000;
+const MARK: u32 = backplane::MARK & 0xffff_0000;
 
 /// TC_H_CLSACT; the same as the parent of what is at egress; its own handle.
 const CLSACT: u32 = 0xffff_fff1;
