@@ -7,6 +7,7 @@
 //!   rig        generator ─ device ─ sink                   teach     what a device must know before
 //!   device/    what is between, and how it is set up       router    routes and next hops; prefixes
 //!   compare/   all devices in one run, part by part        results   medians, JSON; table, plot
+//!   turns      some devices, in turns of a fraction of a second
 //!   cpu        what processes take of CPUs                 learning  RFC 2889 5.7, 5.8
 //!   acl, entering, lpm, micro, routed   forward() and tables alone
 //! ```
@@ -30,11 +31,12 @@ mod router;
 mod table;
 mod teach;
 mod traffic;
+mod turns;
 
 use clap::{Parser, Subcommand};
 use compare::{PARTS, Part, Settings};
 use device::Device;
-use rig::Rig;
+use rig::{Rig, Role};
 use std::path::PathBuf;
 use std::time::Duration;
 use traffic::Stream;
@@ -134,6 +136,8 @@ enum What {
     Acl,
     /// Every device in one run.
     Compare(Compare),
+    /// Some devices in turns of a fraction of a second, each beside the first.
+    Turns(Turns),
 }
 
 #[derive(clap::Args)]
@@ -162,6 +166,49 @@ struct Compare {
     /// Draw the bars here.
     #[arg(long)]
     plot: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct Turns {
+    /// These devices.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Device::TcRedirect, Device::MonaPacket, Device::BridgeTuned])]
+    devices: Vec<Device>,
+    /// Destinations.
+    #[arg(long, default_value_t = 1)]
+    stations: u32,
+    /// Packets that are routed.
+    #[arg(long)]
+    routed: bool,
+    /// iperf3 by so many streams.
+    #[arg(long, conflicts_with = "to")]
+    tcp: Option<u32>,
+    /// Broadcasts to so many others.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=15))]
+    to: Option<u8>,
+    /// Broadcasts that a host's socket sends.
+    #[arg(long, requires = "to")]
+    socket: bool,
+    /// Rigs of each device.
+    #[arg(long, default_value_t = 4)]
+    rigs: usize,
+    /// Turns of each rig.
+    #[arg(long, default_value_t = 20)]
+    turns: usize,
+    /// Seconds of each turn.
+    #[arg(long, default_value_t = 0.2)]
+    seconds: f64,
+}
+
+impl Turns {
+    fn load(&self) -> turns::Load {
+        let role = if self.routed { Role::Routed } else { Role::Bridged };
+        match (self.tcp, self.to) {
+            (Some(streams), _) => turns::Load::Tcp(streams, role),
+            (_, Some(copies)) => turns::Load::Flood(copies, self.socket),
+            _ if self.routed => turns::Load::Routed(self.stations),
+            _ => turns::Load::Bridged(Stream { dmacs: self.stations, ..Stream::default() }),
+        }
+    }
 }
 
 fn part(name: &str) -> Result<&'static Part, String> {
@@ -311,6 +358,12 @@ fn run(arguments: Arguments) -> Result<(), String> {
         What::Acl => {
             let rows = acl::run();
             print(acl::table(&rows), serde_json::json!(rows));
+        }
+        What::Turns(asked) => {
+            let time = Duration::from_secs_f64(asked.seconds);
+            let times = turns::Times { rigs: asked.rigs, turns: asked.turns, time };
+            let rows = turns::turns(&asked.devices, asked.load(), times)?;
+            print(turns::table(&rows), serde_json::json!(rows));
         }
         What::Compare(Compare { only, devices, rounds, seconds, routes, stations, save, plot }) => {
             let parts = if only.is_empty() { PARTS.to_vec() } else { only };

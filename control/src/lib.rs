@@ -17,6 +17,7 @@ pub mod input;
 pub mod journal;
 mod known;
 pub mod learn;
+pub mod load;
 pub mod log;
 mod neighbours;
 pub mod netlink;

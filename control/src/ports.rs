@@ -38,6 +38,12 @@ impl Switch {
         self.watch_lines(now);
     }
 
+    /// The ports, and whether frames of the host's own programs are kept from leaving by them.
+    pub fn guarded(&self) -> impl Iterator<Item = (PortId, bool)> + '_ {
+        let lets = |name| self.config.interfaces.get(name).is_some_and(|interface| interface.host_frames);
+        self.state.ports.iter().map(move |(name, port)| (port.id, !self.config.host_frames && !lets(name)))
+    }
+
     fn still_matches(&self, name: InterfaceName, port: &Port) -> bool {
         self.config.interfaces.get(&name).is_some_and(|interface| {
             interface.device.as_ref() == Some(&port.device)

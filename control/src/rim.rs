@@ -10,6 +10,7 @@ use mona_control::fib::{Fib, Limits};
 use mona_control::identity;
 use mona_control::input::{Input, Session};
 use mona_control::journal::{Entry, Journal};
+use mona_control::load::Load;
 use mona_control::netlink::{self, Netlink};
 use mona_control::printer::{self, printer};
 use mona_control::probe::Prober;
@@ -60,6 +61,7 @@ pub struct Rim {
     stderr: Stderr,
     journal: Option<Journal>,
     counters: Counters,
+    load: Load,
     signals: SignalFd,
     /// CLOCK_MONOTONIC at switch time zero, nanoseconds.
     zero: u64,
@@ -170,6 +172,7 @@ impl Rim {
             stderr: Stderr::start()?,
             journal,
             counters: Counters::default(),
+            load: Load::default(),
             signals,
             zero: monotonic(),
             neighbours: arguments.run.join(format!("{}.neighbours", arguments.name)),
@@ -302,6 +305,7 @@ impl Rim {
             }
             if now >= self.next_sample {
                 self.next_sample = now + SAMPLE;
+                self.load.sample();
                 for (port, _) in self.switch.state.devices_of_ports() {
                     self.counters.sample(now, Counted::Port(port), &self.datapath.traffic(port));
                 }

@@ -15,6 +15,7 @@ use mona_model::config::{Banner, Config, InterfaceConfig, SwitchportMode};
 use mona_model::names::{InterfaceName, VlanSet};
 use mona_model::rows::{Action, InterfaceView, MacFilter, is_unsupported_vlan};
 use mona_model::shown::*;
+use mona_model::shown_host::{MemoryPool, Processes, User, Version};
 use mona_wire::{Instant, Mac, PortId, VlanId};
 
 /// What only the rim knows.
@@ -43,6 +44,10 @@ pub struct View<'a> {
     pub version: Version,
     /// Who is connected.
     pub users: Vec<User>,
+    /// How busy machine and threads are; the busiest first, if that is wanted.
+    pub processes: &'a dyn Fn(bool) -> Processes,
+    /// Where its memory is.
+    pub memory: &'a dyn Fn() -> Vec<MemoryPool>,
     /// Sessions with `terminal monitor`.
     pub monitors: usize,
     /// Privilege of who asks.
@@ -89,6 +94,8 @@ impl Switch {
             }
             Action::ShowClock => vec![Shown::Clock(format!("*{}", clock(self.log.at(now), true)))],
             Action::ShowUsers => vec![Shown::Users(view.users.clone())],
+            Action::ShowProcesses { sorted } => vec![Shown::Processes((view.processes)(*sorted))],
+            Action::ShowMemory => vec![Shown::Memory((view.memory)())],
             Action::ShowPrivilege => vec![Shown::Privilege(view.privilege)],
             Action::Trace { interface, frame } => vec![Shown::Trace(trace::trace(self, *interface, frame)?)],
             Action::ShowRoutes { six, wanted } => vec![self.show_routes(now, *six, *wanted)?],
@@ -226,9 +233,8 @@ impl Switch {
         // What is said of ports alone is not said of the router's other interfaces.
         let fits = |name: &InterfaceName| match how {
             InterfaceView::Full | InterfaceView::Description => true,
-            InterfaceView::Status | InterfaceView::Switchport | InterfaceView::Trunk | InterfaceView::Counters => {
-                name.is_port()
-            }
+            InterfaceView::Status | InterfaceView::Switchport | InterfaceView::Trunk => name.is_port(),
+            InterfaceView::Counters | InterfaceView::Errors => name.is_port(),
         };
         let chosen = self.config.interfaces.iter();
         let chosen = chosen.filter(|(name, _)| only.is_none_or(|n| n == **name) && fits(name));
@@ -240,6 +246,7 @@ impl Switch {
             InterfaceView::Switchport => Shown::Switchport(rows),
             InterfaceView::Trunk => Shown::Trunk(rows.into_iter().filter(|row| row.trunk).collect()),
             InterfaceView::Counters => Shown::Counters(rows),
+            InterfaceView::Errors => Shown::Errors(rows),
         })
     }
 

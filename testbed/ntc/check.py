@@ -59,6 +59,9 @@ COMMANDS = {
     "show logging": ("show_logging", [
         (0, "facility", "LINK"), (0, "severity", "3"), (0, "mnemonic", "UPDOWN"), (1, "facility", "SYS")]),
     "show users": ("show_users", [(0, "user", "root"), (1, "line", "1 vty 0")]),
+    "show processes cpu": ("show_processes_cpu", [
+        (0, "cpu_usage_5_sec", "12"), (0, "cpu_interruption_5_sec", "10"), (0, "cpu_usage_1_min", "8"),
+        (0, "process_cpu_usage_5_sec", "0.25"), (0, "process_name", "control"), (2, "process_pid", "4194303")]),
     "show ip route": ("show_ip_route", [
         (0, "network", "0.0.0.0"), (0, "flag", "*"), (0, "nexthop_ip", "10.0.10.254"), (1, "network", "10.0.0.0"),
         (1, "nexthop_if", "Null0"), (2, "protocol", "C"), (2, "nexthop_if", "Vlan10"), (4, "protocol", "O"),

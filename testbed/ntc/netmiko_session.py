@@ -21,6 +21,7 @@ PARSED = {
     "show ip route": 4, "show ip route summary": 2, "show ipv6 route": 2, "show ip arp": 2, "show arp": 2,
     "show ip interface": 5, "show ip interface brief": 5, "show ipv6 interface brief": 5, "show ip access-lists": 3,
     "show access-lists": 2, "show ipv6 access-list": 1, "show logging": 1, "show clock": 1, "show users": 1,
+    "show processes cpu": 4,
     "ping 127.0.0.1": 1,
 }
 

@@ -8,6 +8,7 @@ use crate::traffic::Stream;
 
 const OURS: &str = Device::MonaPacket.name();
 const PLAIN: &str = Device::MonaPacketPlain.name();
+const UNGUARDED: &str = Device::MonaPacketUnguarded.name();
 const XDP: &str = Device::MonaXdp.name();
 const TUNED: &str = Device::BridgeTuned.name();
 const ONE: &str = "one flow";
@@ -21,6 +22,7 @@ pub const PART: Part = Part {
         Device::Nothing,
         Device::MonaPacket,
         Device::MonaPacketPlain,
+        Device::MonaPacketUnguarded,
         Device::MonaXdp,
         Device::MonaXdpPlain,
         Device::Bridge,
@@ -39,6 +41,8 @@ pub const PART: Part = Part {
         ratio(MANY, OURS, TUNED, 1.1),
         ratio(ONE, OURS, Device::TcRedirect.name(), 0.97),
         ratio(THOUSAND, OURS, Device::TcRedirect.name(), 0.97),
+        ratio(ONE, UNGUARDED, Device::TcRedirect.name(), 0.97),
+        ratio(THOUSAND, UNGUARDED, Device::TcRedirect.name(), 0.97),
         ratio(ONE, XDP, TUNED, 1.3),
         ratio(THOUSAND, XDP, TUNED, 1.3),
         ratio(ONE, OURS, Device::Ovs.name(), 1.2),

@@ -49,16 +49,11 @@ const fn faster(column: &'static str, ours: &'static str, theirs: &'static str) 
 fn measure(sample: &mut Sample) -> Result<(), String> {
     let mut rig = Rig::new(sample.device)?;
     let namespace = rig.world.namespace("more");
-    let stream = Stream { dmac: [0xff; 6], ..Stream::default() };
+    let stream = broadcasts();
     let (mut sinks, mut most): (Vec<Sink>, f64) = (Vec::new(), 0.0);
     rig.announce("gen", stream.smac, 1);
     for (copies, column) in SIZES {
-        while sinks.len() + 1 < usize::from(copies) {
-            let number = sinks.len() as u8 + 3;
-            let far = format!("m{number}");
-            rig.add_port(number, (&namespace, &far))?;
-            sinks.push(inside(&namespace, || Sink::new(&far))?);
-        }
+        grow(&rig, &namespace, &mut sinks, copies)?;
         rig.warm(&stream)?;
         let before: Vec<_> = sinks.iter().map(Sink::settled).collect();
         let sent = rig.blast(stream, 64, sample.settings.time)?;
@@ -86,8 +81,24 @@ fn measure(sample: &mut Sample) -> Result<(), String> {
     Ok(())
 }
 
+/// What the generator sends.
+pub fn broadcasts() -> Stream {
+    Stream { dmac: [0xff; 6], ..Stream::default() }
+}
+
+/// Adds members until there are so many beside the sender; all but the rig's own sink are in this namespace.
+pub fn grow(rig: &Rig, namespace: &str, sinks: &mut Vec<Sink>, copies: u8) -> Result<(), String> {
+    while sinks.len() + 1 < usize::from(copies) {
+        let number = sinks.len() as u8 + 3;
+        let far = format!("m{number}");
+        rig.add_port(number, (namespace, &far))?;
+        sinks.push(inside(namespace, || Sink::new(&far))?);
+    }
+    Ok(())
+}
+
 /// The same sent by a socket, one by one: frames a second that reach one of the others.
-fn by_socket(rig: &Rig, stream: &Stream, time: Duration) -> Result<f64, String> {
+pub fn by_socket(rig: &Rig, stream: &Stream, time: Duration) -> Result<f64, String> {
     let sink = inside(&rig.sink_ns, || Sink::new("s0"))?;
     let socket = rig.world.raw(&rig.gen_ns, "g0");
     let _first = rig.first()?;

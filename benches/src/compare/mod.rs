@@ -3,7 +3,7 @@
 mod acl;
 mod bridged;
 mod cost;
-mod flood;
+pub mod flood;
 mod flows;
 mod restart;
 mod routed;

@@ -21,6 +21,8 @@ pub enum Device {
     MonaPacket,
     /// The same without the flow cache: every frame goes through userspace.
     MonaPacketPlain,
+    /// Mona on `packet` ports by which the host's own programs may send too, as they may by ports of a bridge.
+    MonaPacketUnguarded,
     /// Mona on `xdp` ports.
     MonaXdp,
     /// The same without the flow cache.
@@ -48,6 +50,7 @@ impl Device {
             Device::Nothing => "generator and sink",
             Device::MonaPacket => "mona packet",
             Device::MonaPacketPlain => "mona packet, no cache",
+            Device::MonaPacketUnguarded => "mona packet, unguarded",
             Device::MonaXdp => "mona xdp",
             Device::MonaXdpPlain => "mona xdp, no cache",
             Device::Bridge => "bridge as installed",
@@ -62,7 +65,8 @@ impl Device {
 
     /// Is it Mona?
     pub fn is_mona(self) -> bool {
-        matches!(self, Device::MonaPacket | Device::MonaPacketPlain | Device::MonaXdp | Device::MonaXdpPlain)
+        use Device::{MonaPacket, MonaPacketPlain, MonaPacketUnguarded, MonaXdp, MonaXdpPlain};
+        matches!(self, MonaPacket | MonaPacketPlain | MonaPacketUnguarded | MonaXdp | MonaXdpPlain)
     }
 
     /// Do its ports have an XDP program of their own, by which live frames may enter?
@@ -80,10 +84,11 @@ impl Device {
     pub fn set_up(self, rig: &mut Rig) -> Result<(), String> {
         match self {
             Device::Nothing => Ok(()),
-            Device::MonaPacket => mona::start(rig, "packet", true),
-            Device::MonaPacketPlain => mona::start(rig, "packet", false),
-            Device::MonaXdp => mona::start(rig, "xdp", true),
-            Device::MonaXdpPlain => mona::start(rig, "xdp", false),
+            Device::MonaPacket => mona::start(rig, "packet", None),
+            Device::MonaPacketPlain => mona::start(rig, "packet", Some("no platform flow-cache")),
+            Device::MonaPacketUnguarded => mona::start(rig, "packet", Some("platform host-frames")),
+            Device::MonaXdp => mona::start(rig, "xdp", None),
+            Device::MonaXdpPlain => mona::start(rig, "xdp", Some("no platform flow-cache")),
             Device::Bridge => linux::bridge(rig, 1),
             Device::BridgeTuned => linux::bridge(rig, 0),
             Device::IpForward => linux::ip_forward(rig),

@@ -17,7 +17,8 @@ interface GigabitEthernet0/2
 end
 ";
 
-pub fn start(rig: &mut Rig, io: &str, cache: bool) -> Result<(), String> {
+/// With a line of configuration more, or without.
+pub fn start(rig: &mut Rig, io: &str, line: Option<&str>) -> Result<(), String> {
     let namespace = rig.sw_ns.clone();
     let config = match rig.role {
         Role::Bridged => BRIDGED,
@@ -25,12 +26,11 @@ pub fn start(rig: &mut Rig, io: &str, cache: bool) -> Result<(), String> {
     };
     // Pinned with all its threads, as what it starts is.
     let switch = on_cpu(last_cpu(), || rig.world.holding(&namespace, config, &["--workers", "1", "--io", io]))?;
-    if !cache {
-        let (known, text) =
-            rig.world.try_cli(&switch, &["configure terminal", "no platform flow-cache", "end", "write memory"]);
+    if let Some(line) = line {
+        let (known, text) = rig.world.try_cli(&switch, &["configure terminal", line, "end", "write memory"]);
         if !known {
             let why = text.lines().find(|line| line.contains('%')).unwrap_or("refused").trim().to_string();
-            rig.notes.push(format!("`no platform flow-cache`: {why}"));
+            rig.notes.push(format!("`{line}`: {why}"));
         }
     }
     let shown = if rig.role == Role::Routed { "show ip interface brief" } else { "show interfaces status" };

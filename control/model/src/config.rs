@@ -36,6 +36,9 @@ pub struct Config {
     /// `platform flow-cache …`
     #[serde(default)]
     pub flow_cache: FlowCacheConfig,
+    /// `platform host-frames`
+    #[serde(default)]
+    pub host_frames: bool,
     /// `banner …`
     #[serde(default)]
     pub banners: BTreeMap<Banner, String>,
@@ -119,6 +122,9 @@ pub struct InterfaceConfig {
     /// `no platform flow-cache` on the interface.
     #[serde(default)]
     pub uncached: bool,
+    /// `platform host-frames` on the interface.
+    #[serde(default)]
+    pub host_frames: bool,
 }
 
 /// Which I/O a port uses.
@@ -223,6 +229,7 @@ impl Default for Config {
             routing: Routing::default(),
             access_lists: BTreeMap::new(),
             flow_cache: FlowCacheConfig::default(),
+            host_frames: false,
             banners: BTreeMap::new(),
         }
     }

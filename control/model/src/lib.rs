@@ -21,6 +21,7 @@ pub mod reference;
 pub mod rows;
 pub mod shared;
 pub mod shown;
+pub mod shown_host;
 pub mod shown_ip;
 pub mod sources;
 mod stem;

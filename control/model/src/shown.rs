@@ -2,6 +2,7 @@
 
 use crate::acl::ListKind;
 use crate::names::InterfaceName;
+use crate::shown_host::{MemoryPool, Processes, User, Version};
 use crate::shown_ip::{CefRow, IpInterface, NeighbourRow, Ping, RouteSummary, RouteTable, Traceroute, Traffic};
 use ipnet::Ipv4Net;
 use mona_wire::{Mac, VlanId};
@@ -42,6 +43,8 @@ pub enum Shown {
     Trunk(Vec<Interface>),
     /// `show interfaces counters`
     Counters(Vec<Interface>),
+    /// `show interfaces counters errors`
+    Errors(Vec<Interface>),
     /// `show access-lists`, `show ip access-lists`, `show ipv6 access-list`
     AccessLists(Vec<AccessListRow>),
     /// `show ip route`, `show ipv6 route`
@@ -86,41 +89,16 @@ pub enum Shown {
     Clock(String),
     /// `show users`
     Users(Vec<User>),
+    /// `show processes cpu`
+    Processes(Processes),
+    /// `show memory statistics`
+    Memory(Vec<MemoryPool>),
     /// `show privilege`
     Privilege(u8),
     /// `packet-tracer`
     Trace(Trace),
     /// The interface a hook's port was given: `swctl add-port` prints it.
     Port(InterfaceName),
-}
-
-/// `show version`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Version {
-    /// `0.1.0`
-    pub version: String,
-    /// Host name.
-    pub hostname: String,
-    /// Seconds since the daemon started.
-    pub uptime_secs: u64,
-    /// When it started: `05:00:00 UTC Sat Nov 21 2026`.
-    pub restarted: String,
-    /// Path of the running binary.
-    pub image: String,
-    /// Kernel release.
-    pub kernel: String,
-    /// Machine architecture.
-    pub machine: String,
-    /// Memory of the machine, KiB.
-    pub memory_kib: u64,
-    /// Worker threads.
-    pub workers: usize,
-    /// Number of ports: interfaces that frames come in by.
-    pub interfaces: usize,
-    /// The switch's own MAC.
-    pub mac: Mac,
-    /// A serial number: stable for the machine.
-    pub serial: String,
 }
 
 /// A row of `show vlan`.
@@ -460,21 +438,6 @@ pub struct Logging {
     pub monitors: usize,
     /// The buffer, oldest first.
     pub lines: Vec<String>,
-}
-
-/// A row of `show users`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct User {
-    /// Is it the asking session?
-    pub me: bool,
-    /// `0 con 0`, `1 vty 0`.
-    pub line: String,
-    /// Unix user.
-    pub user: String,
-    /// Process id of the client.
-    pub pid: u32,
-    /// Seconds since its last request.
-    pub idle_secs: u64,
 }
 
 /// `packet-tracer`

@@ -379,9 +379,9 @@ fn question(context: &str, line: &str) -> String {
 #[test]
 fn question_marks() {
     assert_eq!(question("", "sh"), "show");
-    assert_eq!(question("", "sh m"), "mac");
-    assert_eq!(question("", "sh m "), "address-table");
-    assert_eq!(question("", "sh m qqq"), "Invalid { at: 5 }");
+    assert_eq!(question("", "sh m"), "mac memory");
+    assert_eq!(question("", "sh ma "), "address-table");
+    assert_eq!(question("", "sh ma qqq"), "Invalid { at: 6 }");
     assert_eq!(question("", "sh ver"), "version");
     assert_eq!(question("", "sh ver "), "<cr>");
     assert_eq!(question("", "sh ver qqq"), "Invalid { at: 7 }");
@@ -410,7 +410,7 @@ fn question_marks() {
 fn tab_completes_what_is_unique() {
     assert_eq!(complete(&[], 15, "sh").as_deref(), Some("show "));
     assert_eq!(complete(&[], 15, "show ver").as_deref(), Some("show version "));
-    assert_eq!(complete(&[], 15, "show m").as_deref(), Some("show mac "));
+    assert_eq!(complete(&[], 15, "show ma").as_deref(), Some("show mac "));
     assert_eq!(complete(&[], 15, "c"), None);
     assert_eq!(complete(&[], 15, "show int gi").as_deref(), Some("show int GigabitEthernet "));
     let context = ["configure terminal".to_string(), "interface GigabitEthernet0/1".to_string()];

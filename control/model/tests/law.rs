@@ -81,7 +81,7 @@ prop_compose! {
         learning in proptest::option::of(Just(false)),
         switchport in switchport(),
         filters in lists::filters(),
-        uncached in any::<bool>(),
+        (uncached, host_frames) in any::<(bool, bool)>(),
     ) -> InterfaceConfig {
         InterfaceConfig {
             io,
@@ -91,6 +91,7 @@ prop_compose! {
             switchport: Switchport { learning, ..switchport },
             filters,
             uncached,
+            host_frames,
             ..Default::default()
         }
     }

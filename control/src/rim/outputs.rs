@@ -61,6 +61,11 @@ impl Rim {
             Output::Publish(snapshot) => {
                 self.datapath.publish(snapshot);
                 self.datapath.flows().enable(!self.switch.config.flow_cache.off);
+                for (port, guarded) in self.switch.guarded() {
+                    if let Err(e) = self.datapath.guard(port, guarded) {
+                        self.stderr.say(format!("switchd: {port}: {e}"));
+                    }
+                }
                 self.unsynchronised = true;
             }
             Output::Raise(changes) => self.changes.append(changes),

@@ -2,9 +2,10 @@
 
 use super::{Rim, monotonic};
 use mona_control::input::Session;
+use mona_control::load::pools;
 use mona_control::show::View;
 use mona_control::switch::Switch;
-use mona_model::shown::{User, Version};
+use mona_model::shown_host::{User, Version};
 use mona_wire::Mac;
 use std::fs;
 
@@ -32,6 +33,8 @@ impl Rim {
             losses: self.datapath.losses(),
             version: self.version(),
             users: users.collect(),
+            processes: &|sorted| self.load.shown(sorted),
+            memory: &|| pools().unwrap_or_default(),
             monitors: clients.values().filter(|c| c.monitor).count(),
             privilege: session.privilege,
         };

@@ -64,7 +64,7 @@ pub struct Opened {
 
 struct Open {
     taken: Taken,
-    programs: [Attached; 2],
+    programs: Vec<Attached>,
 }
 
 /// The control side of all `packet` ports.
@@ -156,12 +156,7 @@ impl PacketPorts {
         let left = self.links.get(&near).ok().filter(|link| self.programs.is_pinned() && link.alias == MARK);
         let device = match left {
             Some(link) => link.index,
-            None => {
-                remove_leftover(&self.links, &near)?;
-                remove_leftover(&self.links, &far)?;
-                let made = self.links.create_veth(&near, &far, MTU, MARK);
-                made.map_err(|e| sentence(&format!("making {near}"), e))?.0
-            }
+            None => self.make(&near, &far, MTU)?.0,
         };
         let fanouts = Fanouts::open(device).map_err(|e| sentence("its filter or action (cls_bpf, act_mirred)", e));
         match &fanouts {
@@ -193,12 +188,17 @@ impl PacketPorts {
     }
 
     /// A pair of netdevs, in the place of what a killed switch left.
-    fn cable(&self, near: &str, far: &str, mtu: u32) -> Result<(u32, u32), OpenError> {
+    fn make(&self, near: &str, far: &str, mtu: u32) -> Result<(u32, u32), OpenError> {
         for left in [near, far] {
             remove_leftover(&self.links, left)?;
         }
         let made = self.links.create_veth(near, far, mtu, MARK);
-        let (near_index, far_index) = made.map_err(|e| sentence(&format!("making {near}"), e))?;
+        made.map_err(|e| sentence(&format!("making {near}"), e))
+    }
+
+    /// The same, up and ready for frames.
+    fn cable(&self, near: &str, far: &str, mtu: u32) -> Result<(u32, u32), OpenError> {
+        let (near_index, far_index) = self.make(near, far, mtu)?;
         let ready = || -> io::Result<()> {
             for device in [near, far] {
                 quiet(device)?;
@@ -252,7 +252,7 @@ impl PacketPorts {
         // As a predecessor's xdp port it had more.
         [NATIVE, GENERIC].into_iter().for_each(|side| self.programs.take_off(side, link.index));
         let taken = Taken::take(&self.links, &self.promiscuous, &self.records, link, &CHANGED)?;
-        Ok(Open { taken, programs: [into, out] })
+        Ok(Open { taken, programs: vec![into, out] })
     }
 
     /// Gives the device back as it was; it may be gone or have another name.
@@ -261,6 +261,12 @@ impl PacketPorts {
             taken.give_back(&self.links, &self.promiscuous, programs);
             self.forget(port, taken.device.index);
         }
+    }
+
+    /// Are frames that the host's own programs send by this port's device kept from leaving? They are unless this says no.
+    pub(crate) fn guard(&mut self, port: PortId, guarded: bool) -> Result<(), OpenError> {
+        let Some(open) = self.open.get_mut(&port) else { return Ok(()) };
+        self.programs.guard(&self.links, open.taken.device.index, &mut open.programs, guarded)
     }
 
     /// Keeps from now on what devices were like.

@@ -272,6 +272,27 @@ impl Programs {
         }
     }
 
+    /// Keeps what the host's own programs send by a port's device from leaving, or lets it out.
+    pub(super) fn guard(
+        &mut self,
+        links: &Links,
+        index: u32,
+        programs: &mut Vec<Attached>,
+        guarded: bool,
+    ) -> Result<(), OpenError> {
+        match programs.iter().position(|program| program.side.pin == PORT_OUT.pin) {
+            Some(guard) if !guarded => drop(programs.remove(guard)),
+            // From a device that is gone nothing leaves.
+            None if guarded => {
+                if let Ok(link) = links.at(index) {
+                    programs.push(self.attach(PORT_OUT, &link)?);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Puts back what somebody took off, and says so.
     pub(super) fn mend<'a>(
         &mut self,

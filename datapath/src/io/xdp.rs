@@ -44,7 +44,7 @@ struct Open {
     taken: Taken,
     sockets: Vec<Weak<OwnedFd>>,
     /// Taken off, in this order, when the port is closed, or with this process unless they are pinned.
-    programs: [Attached; 3],
+    programs: Vec<Attached>,
     way: Way,
     /// Frames may leave many at a time too.
     together: bool,
@@ -103,7 +103,7 @@ impl XdpPorts {
         if !native {
             std::mem::replace(&mut into, programs.attach(GENERIC_IN, &link)?).leave();
         }
-        let attached = [first, into, out];
+        let attached = vec![first, into, out];
         let off: &[&str] = if native { &CHANGED } else { &MERGED };
         let taken = Taken::take(&self.links, &self.promiscuous, &self.records, &link, off)?;
         // A queue of a device that is down takes no socket; `shutdown` sets it down again.
@@ -240,6 +240,12 @@ impl XdpPorts {
     /// The pinned links of all ports, and the devices they are to be at.
     pub(crate) fn pinned(&self) -> Vec<(u32, PathBuf)> {
         self.open.values().flat_map(|open| open.programs.iter().filter_map(Attached::pinned)).collect()
+    }
+
+    /// As that of `packet` ports.
+    pub(crate) fn guard(&mut self, programs: &mut Programs, port: PortId, guarded: bool) -> Result<(), OpenError> {
+        let Some(open) = self.open.get_mut(&port) else { return Ok(()) };
+        programs.guard(&self.links, open.taken.device.index, &mut open.programs, guarded)
     }
 
     /// Puts the programs of a device back that somebody took off, and says at which.

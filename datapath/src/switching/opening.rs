@@ -104,6 +104,14 @@ impl Datapath {
         Ok((opened, host))
     }
 
+    /// Are frames that the host's own programs send by a port's netdev kept from leaving? They are unless this says no, which
+    /// saves each frame the call of a program.
+    pub fn guard(&mut self, port: PortId, guarded: bool) -> Result<(), OpenError> {
+        let Some(packet) = &mut self.packet else { return Ok(()) };
+        packet.guard(port, guarded)?;
+        self.xdp.as_mut().map_or(Ok(()), |xdp| xdp.guard(packet.programs(), port, guarded))
+    }
+
     /// Keeps in this directory what devices were like before they were taken, for the next start after a crash, and takes
     /// over what is there.
     pub fn keep_devices(&mut self, dir: &Path) -> io::Result<()> {

@@ -2,15 +2,15 @@
 #![allow(dead_code)]
 
 use crate::space::sh;
-use crate::world::Line;
-use mona_datapath::flow::Flow;
+use crate::world::{Line, World, line};
+use mona_datapath::flow::{Depth, Flow};
 use mona_datapath::io::credit::Settled;
 use mona_datapath::io::flows::FlowTable;
 use mona_datapath::io::packet::{Backplane, PacketPorts};
 use mona_datapath::io::raw::RawSocket;
 use mona_datapath::io::xdp::XdpPorts;
 use mona_datapath::io::xskset::XskSet;
-use mona_datapath::io::{Offload, RxFrame};
+use mona_datapath::io::{CsumStart, Gso, GsoKind, Offload, RxFrame};
 use mona_datapath::offload::Leaving;
 use mona_datapath::program::program;
 use mona_datapath::{Recorder, Snapshot};
@@ -255,4 +255,35 @@ pub fn copies(fate: &Option<Fate>) -> usize {
         Some(Fate::Replayed(copies)) => copies.len(),
         _ => 1,
     }
+}
+
+/// It goes to userspace.
+pub fn up(line: &Line, offload: &Offload) -> Fate {
+    Fate::Up(line.rx, line.bytes.clone(), *offload)
+}
+
+/// Two frames up, and then the kernel replays: one before it knows, one that it waits for, the next one.
+pub fn replays(rig: &mut Rig, world: &World, line: &Line, offload: &Offload) -> Depth {
+    assert_eq!(rig.send_with(line, offload), up(line, offload), "not known");
+    let flow = rig.learn(&world.snapshot, line, offload);
+    assert_eq!(rig.send_with(line, offload), up(line, offload), "one may be on its way");
+    let wanted = expected(&world.snapshot, line, offload);
+    let count = copies(&wanted);
+    assert_eq!(Some(rig.send_for(line, offload, count)), wanted);
+    assert_eq!(Some(rig.send_for(line, offload, count)), wanted, "again");
+    flow.looked.depth
+}
+
+/// A TCP segment of so much payload, its checksum and size left to be done; `hosts` as in a line.
+pub fn super_frame(hosts: &str, payload: usize, mss: u16) -> (Line, Offload) {
+    let six = hosts.contains("::");
+    let ip = if six { 40 } else { 20 };
+    let mut line = line(&format!("{hosts} proto 6 ports 1:2 len {}", ip + 20 + payload));
+    let start = line.bytes.len() - payload - 20;
+    line.bytes[start + 12] = 0x50;
+    line.bytes[start + 13] = 0x10;
+    let kind = if six { GsoKind::Tcp6 } else { GsoKind::Tcp4 };
+    let gso = Gso { kind, ecn: false, size: mss, header: start as u16 + 20 };
+    let csum = CsumStart { start: start as u16, offset: 16 };
+    (line, Offload { csum: Some(csum), gso: (payload > usize::from(mss)).then_some(gso) })
 }

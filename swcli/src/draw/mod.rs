@@ -15,7 +15,9 @@ mod ip_route;
 mod ip_traffic;
 mod logging;
 mod mac;
+mod memory;
 mod ports;
+mod processes;
 mod status;
 mod switchport;
 mod time;
@@ -45,6 +47,7 @@ pub fn draw(shown: &Shown) -> Vec<String> {
         Shown::Switchport(list) => list.iter().flat_map(switchport::draw).collect(),
         Shown::Trunk(list) => trunk::draw(list),
         Shown::Counters(list) => counters::draw(list),
+        Shown::Errors(list) => counters::draw_errors(list),
         Shown::AccessLists(lists) => lists.iter().flat_map(acl::draw).collect(),
         Shown::Routes(table) => ip_route::draw(table),
         Shown::Route(table) => table.routes.iter().flat_map(ip_route::draw_one).collect(),
@@ -67,6 +70,8 @@ pub fn draw(shown: &Shown) -> Vec<String> {
         Shown::Logging(logging) => logging::draw(logging),
         Shown::Clock(clock) => vec![clock.clone()],
         Shown::Users(list) => users::draw(list),
+        Shown::Processes(all) => processes::draw(all),
+        Shown::Memory(pools) => memory::draw(pools),
         Shown::Privilege(level) => vec![format!("Current privilege level is {level}")],
         Shown::Trace(trace) => trace::draw(trace),
         Shown::Port(name) => vec![name.to_string()],

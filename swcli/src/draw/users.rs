@@ -1,7 +1,7 @@
 //! `show users`.
 
 use super::time::ago;
-use mona_model::shown::User;
+use mona_model::shown_host::User;
 
 /// The table, and the empty one of dial-in interfaces that IOS prints after it.
 pub fn draw(list: &[User]) -> Vec<String> {

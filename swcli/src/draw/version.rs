@@ -1,7 +1,7 @@
 //! `show version`.
 
 use super::time::uptime;
-use mona_model::shown::Version;
+use mona_model::shown_host::Version;
 
 /// The layout that netmiko, NAPALM, Ansible, RANCID and Genie recognise, with our own name in it.
 pub fn draw(v: &Version) -> Vec<String> {

@@ -15,7 +15,8 @@ use mona_datapath::stats::{PortCounters, RouterCounters, VlanCounters};
 use mona_datapath::switching::{IoChoice, Opened};
 use mona_datapath::{Fdb, Recorder};
 use mona_model::api::LineError;
-use mona_model::shown::{Shown, Version};
+use mona_model::shown::Shown;
+use mona_model::shown_host::Version;
 use mona_swcli::draw::draw;
 use mona_wire::{Instant, Mac, PortId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -426,6 +427,8 @@ impl World {
                 serial: "0".into(),
             },
             users: Vec::new(),
+            processes: &|_| Default::default(),
+            memory: &Vec::new,
             monitors: 0,
             privilege: 15,
         };

@@ -373,6 +373,13 @@ pub enum Action {
     ShowClock,
     /// `show users`
     ShowUsers,
+    /// `show processes cpu`
+    ShowProcesses {
+        /// The busiest first.
+        sorted: bool,
+    },
+    /// `show memory statistics`
+    ShowMemory,
     /// `show privilege`
     ShowPrivilege,
     /// `packet-tracer …`
@@ -440,6 +447,8 @@ pub enum InterfaceView {
     Trunk,
     /// `counters`
     Counters,
+    /// `counters errors`
+    Errors,
 }
 
 /// `swctl add-port`

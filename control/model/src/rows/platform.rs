@@ -1,7 +1,7 @@
 //! What only this platform has: the flow cache, the frame tracer and the lines that hooks send.
 
 use super::interface::{each, io, of};
-use super::{Action, AddPort, DONE, Does, FlowFilter, No, Rejected, Row, Said, say};
+use super::{Action, AddPort, DONE, Does, FlowFilter, No, Rejected, Row, Said, flag, say};
 use crate::args::Args;
 use crate::modes::Mode;
 use crate::names::InterfaceName;
@@ -16,6 +16,8 @@ const ADD: &str = "platform port add <device:word> [interface <interface:interfa
                    [trunk <trunk:vlans> [native-vlan <native:vlan>]] [io {io:auto|packet|xdp}] [{force:force}]";
 
 const FLOW_CACHE: (&str, &str) = ("flow-cache", "Decisions that the kernel remembers and replays");
+const HOST_FRAMES: (&str, &str) =
+    ("host-frames", "Let frames out that the host's own programs send by a port's netdev");
 const SHOW_FLOWS: &str = "show platform flow-cache (flow | interface <interface:interface>) \
                           [(address <mac:mac> | host <host:ip> | host <host6:ip6>)]";
 
@@ -88,6 +90,29 @@ pub(super) static ROWS: &[Row] = &[
         },
     )
     .help(&[FLOW_CACHE]),
+    Row::config(
+        &[Mode::Config],
+        "platform host-frames",
+        No::Words,
+        Does::Set {
+            set: |config, _, _, no| {
+                config.host_frames = !no;
+                DONE
+            },
+            get: |config, _| flag(config.host_frames),
+        },
+    )
+    .help(&[HOST_FRAMES]),
+    Row::config(
+        &[Mode::Interface],
+        "platform host-frames",
+        No::Words,
+        Does::Set {
+            set: |config, place, _, no| each(config, place, |interface| interface.host_frames = !no),
+            get: |config, place| flag(of(config, place).is_some_and(|interface| interface.host_frames)),
+        },
+    )
+    .help(&[HOST_FRAMES]),
     Row::exec("show platform flow-cache [summary]", Does::Exec(|_| Ok(Action::ShowFlowCache)))
         .help(&[FLOW_CACHE, ("summary", "How many flows, where, and why others are not remembered")]),
     Row::exec(

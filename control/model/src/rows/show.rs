@@ -89,6 +89,13 @@ pub(super) static ROWS: &[Row] = &[
         ("switchport", "Show interface switchport information"),
         ("trunk", "Show interface trunk information"),
     ]),
+    Row::exec(
+        "show interfaces [<interface:interface>] counters errors",
+        Does::Exec(|args| {
+            Ok(Action::ShowInterfaces { interface: args.interface("interface"), view: InterfaceView::Errors })
+        }),
+    )
+    .help(&[("counters", "Show interface counters"), ("errors", "Show interface error counters")]),
     Row::exec("show platform ports", Does::Exec(|_| Ok(Action::ShowPlatformPorts)))
         .help(&[("ports", "How each port is reached, and why so")]),
     Row::exec("show platform drops", Does::Exec(|_| Ok(Action::ShowPlatformDrops)))
@@ -98,6 +105,17 @@ pub(super) static ROWS: &[Row] = &[
     Row::exec("show history", Does::Local(|_| Local::History)),
     Row::exec("show clock", Does::Exec(|_| Ok(Action::ShowClock))),
     Row::exec("show users", Does::Exec(|_| Ok(Action::ShowUsers))),
+    Row::exec(
+        "show processes cpu [{sorted:sorted}]",
+        Does::Exec(|args| Ok(Action::ShowProcesses { sorted: args.has("sorted") })),
+    )
+    .help(&[
+        ("processes", "Active process statistics"),
+        ("cpu", "Show CPU usage per process"),
+        ("sorted", "Show sorted output based on percentage of usage"),
+    ]),
+    Row::exec("show memory statistics", Does::Exec(|_| Ok(Action::ShowMemory)))
+        .help(&[("memory", "Memory statistics"), ("statistics", "Memory pool statistics")]),
     Row::exec("show privilege", Does::Exec(|_| Ok(Action::ShowPrivilege))),
 ];
 
