@@ -142,7 +142,7 @@ enum What {
 
 #[derive(clap::Args)]
 struct Compare {
-    /// Only these parts: bridged, routed, tcp, acl, cost, flows, restart, routes.
+    /// Only these parts: bridged, routed, tcp, flood, acl, cost, flows, restart, routes.
     #[arg(long, value_delimiter = ',', value_parser = part)]
     only: Vec<&'static Part>,
     /// Only these devices.
