@@ -47,8 +47,8 @@ impl Load {
     }
 
     fn add(&mut self, now: Instant, reading: Reading) {
-        let Some((then, before)) = self.last.replace((now, reading)) else { return };
-        let Some((_, reading)) = &self.last else { return };
+        let last = self.last.replace((now, reading.clone()));
+        let Some((then, before)) = last.filter(|(then, _)| *then < now) else { return };
         let spent = (now - then).as_secs_f64();
         let weights = OVER.map(|over| 1.0 - (-spent / over).exp());
         let [all, busy, interrupts] = [0, 1, 2].map(|of| reading.machine[of].saturating_sub(before.machine[of]) as f64);
@@ -63,7 +63,7 @@ impl Load {
             (*number, averages)
         };
         // Those that ended are gone.
-        self.threads = if spent > 0.0 { reading.threads.iter().map(share).collect() } else { return };
+        self.threads = reading.threads.iter().map(share).collect();
     }
 
     /// The averages; `sorted`: the busiest thread first, otherwise by number.

@@ -231,11 +231,8 @@ impl Switch {
             configured(&self.config, name)?;
         }
         // What is said of ports alone is not said of the router's other interfaces.
-        let fits = |name: &InterfaceName| match how {
-            InterfaceView::Full | InterfaceView::Description => true,
-            InterfaceView::Status | InterfaceView::Switchport | InterfaceView::Trunk => name.is_port(),
-            InterfaceView::Counters | InterfaceView::Errors => name.is_port(),
-        };
+        let of_all = matches!(how, InterfaceView::Full | InterfaceView::Description);
+        let fits = |name: &InterfaceName| of_all || name.is_port();
         let chosen = self.config.interfaces.iter();
         let chosen = chosen.filter(|(name, _)| only.is_none_or(|n| n == **name) && fits(name));
         let rows: Vec<Interface> = chosen.map(|(name, config)| self.interface(now, *name, config, view)).collect();

@@ -380,6 +380,7 @@ fn question(context: &str, line: &str) -> String {
 fn question_marks() {
     assert_eq!(question("", "sh"), "show");
     assert_eq!(question("", "sh m"), "mac memory");
+    assert!(question("", "sh m ").starts_with("Ambiguous"), "{}", question("", "sh m "));
     assert_eq!(question("", "sh ma "), "address-table");
     assert_eq!(question("", "sh ma qqq"), "Invalid { at: 6 }");
     assert_eq!(question("", "sh ver"), "version");
